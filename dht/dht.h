@@ -1,0 +1,151 @@
+// The DHT as a pure machine (DESIGN 5, PROTOCOL 1-5): routing table, sealed requests, look-ups,
+// records at places, and the introducer's service. Its users are node/meet (through places, attends
+// and introductions) and node (joining, status).
+//
+// Shape: datagrams go in through dht_receive, out through the outbox of the config; results come as
+// events that are drained after each call. Nothing calls back.
+#ifndef BAUTA_DHT_DHT_H
+#define BAUTA_DHT_DHT_H
+
+#include "crypto/net.h"
+#include "crypto/record.h"
+#include "dht/arena.h"
+#include "dht/machine.h"
+#include "dht/path.h"
+
+struct dht;
+struct contact_book; // keys, addresses and ids of servers, one a process, reference-counted
+
+#define DHT_HANDLE_BYTES 16u
+#define DHT_LINK_BYTES 8u
+#define DHT_INTRODUCERS_MAX 3u
+#define DHT_SAMPLE_RECORDS_MAX 8u
+
+struct dht_config {
+    struct net net;
+    struct rng rng;
+    struct arena *arena;
+    struct outbox *out;
+    struct contact_book *book;
+    uint8_t secret[32];    // X25519 secret of the server key; unused by a client
+    uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES];
+    uint8_t puzzle_bits;   // NODE_PUZZLE_BITS; 0 in a lab
+    bool server;           // answers requests, wants to be listed
+    bool lab;              // loopback and private addresses count as public
+    bool prefix_limits;    // off in --lab: each rule that counts prefixes then counts nodes
+    uint32_t store_bytes_max; // records held for others
+};
+
+int dht_init(struct dht **, const struct dht_config *); // from the arena. 0, BAUTA_ESPACE
+void dht_free(struct dht *);                            // wipes
+void dht_clock(struct dht *, usec_t now, int64_t unix_us);
+// Another server of whom the person told us; asked now and again until somebody answers. BAUTA_ELIMIT.
+int dht_bootstrap(struct dht *, usec_t now, const struct contact *);
+
+// One datagram, opened in place. 0: it was ours; BAUTA_EUNKNOWN: neither an answer, a push nor a request
+// to us; other codes: ours, but bad, and dropped. dht_is_answer tells in O(1) if the first 8 bytes are
+// an open answer or push id, which comes before channels in the order of recognition.
+bool dht_is_answer(const struct dht *, const uint8_t *datagram, size_t len);
+int dht_receive(struct dht *, usec_t now, const struct path *from, uint8_t *datagram, size_t len);
+bool dht_expire(struct dht *, usec_t now, unsigned budget); // true: more is due
+usec_t dht_deadline(const struct dht *);                    // O(1)
+
+// ---- places -------------------------------------------------------------------------------------
+// A place is one person's interest in one spot of the id space, with its own request key e, its
+// look-up, its holders and their tokens and locks. Opening starts the look-up. *id >= 1. BAUTA_ELIMIT, BAUTA_ESPACE.
+int dht_place_open(struct dht *, usec_t now, const uint8_t place[static 32], uint32_t user,
+                   uint32_t *id);
+// Up to 3 introducers by the ladder of PROTOCOL 3; may be called before the look-up has ended (then it
+// picks of what is known). Never ourselves. Drawn at random within a step. Returns how many.
+size_t dht_place_introducers(struct dht *, uint32_t id, struct contact out[static DHT_INTRODUCERS_MAX]);
+// Stores at all holders as soon as the look-up has them (and at those that come later), samples as it
+// stores, renews with jitter until withdrawn or closed, hands out each sample as an event. Calling it
+// again with another record replaces the old one under the same rec_id and locks.
+int dht_place_announce(struct dht *, usec_t now, uint32_t id, const uint8_t record[static RECORD_BYTES],
+                       uint32_t ttl_s);
+// Samples without storing, at `holders` random ones. One DHT_SAMPLE each.
+int dht_place_seek(struct dht *, usec_t now, uint32_t id, unsigned holders);
+// Withdraws at all holders at once; keeps the place open.
+int dht_place_withdraw(struct dht *, usec_t now, uint32_t id);
+// Withdraws what is announced (in the background) and forgets the rest.
+void dht_place_close(struct dht *, usec_t now, uint32_t id);
+
+// ---- introductions --------------------------------------------------------------------------------
+// Registers a handle with an introducer and keeps it registered. Requests use the place's e.
+int dht_attend_open(struct dht *, usec_t now, uint32_t place, const struct contact *introducer,
+                    const uint8_t handle[static DHT_HANDLE_BYTES], uint32_t user, uint32_t *attend);
+// Sends a blob back to who came on this link (relay_back). Acknowledged and retransmitted as an RPC.
+int dht_attend_answer(struct dht *, usec_t now, uint32_t attend, const uint8_t link[static DHT_LINK_BYTES],
+                      const uint8_t *blob, size_t len);
+// The address under which this introducer sees us, if it has answered. False: not known.
+bool dht_attend_seen(const struct dht *, uint32_t attend, struct path *seen);
+void dht_attend_close(struct dht *, usec_t now, uint32_t attend);
+
+// Opens a link to the owner of `handle` and sends the first blob. What comes back are DHT_BACK events.
+int dht_introduce_open(struct dht *, usec_t now, uint32_t place, const struct contact *introducer,
+                       const uint8_t handle[static DHT_HANDLE_BYTES], const uint8_t *blob, size_t len,
+                       uint32_t user, uint32_t *intro);
+// Sends another blob on the same link, from the same e.
+int dht_introduce_send(struct dht *, usec_t now, uint32_t intro, const uint8_t *blob, size_t len);
+usec_t dht_introduce_rto(const struct dht *, uint32_t intro); // to the introducer
+void dht_introduce_close(struct dht *, usec_t now, uint32_t intro);
+
+// Largest blobs, by the datagram classes that they must fit.
+size_t dht_introduce_blob_max(void);  // introduce in 704 bytes
+size_t dht_answer_blob_max(void);     // relay_back in 320 bytes, and its push
+
+// ---- events ---------------------------------------------------------------------------------------
+enum dht_event_kind {
+    DHT_PLACE_FOUND,   // id: the look-up has its region; count = holders (0: nobody known yet, it goes on trying)
+    DHT_SAMPLE,        // id: `count` at the holder, `hint` of depth, `records` of `n`; n may be 0
+    DHT_STORED,        // id: every holder has answered the announce or failed; count = how many hold it
+    DHT_ATTENDING,     // id = attend: the introducer has the handle
+    DHT_ATTEND_LOST,   // id = attend: it does not answer any more; the attend is closed
+    DHT_OFFER,         // id = attend: `blob` came on `link`
+    DHT_BACK,          // id = intro: `blob` came back
+    DHT_INTRO_FAILED   // id = intro: the introducer does not answer
+};
+struct dht_event {
+    enum dht_event_kind kind;
+    uint32_t id, user;
+    uint32_t count;
+    uint8_t hint;
+    bool announced;              // DHT_SAMPLE: of an announce, else of a seek
+    size_t n;                    // records
+    const uint8_t *records;      // n x RECORD_BYTES
+    uint8_t link[DHT_LINK_BYTES];
+    const uint8_t *blob;
+    size_t blob_len;
+};
+// The next event; what it points to is valid until the next call of the dht.
+bool dht_event(struct dht *, struct dht_event *);
+
+// ---- status ---------------------------------------------------------------------------------------
+struct dht_status {
+    bool server;
+    uint32_t contacts;       // live servers in the tables
+    uint32_t size_estimate;
+    uint32_t records_held, handles_held, links_held;
+    uint32_t places, lookups_running;
+    uint64_t lookups, lookups_ok;
+    struct path seen;        // our address as servers see it; family 0 when unknown
+    uint64_t dropped_format, dropped_auth, dropped_replay, dropped_rate, dropped_unknown;
+    uint64_t requests_in, requests_out, answers_in, answers_out, pushes_in, pushes_out, timeouts;
+    uint64_t bytes_in, bytes_out;
+};
+void dht_status(const struct dht *, struct dht_status *);
+// The result of the last finished look-up, for the simulator's figures: time and hops.
+struct dht_lookup_stat {
+    usec_t took_us;
+    uint8_t hops;
+    bool ok;
+};
+bool dht_lookup_stat(struct dht *, struct dht_lookup_stat *); // drains a small ring
+// The region's live servers, nearest first, once DHT_PLACE_FOUND has come; for benchmarks and checkers.
+size_t dht_place_region(const struct dht *, uint32_t id, struct contact *out, size_t max);
+
+// Book of contacts.
+struct contact_book *contact_book_new(struct arena *, uint32_t contacts_max);
+void contact_book_end(struct contact_book *);
+
+#endif

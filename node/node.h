@@ -1,0 +1,131 @@
+// One node: DHT, meeting, channels and conversations joined into one pure machine. Datagrams, time and
+// commands in; datagrams, jobs and events out. node/host and tools/sim are its two drivers.
+//
+// A driver's turn: node_clock now and again; node_receive / node_expire / a command; then until each
+// is empty: node_transmit, node_job, node_event; then arm one timer with node_deadline.
+#ifndef BAUTA_NODE_NODE_H
+#define BAUTA_NODE_NODE_H
+
+#include "crypto/job.h"
+#include "dht/dht.h"
+#include "node/channel/channel.h"
+#include "node/meet/meet.h"
+
+struct node;
+
+#define NODE_TRANSMIT_BATCHES 64u
+#define NODE_ALIAS_BYTES 32u
+
+enum node_privacy { NODE_PRIVACY_UNCHOSEN, NODE_DIRECT, NODE_RELAYED };
+
+struct node_config {
+    const char *network;     // NULL: "bauta"
+    struct rng rng;
+    struct arena *arena;     // all of the node's memory
+    struct outbox *out;      // shared by all nodes of the driver
+    struct contact_book *book; // shared
+    uint8_t secret[32];      // of the server key
+    bool server;             // --lab or --public
+    bool lab;                // loopback and private addresses count as public
+    bool prefix_limits;      // false only in --lab
+    uint8_t puzzle_bits;     // 0 in --lab
+    bool aes_hardware;
+    enum node_privacy privacy;
+    uint32_t store_bytes_max; // 0: default
+};
+
+int node_new(struct node **, usec_t now, const struct node_config *); // 0, BAUTA_ESPACE, BAUTA_EFORMAT (network)
+void node_free(struct node *);                                        // wipes
+void node_clock(struct node *, usec_t now, int64_t unix_us);
+void node_local_paths(struct node *, usec_t now, const struct path *, size_t n);
+int node_bootstrap(struct node *, usec_t now, const struct contact *);
+// Our own contact, given the address that our socket is bound to. False for a client.
+bool node_contact(const struct node *, const struct path *bound, struct contact *);
+
+void node_receive(struct node *, usec_t now, const struct rx *, size_t n);
+bool node_expire(struct node *, usec_t now, unsigned budget); // true: more is due
+usec_t node_deadline(const struct node *);                    // O(1)
+// Up to `max` sends. Their data is in `buf` or in the outbox, valid until the next call. Call until 0.
+size_t node_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct batch *, size_t max);
+void node_sent(struct node *, usec_t now, uint64_t batch_id, int rc); // only failures have to be told
+bool node_job(struct node *, struct job *);
+void node_job_done(struct node *, usec_t now, uint32_t job, const uint8_t *result, int len);
+
+// ---- commands: 0 or a negative code; encounters and ids are >= 1 --------------------------------
+struct node_topic {
+    const char *text; // UTF-8, not normalised; may hold "##pass" where pass is NULL
+    size_t len;
+    const char *pass; // NULL: none
+    size_t pass_len;
+};
+#define NODE_EPRIVACY (-64)  // privacy was never chosen
+#define NODE_ERELAYED (-65)  // relayed was chosen, and there is no relay
+#define NODE_ENOTREADY (-66) // say before matched or after ended
+#define NODE_ETOPIC (-67)    // a topic is empty or too long or not UTF-8
+// BAUTA_ELIMIT: too many encounters or topics.
+int node_seek(struct node *, usec_t now, const struct node_topic *topic, size_t topics,
+              const struct card *, const struct wishes *, uint32_t *encounter);
+// NODE_ENOTREADY, BAUTA_EUNKNOWN, BAUTA_EFORMAT (bad UTF-8, control characters, empty), BAUTA_ELIMIT (too long, or too many wait).
+int node_say(struct node *, usec_t now, uint32_t encounter, const uint8_t *text, size_t len, uint32_t *id);
+int node_typing(struct node *, usec_t now, uint32_t encounter, bool on);
+int node_next(struct node *, usec_t now, uint32_t encounter);
+int node_end(struct node *, usec_t now, uint32_t encounter);
+int node_block(struct node *, usec_t now, uint32_t encounter);
+int node_words(const struct node *, uint32_t encounter, const char *words[static SAS_WORDS]); // NODE_ENOTREADY
+void node_set_privacy(struct node *, enum node_privacy);
+// Ends every encounter politely; node_idle tells when nothing more has to be sent.
+void node_stop(struct node *, usec_t now);
+bool node_idle(const struct node *);
+
+// ---- events ---------------------------------------------------------------------------------------
+enum node_event_kind {
+    NODE_SEEKING,     // encounter (again after next, or when a found one turned out unreachable); topics as sought
+    NODE_PROGRESS,    // encounter, stage
+    NODE_MATCHED,     // encounter, text = topic, alias, words, path
+    NODE_MESSAGE,     // encounter, id, text
+    NODE_DELIVERED,   // encounter, id
+    NODE_UNDELIVERED, // encounter, id, reason
+    NODE_TYPING,      // encounter, on
+    NODE_ENDED,       // encounter, reason: "left", "gone", "error", "middle"
+    NODE_WARNING      // reason = code, text
+};
+struct node_event {
+    enum node_event_kind kind;
+    uint32_t encounter, id;
+    bool on;
+    enum meet_stage stage;
+    const char *reason;
+    const char *text; // valid until the next call, len bytes
+    size_t len;
+    char alias[NODE_ALIAS_BYTES];
+    const char *words[SAS_WORDS];
+    const char *path; // "direct" or "relayed"
+    int64_t at_ms;    // wall clock, for `at`
+};
+bool node_event(struct node *, struct node_event *);
+// The i-th topic of an encounter as the person typed it, without its passphrase; NULL past the end.
+const char *node_encounter_topic(const struct node *, uint32_t encounter, size_t i, size_t *len);
+
+// ---- status ---------------------------------------------------------------------------------------
+struct node_encounter_status {
+    uint32_t encounter;
+    const char *state; // "seeking", "connecting", "talking", "ended"
+    char alias[NODE_ALIAS_BYTES];
+    struct channel_status channel; // zero unless talking
+};
+struct node_status {
+    struct dht_status dht;
+    struct meet_status meet;
+    enum node_privacy privacy;
+    uint64_t uptime_us;
+    uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
+    uint64_t dropped_short, dropped_unknown, dropped_channel; // with dht's and meet's: every drop has a counter
+    size_t arena_held_bytes, arena_used_bytes;
+    const char *network;
+};
+void node_status(const struct node *, struct node_status *);
+size_t node_encounters(const struct node *, struct node_encounter_status *, size_t max);
+// For the simulator's figures and checkers, and for benchmarks of the DHT alone.
+struct dht *node_dht(struct node *);
+
+#endif
