@@ -31,8 +31,9 @@ size_t packet_seal(uint8_t *packet, size_t body_len, const struct packet_keys *k
 // Reads the cid without changing the datagram. len >= DATAGRAM_BYTES_MIN.
 void packet_cid(uint8_t cid[static CID_BYTES], const uint8_t *packet, size_t len,
                 const uint8_t recv_mask[static MASK_KEY_BYTES]);
-// Opens in place a packet whose true cid is known. *body points into it. BAUTA_EFORMAT, BAUTA_EAUTH
-// (also where the phase bits of pn differ from `phase`).
+// Opens in place a packet whose true cid is known. *body points into it, *pn is the number without the
+// phase bits. BAUTA_EFORMAT, BAUTA_EAUTH (also where the phase bits of pn differ from `phase`, 0..3);
+// after an error the packet's bytes are worthless and nothing else was written.
 int packet_open(uint8_t *packet, size_t len, const struct packet_keys *k,
                 const uint8_t cid[static CID_BYTES], unsigned phase, uint64_t *pn, uint8_t **body,
                 size_t *body_len);
