@@ -10,8 +10,8 @@
 
 #define RPC_HEADER_BYTES 48u // rpc_id[8] || token[8] || e[32]
 
-// XORs the first 48 bytes with ChaCha20-IETF(mask_key, nonce = sample[0..11], counter = sample[12..15]).
-// len >= 64.
+// XORs the first 48 bytes with ChaCha20-IETF(mask_key, nonce = sample[0..11],
+// counter = LE32 of sample[12..15]). len >= 64.
 void mask_request(uint8_t *datagram, size_t len, const uint8_t mask_key[static 32]);
 
 // XORs 8 bytes at `field` with SipHash-2-4(key, last 16 bytes of the datagram): the cid with the

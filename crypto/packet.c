@@ -28,7 +28,8 @@ static size_t nonce_bytes(uint8_t aead)
     return aead == PACKET_AEGIS256 ? AEGIS_NONCE_BYTES : CHACHA_NONCE_BYTES;
 }
 
-void packet_keys_derive(struct packet_keys *k, enum packet_aead aead, const uint8_t k_dir[static 32])
+void packet_keys_derive(struct packet_keys *k, enum packet_aead aead,
+                        const uint8_t k_dir[static 32])
 {
     const struct piece key = {"bauta key", 9}, iv = {"bauta iv", 8}, hp = {"bauta hp", 8};
     memset(k, 0, sizeof *k);

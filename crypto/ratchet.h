@@ -1,5 +1,8 @@
 // The KEM ratchet with X-Wing, and the verification words of its first step (PROTOCOL 7). A state
 // machine on messages: it neither sends nor retransmits; node/channel does.
+// A message that the state doesn't await gives BAUTA_ESTATE and changes nothing, so copies that come
+// late do no harm. BAUTA_EFORMAT and BAUTA_EAUTH end in RATCHET_FAILED with everything wiped: who sent
+// the message holds the channel's keys, so a wrong one is no accident. Close the channel.
 #ifndef BAUTA_CRYPTO_RATCHET_H
 #define BAUTA_CRYPTO_RATCHET_H
 
@@ -45,21 +48,26 @@ bool ratchet_mine(const struct ratchet *r);
 int ratchet_start(struct ratchet *r, const uint8_t cid[static CID_BYTES],
                   const uint8_t seed[static 32], uint8_t out[static RATCHET1_BYTES]);
 // The other side's RATCHET1. Makes RATCHET2 (*out_len bytes), the new keys, and the peer's cid.
-// seed: 64 random bytes for the encapsulation; n_r: 32 random bytes (step 1). BAUTA_EFORMAT, BAUTA_ESTATE, BAUTA_EAUTH.
+// seed: 64 random bytes for the encapsulation; n_r: 32 random bytes (used in step 1 only).
+// BAUTA_EFORMAT, BAUTA_ESTATE, BAUTA_EAUTH.
 int ratchet_on1(struct ratchet *r, const uint8_t *msg, size_t len,
                 const uint8_t cid[static CID_BYTES], const uint8_t seed[static 64],
                 const uint8_t n_r[static 32], uint8_t out[static RATCHET2_FIRST_BYTES],
                 size_t *out_len, uint8_t peer_cid[static CID_BYTES], struct packet_keys *send,
                 struct packet_keys *recv);
 // RATCHET2: the new keys and the peer's cid. In step 1 also makes RATCHET3 from n_i (32 random bytes),
-// and *out_len is RATCHET3_BYTES, else 0.
+// and *out_len is RATCHET3_BYTES, else 0. BAUTA_EFORMAT, BAUTA_ESTATE, BAUTA_EAUTH.
 int ratchet_on2(struct ratchet *r, const uint8_t *msg, size_t len, const uint8_t n_i[static 32],
                 uint8_t out[static RATCHET3_BYTES], size_t *out_len,
                 uint8_t peer_cid[static CID_BYTES], struct packet_keys *send,
                 struct packet_keys *recv);
-int ratchet_on3(struct ratchet *r, const uint8_t *msg, size_t len, uint8_t out[static RATCHET4_BYTES]);
+// RATCHET3, by the responder: makes RATCHET4 and the words. BAUTA_EFORMAT, BAUTA_ESTATE.
+int ratchet_on3(struct ratchet *r, const uint8_t *msg, size_t len,
+                uint8_t out[static RATCHET4_BYTES]);
+// RATCHET4, by the initiator: checks the commitment, makes the words. BAUTA_EFORMAT, BAUTA_ESTATE.
 // BAUTA_EAUTH: the commitment does not fit. Somebody is in the middle: close, warn loudly.
 int ratchet_on4(struct ratchet *r, const uint8_t *msg, size_t len);
+// Wipes everything; the state is RATCHET_FAILED afterwards.
 void ratchet_wipe(struct ratchet *r);
 
 #endif

@@ -18,7 +18,8 @@ struct rpc_keys {
     uint8_t c2s[32], s2c[32];
 };
 
-// k_c2s || k_s2c = BLAKE2b-64(key = X25519(own_secret, peer_public), "bauta rpc 1" || NET || e || server).
+// k_c2s || k_s2c = BLAKE2b-64(key = X25519(own_secret, peer_public),
+//                            "bauta rpc 1" || NET || e || server).
 // The client passes (e's secret, server), the server (its secret, e). BAUTA_EAUTH: all-zero result.
 int rpc_keys_derive(struct rpc_keys *k, const uint8_t own_secret[static 32],
                     const uint8_t peer_public[static 32], const struct net *net,
@@ -34,7 +35,8 @@ struct rpc_header {
 void rpc_request_seal(uint8_t *datagram, size_t body_len, const struct rpc_header *header,
                       const uint8_t mask_key[static 32], const struct rpc_keys *k,
                       const uint8_t nonce[static RPC_NONCE_BYTES]);
-// Unmasks the header in place and compares the rpc_id. BAUTA_EFORMAT: short; BAUTA_EAUTH: not a request to us.
+// Unmasks the header in place and compares the rpc_id. BAUTA_EFORMAT: short; BAUTA_EAUTH: not a request
+// to us.
 int rpc_request_unmask(struct rpc_header *header, uint8_t *datagram, size_t len,
                        const uint8_t mask_key[static 32]);
 // Opens an unmasked request in place; *body points into it. BAUTA_EFORMAT, BAUTA_EAUTH.
