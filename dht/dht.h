@@ -117,7 +117,8 @@ struct dht_event {
     const uint8_t *blob;
     size_t blob_len;
 };
-// The next event; what it points to is valid until the next call of the dht.
+// The next event; what it points to is valid until the next dht_event, dht_receive or dht_expire (the
+// commands above may be called meanwhile).
 bool dht_event(struct dht *, struct dht_event *);
 
 // ---- status ---------------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ struct outbox_slot {
 };
 struct outbox {
     uint32_t count;
+    uint32_t taken; // slots that node_transmit has handed out
     uint64_t dropped;
     struct outbox_slot slot[OUTBOX_SLOTS];
 };

@@ -14,7 +14,7 @@
 struct node;
 
 #define NODE_TRANSMIT_BATCHES 64u
-#define NODE_ALIAS_BYTES 32u
+#define NODE_ALIAS_BYTES 32u // as ALIAS_BYTES
 
 enum node_privacy { NODE_PRIVACY_UNCHOSEN, NODE_DIRECT, NODE_RELAYED };
 
@@ -29,6 +29,7 @@ struct node_config {
     bool lab;                // loopback and private addresses count as public
     bool prefix_limits;      // false only in --lab
     uint8_t puzzle_bits;     // 0 in --lab
+    uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES]; // solves it for the key of `secret`
     bool aes_hardware;
     enum node_privacy privacy;
     uint32_t store_bytes_max; // 0: default
@@ -79,15 +80,15 @@ bool node_idle(const struct node *);
 
 // ---- events ---------------------------------------------------------------------------------------
 enum node_event_kind {
-    NODE_SEEKING,     // encounter (again after next, or when a found one turned out unreachable); topics as sought
+    NODE_SEEKING,     // encounter; again after next. Topics: node_encounter_topic
     NODE_PROGRESS,    // encounter, stage
     NODE_MATCHED,     // encounter, text = topic, alias, words, path
     NODE_MESSAGE,     // encounter, id, text
     NODE_DELIVERED,   // encounter, id
     NODE_UNDELIVERED, // encounter, id, reason
     NODE_TYPING,      // encounter, on
-    NODE_ENDED,       // encounter, reason: "left", "gone", "error", "middle"
-    NODE_WARNING      // reason = code, text
+    NODE_ENDED,       // encounter, reason: "left", "gone", "error" (the other side); "end", "block" (ours)
+    NODE_WARNING      // reason = code, text = what to tell the person
 };
 struct node_event {
     enum node_event_kind kind;
@@ -102,7 +103,7 @@ struct node_event {
     const char *path; // "direct" or "relayed"
     int64_t at_ms;    // wall clock, for `at`
 };
-bool node_event(struct node *, struct node_event *);
+bool node_event(struct node *, usec_t now, struct node_event *);
 // The i-th topic of an encounter as the person typed it, without its passphrase; NULL past the end.
 const char *node_encounter_topic(const struct node *, uint32_t encounter, size_t i, size_t *len);
 
@@ -123,7 +124,7 @@ struct node_status {
     size_t arena_held_bytes, arena_used_bytes;
     const char *network;
 };
-void node_status(const struct node *, struct node_status *);
+void node_status(const struct node *, usec_t now, struct node_status *);
 size_t node_encounters(const struct node *, struct node_encounter_status *, size_t max);
 // For the simulator's figures and checkers, and for benchmarks of the DHT alone.
 struct dht *node_dht(struct node *);

@@ -1,0 +1,257 @@
+#include "node/node_internal.h"
+
+#include <assert.h>
+#include <sodium.h>
+
+// ---- life ---------------------------------------------------------------------------------------
+
+int node_new(struct node **out, usec_t now, const struct node_config *cfg)
+{
+    struct net net;
+    int rc = net_init(&net, cfg->network != NULL ? cfg->network : NODE_NETWORK_DEFAULT);
+    if (rc != BAUTA_OK)
+        return rc;
+    struct node *n = arena_take(cfg->arena, sizeof *n);
+    if (n == NULL)
+        return BAUTA_ESPACE;
+    n->cfg = *cfg;
+    n->cfg.network = NULL; // the caller's string; `net` holds the name
+    n->net = net;
+    n->started_us = now;
+    n->heap = (struct heap){n->heap_entry, 0, NODE_CONVERSATIONS_MAX};
+    rng_fill(&cfg->rng, n->recv_mask, sizeof n->recv_mask);
+
+    struct dht_config d = {
+        .net = net,
+        .rng = cfg->rng,
+        .arena = cfg->arena,
+        .out = cfg->out,
+        .book = cfg->book,
+        .puzzle_bits = cfg->puzzle_bits,
+        .server = cfg->server,
+        .lab = cfg->lab,
+        .prefix_limits = cfg->prefix_limits,
+        .store_bytes_max = cfg->store_bytes_max != 0 ? cfg->store_bytes_max : NODE_STORE_BYTES_DEFAULT,
+    };
+    memcpy(d.secret, cfg->secret, sizeof d.secret);
+    memcpy(d.puzzle_nonce, cfg->puzzle_nonce, sizeof d.puzzle_nonce);
+    rc = dht_init(&n->dht, &d);
+    sodium_memzero(&d, sizeof d);
+    if (rc == BAUTA_OK) {
+        struct meet_config m = {.net = net,
+                                .rng = cfg->rng,
+                                .arena = cfg->arena,
+                                .dht = n->dht,
+                                .lab = cfg->lab,
+                                .aes_hardware = cfg->aes_hardware};
+        memcpy(m.local_mask, n->recv_mask, sizeof m.local_mask);
+        rc = meet_new(&n->meet, &m);
+    }
+    if (rc != BAUTA_OK) {
+        node_free(n);
+        return rc;
+    }
+    *out = n;
+    return BAUTA_OK;
+}
+
+void node_free(struct node *n)
+{
+    struct arena *arena = n->cfg.arena;
+    for (size_t i = 0; i < NODE_CONVERSATIONS_MAX; i++)
+        if (n->conversation[i] != NULL)
+            node_free_conversation(n, n->conversation[i]);
+    for (size_t i = 0; i < MEET_ENCOUNTERS_MAX; i++)
+        if (n->encounter[i] != NULL)
+            node_free_encounter(n, n->encounter[i]);
+    if (n->meet != NULL)
+        meet_free(n->meet);
+    if (n->dht != NULL)
+        dht_free(n->dht);
+    arena_give(arena, n->cids.slot, n->cids.slots * sizeof *n->cids.slot);
+    arena_give(arena, n, sizeof *n);
+}
+
+void node_clock(struct node *n, usec_t now, int64_t unix_us)
+{
+    n->clock_us = now;
+    n->clock_unix_us = unix_us;
+    dht_clock(n->dht, now, unix_us);
+    meet_clock(n->meet, now, unix_us);
+    node_pump(n, now);
+}
+
+void node_local_paths(struct node *n, usec_t now, const struct path *path, size_t count)
+{
+    meet_local_paths(n->meet, path, count);
+    node_pump(n, now);
+}
+
+int node_bootstrap(struct node *n, usec_t now, const struct contact *c)
+{
+    int rc = dht_bootstrap(n->dht, now, c);
+    node_pump(n, now);
+    return rc;
+}
+
+bool node_contact(const struct node *n, const struct path *bound, struct contact *c)
+{
+    if (!n->cfg.server)
+        return false;
+    memset(c, 0, sizeof *c);
+    uint8_t sk[32];
+    key_pair(c->pk, sk, n->cfg.secret);
+    sodium_memzero(sk, sizeof sk);
+    memcpy(c->puzzle_nonce, n->cfg.puzzle_nonce, sizeof c->puzzle_nonce);
+    c->path = *bound;
+    return true;
+}
+
+// ---- datagrams in ---------------------------------------------------------------------------------
+
+static void receive_one(struct node *n, usec_t now, const struct path *from, uint8_t *data, size_t len)
+{
+    n->datagrams_in++;
+    n->bytes_in += len;
+    if (len < DATAGRAM_BYTES_MIN) {
+        n->dropped_short++;
+        return;
+    }
+    if (!dht_is_answer(n->dht, data, len)) {
+        uint8_t cid[CID_BYTES];
+        packet_cid(cid, data, len, n->recv_mask);
+        const struct cid_slot *slot = cids_find(&n->cids, cid);
+        if (slot != NULL) {
+            struct conversation *c = n->conversation[slot->owner - 1];
+            assert(c != NULL && c->channel != NULL);
+            if (channel_receive(c->channel, now, cid, slot->phase, from, data, len) != BAUTA_OK)
+                n->dropped_channel++;
+            node_touch(n, c);
+            node_pump(n, now);
+            return;
+        }
+    }
+    if (dht_receive(n->dht, now, from, data, len) == BAUTA_EUNKNOWN)
+        n->dropped_unknown++;
+    node_pump(n, now);
+}
+
+void node_receive(struct node *n, usec_t now, const struct rx *rx, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t seg = rx[i].seg_size != 0 ? rx[i].seg_size : rx[i].len;
+        for (uint32_t at = 0; at < rx[i].len; at += seg) {
+            uint32_t len = rx[i].len - at < seg ? rx[i].len - at : seg;
+            receive_one(n, now, &rx[i].path, rx[i].data + at, len);
+        }
+    }
+}
+
+// ---- time -----------------------------------------------------------------------------------------
+
+bool node_expire(struct node *n, usec_t now, unsigned budget)
+{
+    bool more = dht_expire(n->dht, now, budget);
+    node_pump(n, now);
+    more = meet_expire(n->meet, now, budget) || more;
+    node_pump(n, now);
+    for (unsigned i = 0; i < budget; i++) {
+        struct heap_entry *e = heap_first(&n->heap);
+        if (e == NULL || e->deadline > now)
+            return more;
+        struct conversation *c = (struct conversation *)e;
+        (void)channel_expire(c->channel, now, budget);
+        node_touch(n, c);
+        node_pump(n, now);
+    }
+    return true;
+}
+
+usec_t node_deadline(const struct node *n)
+{
+    usec_t d = dht_deadline(n->dht);
+    usec_t m = meet_deadline(n->meet);
+    const struct heap_entry *e = heap_first(&n->heap);
+    if (m < d)
+        d = m;
+    return e != NULL && e->deadline < d ? e->deadline : d;
+}
+
+// ---- datagrams out --------------------------------------------------------------------------------
+
+static size_t transmit_outbox(struct node *n, struct batch *batch, size_t max)
+{
+    struct outbox *o = n->cfg.out;
+    size_t k = 0;
+    while (k < max && o->taken < o->count) {
+        const struct outbox_slot *s = &o->slot[o->taken++];
+        batch[k++] = (struct batch){.path = s->path,
+                                    .seg_size = s->len,
+                                    .count = 1,
+                                    .len = s->len,
+                                    .data = s->data};
+    }
+    return k;
+}
+
+size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struct batch *batch, size_t max)
+{
+    if (n->cfg.out->taken == n->cfg.out->count) // all was handed out, and the call that did is over
+        n->cfg.out->count = n->cfg.out->taken = 0;
+    size_t k = transmit_outbox(n, batch, max);
+    size_t used = 0;
+    for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX && k < max; i++) {
+        uint32_t at = (n->turn + i) % NODE_CONVERSATIONS_MAX;
+        struct conversation *c = n->conversation[at];
+        if (c == NULL || !c->ready)
+            continue;
+        size_t want = max - k < NODE_CHANNEL_BATCHES ? max - k : NODE_CHANNEL_BATCHES;
+        size_t got = channel_transmit(c->channel, now, buf + used, cap - used, batch + k, want);
+        for (size_t j = 0; j < got; j++) {
+            batch[k + j].id = (uint64_t)at + 1;
+            used += batch[k + j].len;
+        }
+        k += got;
+        if (got == 0 && cap - used >= CLASS_FULL)
+            c->ready = false;
+        heap_set(&n->heap, &c->timer, channel_deadline(c->channel));
+    }
+    n->turn = (n->turn + 1) % NODE_CONVERSATIONS_MAX;
+    for (size_t i = 0; i < k; i++) {
+        n->datagrams_out += batch[i].count;
+        n->bytes_out += batch[i].len;
+    }
+    if (k > 0)
+        node_pump(n, now);
+    return k;
+}
+
+void node_sent(struct node *n, usec_t now, uint64_t batch_id, int rc)
+{
+    if (batch_id == 0 || batch_id > NODE_CONVERSATIONS_MAX)
+        return;
+    struct conversation *c = n->conversation[batch_id - 1];
+    if (c == NULL || c->channel == NULL)
+        return;
+    channel_sent(c->channel, now, rc);
+    node_touch(n, c);
+    node_pump(n, now);
+}
+
+// ---- jobs -----------------------------------------------------------------------------------------
+
+bool node_job(struct node *n, struct job *job)
+{
+    return meet_job(n->meet, job);
+}
+
+void node_job_done(struct node *n, usec_t now, uint32_t job, const uint8_t *result, int len)
+{
+    meet_job_done(n->meet, now, job, result, len);
+    node_pump(n, now);
+}
+
+struct dht *node_dht(struct node *n)
+{
+    return n->dht;
+}

@@ -1,0 +1,72 @@
+// What node's files share. Nobody outside node/*.c includes it.
+#ifndef BAUTA_NODE_NODE_INTERNAL_H
+#define BAUTA_NODE_NODE_INTERNAL_H
+
+#include "crypto/bytes.h"
+#include "crypto/nodekey.h"
+#include "crypto/topic.h"
+#include "node/alias.h"
+#include "node/cids.h"
+#include "node/conversation.h"
+#include "node/limits.h"
+#include "node/node.h"
+
+enum encounter_state { ENCOUNTER_NONE, ENCOUNTER_SEEKING, ENCOUNTER_TALKING, ENCOUNTER_ENDED };
+
+struct encounter {
+    uint32_t id;
+    enum encounter_state state;
+    enum meet_stage stage;
+    bool tell_seeking, tell_progress;
+    const char *tell_ended; // reason of an end of our own; the encounter goes when it was told
+    struct conversation *talk; // the current one, NULL while seeking
+    uint32_t last_message;
+    char alias[ALIAS_BYTES];
+    size_t topics;
+    uint16_t topic_len[MEET_TOPICS_MAX];
+    char *topic_text[MEET_TOPICS_MAX]; // as typed, from the arena
+};
+
+struct warning {
+    const char *code, *text;
+};
+
+struct node {
+    struct node_config cfg;
+    struct net net;
+    struct dht *dht;
+    struct meet *meet;
+    usec_t started_us;
+    usec_t clock_us;    // when node_clock was last called
+    int64_t clock_unix_us;
+    uint8_t recv_mask[MASK_KEY_BYTES];
+    bool stopping;
+
+    struct encounter *encounter[MEET_ENCOUNTERS_MAX];
+    uint32_t encounters;
+    uint32_t last_encounter;
+
+    struct conversation *conversation[NODE_CONVERSATIONS_MAX];
+    uint32_t conversations;
+    struct heap heap; // of the conversations' deadlines
+    struct heap_entry *heap_entry[NODE_CONVERSATIONS_MAX];
+    struct cids cids; // its slots come with the first conversation
+    uint32_t turn;    // where node_transmit goes on, so that channels take turns
+
+    struct warning warning[NODE_WARNINGS_MAX];
+    uint32_t warnings;
+
+    uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
+    uint64_t dropped_short, dropped_unknown, dropped_channel;
+};
+
+struct encounter *node_find_encounter(const struct node *, uint32_t id);
+void node_free_encounter(struct node *, struct encounter *);
+// After any call into a conversation's channel: it may want to send, its deadline may have moved.
+void node_touch(struct node *, struct conversation *);
+void node_free_conversation(struct node *, struct conversation *);
+// Carries what the layers below reported to those above, until all is quiet.
+void node_pump(struct node *, usec_t now);
+void node_warn(struct node *, const char *code, const char *text);
+
+#endif

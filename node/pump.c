@@ -1,0 +1,203 @@
+// Carries what the layers below reported to those above: the DHT's events to meet, meet's channels to
+// conversations, the channels' cids and fates back.
+#include "node/node_internal.h"
+
+#include <sodium.h>
+
+void node_touch(struct node *n, struct conversation *c)
+{
+    c->ready = true;
+    c->dirty = true;
+    heap_set(&n->heap, &c->timer, channel_deadline(c->channel));
+}
+
+void node_free_conversation(struct node *n, struct conversation *c)
+{
+    struct encounter *e = node_find_encounter(n, c->encounter);
+    if (e != NULL && e->talk == c)
+        e->talk = NULL;
+    cids_drop_owner(&n->cids, (uint16_t)(c->index + 1));
+    heap_remove(&n->heap, &c->timer);
+    n->conversation[c->index] = NULL;
+    n->conversations--;
+    conversation_free(c, n->cfg.arena);
+}
+
+void node_warn(struct node *n, const char *code, const char *text)
+{
+    for (uint32_t i = 0; i < n->warnings; i++)
+        if (strcmp(n->warning[i].code, code) == 0)
+            return;
+    if (n->warnings < NODE_WARNINGS_MAX)
+        n->warning[n->warnings++] = (struct warning){code, text};
+}
+
+// A free index for a conversation. When all are taken, one that only says goodbye makes room.
+static int conversation_slot(struct node *n)
+{
+    int lingering = -1;
+    for (int i = 0; i < (int)NODE_CONVERSATIONS_MAX; i++) {
+        if (n->conversation[i] == NULL)
+            return i;
+        if (n->conversation[i]->ending && lingering < 0)
+            lingering = i;
+    }
+    if (lingering >= 0)
+        node_free_conversation(n, n->conversation[lingering]);
+    return lingering;
+}
+
+static bool cids_ready(struct node *n)
+{
+    if (n->cids.slot != NULL)
+        return true;
+    n->cids.slot = arena_take(n->cfg.arena, NODE_CID_SLOTS * sizeof *n->cids.slot);
+    n->cids.slots = n->cids.slot != NULL ? NODE_CID_SLOTS : 0;
+    n->cids.used_max = NODE_CIDS_MAX;
+    return n->cids.slot != NULL;
+}
+
+static void open_channel(struct node *n, usec_t now, const struct meet_event *m)
+{
+    struct encounter *e = node_find_encounter(n, m->encounter);
+    struct conversation *c = NULL;
+    struct channel_config cfg = *m->channel;
+    cfg.rng = n->cfg.rng;
+    int at = e != NULL && e->talk == NULL && cids_ready(n) ? conversation_slot(n) : -1;
+    int rc = at >= 0 ? conversation_new(&c, now, &cfg, n->cfg.arena) : BAUTA_ELIMIT;
+    sodium_memzero(&cfg, sizeof cfg);
+    if (rc != BAUTA_OK) {
+        meet_channel_failed(n->meet, now, m->encounter);
+        return;
+    }
+    c->index = (uint16_t)at;
+    c->encounter = m->encounter;
+    c->topic = m->topic;
+    memcpy(c->peer, m->peer, sizeof c->peer);
+    n->conversation[at] = c;
+    n->conversations++;
+    e->talk = c;
+    alias_of(e->alias, c->peer);
+    node_touch(n, c);
+}
+
+static void on_meet(struct node *n, usec_t now, const struct meet_event *m)
+{
+    struct encounter *e = node_find_encounter(n, m->encounter);
+    switch (m->kind) {
+    case MEET_CHANNEL:
+        open_channel(n, now, m);
+        return;
+    case MEET_PROGRESS:
+        if (e != NULL) {
+            e->tell_progress = true;
+            e->stage = m->stage;
+        }
+        return;
+    case MEET_WARNING:
+        node_warn(n, m->code,
+                  strcmp(m->code, "no_introducer") == 0
+                      ? "No other computer can introduce you yet. Waiting for one."
+                      : "Something stands in the way of finding somebody.");
+        return;
+    }
+}
+
+static void on_closed(struct node *n, usec_t now, struct conversation *c, const struct channel_event *ev)
+{
+    if (!c->peer_left)
+        c->reason = ev->reason;
+    c->closed = true;
+    c->news = true;
+    heap_set(&n->heap, &c->timer, USEC_NEVER);
+    if (ev->reason == CHANNEL_ENDED_MIDDLE)
+        node_warn(n, "middle",
+                  "Somebody tried to sit between you and the other. The connection was closed.");
+    struct encounter *e = node_find_encounter(n, c->encounter);
+    if (!c->matched && e != NULL && e->talk == c) {
+        e->talk = NULL;
+        meet_channel_failed(n->meet, now, c->encounter);
+    }
+}
+
+static void on_channel(struct node *n, usec_t now, struct conversation *c, const struct channel_event *ev)
+{
+    struct encounter *e = node_find_encounter(n, c->encounter);
+    switch (ev->kind) {
+    case CHANNEL_CID_ADD:
+        if (!cids_add(&n->cids, ev->cid, (uint16_t)(c->index + 1), ev->phase))
+            channel_close(c->channel, now, 0); // the table is sized for all: only a broken random source gets here
+        return;
+    case CHANNEL_CID_DROP:
+        cids_drop(&n->cids, ev->cid);
+        return;
+    case CHANNEL_HEARD:
+        if (e != NULL && e->talk == c)
+            meet_channel_heard(n->meet, now, c->encounter);
+        return;
+    case CHANNEL_PATH:
+        c->path = ev->path;
+        return;
+    case CHANNEL_MATCHED:
+        c->matched = true;
+        c->news = true;
+        c->tell_matched = !c->ending;
+        (void)channel_words(c->channel, c->words);
+        if (e != NULL && e->talk == c)
+            e->state = ENCOUNTER_TALKING;
+        return;
+    case CHANNEL_CLOSED:
+        on_closed(n, now, c, ev);
+        return;
+    case CHANNEL_READABLE: // node_event reads on demand, so that credit stops when nobody listens
+        c->news = true;
+        return;
+    case CHANNEL_WRITABLE: // talk goes on reading when its receipts have room again
+        c->news = true;
+        conversation_flush(c, now);
+        return;
+    case CHANNEL_READY:
+    case CHANNEL_DATAGRAM:
+        return;
+    }
+}
+
+static bool pump_channels(struct node *n, usec_t now)
+{
+    bool any = false;
+    for (uint32_t i = 0, seen = 0; seen < n->conversations && i < NODE_CONVERSATIONS_MAX; i++) {
+        struct conversation *c = n->conversation[i];
+        if (c == NULL)
+            continue;
+        seen++;
+        if (!c->dirty)
+            continue;
+        c->dirty = false;
+        any = true;
+        struct channel_event ev;
+        while (channel_event(c->channel, &ev))
+            on_channel(n, now, c, &ev);
+        if (!c->closed)
+            heap_set(&n->heap, &c->timer, channel_deadline(c->channel));
+    }
+    return any;
+}
+
+void node_pump(struct node *n, usec_t now)
+{
+    bool again;
+    do {
+        struct dht_event d;
+        struct meet_event m;
+        again = false;
+        while (dht_event(n->dht, &d)) {
+            meet_dht_event(n->meet, now, &d);
+            again = true;
+        }
+        while (meet_event(n->meet, &m)) {
+            on_meet(n, now, &m);
+            again = true;
+        }
+        again = pump_channels(n, now) || again;
+    } while (again);
+}

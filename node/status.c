@@ -1,0 +1,53 @@
+// What the node is, knows and does, in numbers: never an address of a stranger, a place or a topic.
+#include "node/node_internal.h"
+
+void node_status(const struct node *n, usec_t now, struct node_status *s)
+{
+    memset(s, 0, sizeof *s);
+    dht_status(n->dht, &s->dht);
+    meet_status(n->meet, &s->meet);
+    s->privacy = n->cfg.privacy;
+    s->uptime_us = now - n->started_us;
+    s->datagrams_in = n->datagrams_in;
+    s->datagrams_out = n->datagrams_out;
+    s->bytes_in = n->bytes_in;
+    s->bytes_out = n->bytes_out;
+    s->dropped_short = n->dropped_short;
+    s->dropped_unknown = n->dropped_unknown;
+    s->dropped_channel = n->dropped_channel;
+    s->arena_held_bytes = n->cfg.arena->held_bytes;
+    s->arena_used_bytes = n->cfg.arena->used_bytes;
+    s->network = (const char *)n->net.bytes + 1; // net_init zeroes the rest, so it ends with NUL
+}
+
+static const char *state_word(const struct node *n, const struct encounter *e)
+{
+    struct meet_encounter_status m;
+    switch (e->state) {
+    case ENCOUNTER_TALKING: return "talking";
+    case ENCOUNTER_ENDED: return "ended";
+    case ENCOUNTER_NONE:
+    case ENCOUNTER_SEEKING: break;
+    }
+    bool connecting = meet_encounter_status(n->meet, e->id, &m) == BAUTA_OK && m.stage == MEET_CONNECTING;
+    return connecting ? "connecting" : "seeking";
+}
+
+size_t node_encounters(const struct node *n, struct node_encounter_status *out, size_t max)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < MEET_ENCOUNTERS_MAX && k < max; i++) {
+        const struct encounter *e = n->encounter[i];
+        if (e == NULL)
+            continue;
+        memset(&out[k], 0, sizeof out[k]);
+        out[k].encounter = e->id;
+        out[k].state = state_word(n, e);
+        if (e->state != ENCOUNTER_SEEKING)
+            memcpy(out[k].alias, e->alias, sizeof out[k].alias);
+        if (e->talk != NULL)
+            channel_status(e->talk->channel, &out[k].channel);
+        k++;
+    }
+    return k;
+}
