@@ -25,13 +25,16 @@ struct job {
 };
 
 struct net;
+// topic and pass normalised (crypto/topic.h).
 void job_topic(struct job *, uint32_t id, const struct net *net, uint32_t day, const uint8_t *topic,
                size_t topic_len, const uint8_t *pass, size_t pass_len);
+// bits <= NODE_PUZZLE_BITS_MAX.
 void job_node_puzzle(struct job *, uint32_t id, const struct net *net, const uint8_t pk[static 32],
                      unsigned bits);
 void job_pow(struct job *, uint32_t id, const uint8_t m[static 32], const uint8_t rec_id[static 16],
              uint32_t effort, const uint8_t start[static 16]);
-// Runs it on any thread. Returns the result's length or a negative code.
+// Runs it on any thread. Returns the result's length, or BAUTA_EFORMAT (not an input that job_* wrote),
+// BAUTA_ELIMIT (effort above POW_EFFORT_MAX, or no solution found), BAUTA_ESPACE (no memory for a topic).
 int job_run(const struct job *, uint8_t result[static JOB_RESULT_BYTES_MAX]);
 void job_wipe(struct job *);
 

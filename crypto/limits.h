@@ -8,6 +8,8 @@
 #define NETWORK_NAME_BYTES_MAX 63u // fits len8 and a host label
 #define TOPIC_BYTES_MAX 128u   // of the normalised topic: the longest title that a person types
 #define PASS_BYTES_MAX 256u    // of a topic's passphrase after NFC
+#define TEXT_INPUT_BYTES_MAX 1024u // as typed: twice the longest passphrase, each code point decomposed
+#define NORMALISE_PASSES_MAX 8u // real text settles in two passes
 #define TOPIC_ARGON_BYTES (64u * 1024 * 1024) // a dictionary costs about 0.1 s a word
 #define TOPIC_ARGON_PASSES 2u
 #define EPOCH_SECONDS 3600u
@@ -15,8 +17,14 @@
 #define BRANCH_BITS_MAX 16u    // 65,536 branches of 192 records: twelve million people on a topic
 
 #define NODE_PUZZLE_BITS 22u   // about a second of one core for each id
+#define NODE_PUZZLE_BITS_MAX 40u // a job for more would never end
 #define PUZZLE_NONCE_BYTES 8u
+#define PREFIX4_BYTES 3u       // /24: what an id binds of an IPv4 address
+#define PREFIX6_BYTES 6u       // /48
 #define POW_ARGON_BYTES (256u * 1024) // memory-hard, yet 0.2 ms to check
+#define POW_ARGON_PASSES 1u
+#define POW_EFFORT_MAX 65536u  // about 15 s of one core: nobody may ask a stranger for more
+#define PUZZLE_TRIES_FACTOR 64u // a search of so many times the expected work fails once in e^64
 #define POW_NONCE_BYTES 16u
 #define POW_SOLUTION_BYTES 32u
 

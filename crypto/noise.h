@@ -57,23 +57,27 @@ int noise_init(struct noise *n, const struct noise_spec *spec, bool initiator,
 // "e" token, may be NULL where it has none. Returns 0, BAUTA_ESTATE, BAUTA_ESPACE, BAUTA_EAUTH (all-zero DH).
 int noise_write(struct noise *n, const uint8_t *e_secret, const uint8_t *payload, size_t payload_len,
                 uint8_t *out, size_t cap, size_t *out_len);
-// Reads one. `out` gets the payload. Returns 0, BAUTA_ESTATE, BAUTA_ESPACE, BAUTA_EFORMAT, BAUTA_EAUTH. After an
-// error the state refuses everything. `out` may be `msg` only if they don't overlap partly.
+// Reads one. `out` gets the payload. Returns 0, BAUTA_ESTATE, BAUTA_ESPACE, BAUTA_EFORMAT, BAUTA_EAUTH.
+// After BAUTA_EFORMAT or BAUTA_EAUTH (read or write) the state is wiped and refuses everything; after
+// BAUTA_ESTATE or BAUTA_ESPACE it is as before. Inputs and `out` must not overlap.
 int noise_read(struct noise *n, const uint8_t *msg, size_t len, uint8_t *out, size_t cap,
                size_t *out_len);
 bool noise_done(const struct noise *n);          // all handshake messages have passed
-// First cipher: initiator to responder; second: responder to initiator.
+// First cipher: initiator to responder; second: responder to initiator (in a one-way pattern it refuses
+// with BAUTA_ELIMIT). 0 or BAUTA_ESTATE.
 int noise_split(const struct noise *n, struct noise_cipher *i_to_r, struct noise_cipher *r_to_i);
 void noise_wipe(struct noise *n);
 
 // EncryptWithAd / DecryptWithAd; out has len + 16 (len - 16) bytes. Return 0 or a negative code
-// (BAUTA_ELIMIT: nonce exhausted). Without a key they copy.
+// (BAUTA_ELIMIT: nonce exhausted; BAUTA_ESPACE, BAUTA_EFORMAT: longer than a Noise message, or no
+// room for a tag; BAUTA_EAUTH). Without a key they copy. `out` may be `in`.
 int noise_cipher_seal(struct noise_cipher *c, const uint8_t *ad, size_t ad_len, const uint8_t *in,
                       size_t len, uint8_t *out);
 int noise_cipher_open(struct noise_cipher *c, const uint8_t *ad, size_t ad_len, const uint8_t *in,
                       size_t len, uint8_t *out);
 
 // Noise's HKDF with HMAC-BLAKE2b-512: up to three outputs of 64 bytes; out2, out3 may be NULL.
+// ck_len <= 128; out1 may be ck.
 void noise_hkdf(const uint8_t *ck, size_t ck_len, const uint8_t *ikm, size_t ikm_len,
                 uint8_t out1[static 64], uint8_t *out2, uint8_t *out3);
 
