@@ -1,5 +1,5 @@
-// Masks that make every datagram look random (PROTOCOL 1). They hide, they do not protect: each is an
-// involution keyed by a key that the receiver has handed out, over the datagram's last 16 bytes.
+// Masks that make every datagram look random (PROTOCOL 1). They hide, they do not protect: each is
+// an involution keyed by a key that the receiver has handed out, over the datagram's last 16 bytes.
 #ifndef BAUTA_CRYPTO_MASK_H
 #define BAUTA_CRYPTO_MASK_H
 

@@ -1,8 +1,8 @@
 // The KEM ratchet with X-Wing, and the verification words of its first step (PROTOCOL 7). A state
 // machine on messages: it neither sends nor retransmits; node/channel does.
-// A message that the state doesn't await gives BAUTA_ESTATE and changes nothing, so copies that come
-// late do no harm. BAUTA_EFORMAT and BAUTA_EAUTH end in RATCHET_FAILED with everything wiped: who sent
-// the message holds the channel's keys, so a wrong one is no accident. Close the channel.
+// A message that the state doesn't await gives BAUTA_ESTATE and changes nothing, so copies that
+// come late do no harm. BAUTA_EFORMAT and BAUTA_EAUTH end in RATCHET_FAILED with everything wiped:
+// who sent the message holds the channel's keys, so a wrong one is no accident. Close the channel.
 #ifndef BAUTA_CRYPTO_RATCHET_H
 #define BAUTA_CRYPTO_RATCHET_H
 
@@ -55,8 +55,8 @@ int ratchet_on1(struct ratchet *r, const uint8_t *msg, size_t len,
                 const uint8_t n_r[static 32], uint8_t out[static RATCHET2_FIRST_BYTES],
                 size_t *out_len, uint8_t peer_cid[static CID_BYTES], struct packet_keys *send,
                 struct packet_keys *recv);
-// RATCHET2: the new keys and the peer's cid. In step 1 also makes RATCHET3 from n_i (32 random bytes),
-// and *out_len is RATCHET3_BYTES, else 0. BAUTA_EFORMAT, BAUTA_ESTATE, BAUTA_EAUTH.
+// RATCHET2: the new keys and the peer's cid. In step 1 also makes RATCHET3 from n_i (32 random
+// bytes), and *out_len is RATCHET3_BYTES, else 0. BAUTA_EFORMAT, BAUTA_ESTATE, BAUTA_EAUTH.
 int ratchet_on2(struct ratchet *r, const uint8_t *msg, size_t len, const uint8_t n_i[static 32],
                 uint8_t out[static RATCHET3_BYTES], size_t *out_len,
                 uint8_t peer_cid[static CID_BYTES], struct packet_keys *send,

@@ -1,4 +1,5 @@
-// Sealing of requests, answers and pushes (PROTOCOL 2): NK-shaped, the client has no key of its own.
+// Sealing of requests, answers and pushes (PROTOCOL 2): NK-shaped, the client has no key of its
+// own.
 #ifndef BAUTA_CRYPTO_RPC_H
 #define BAUTA_CRYPTO_RPC_H
 
@@ -30,13 +31,13 @@ struct rpc_header {
     uint8_t e[32];
 };
 
-// Seals in place: the caller has put a body of body_len bytes at datagram + RPC_BODY_AT; the datagram
-// is then body_len + RPC_REQUEST_OVERHEAD bytes long. `nonce`: 24 random bytes.
+// Seals in place: the caller has put a body of body_len bytes at datagram + RPC_BODY_AT; the
+// datagram is then body_len + RPC_REQUEST_OVERHEAD bytes long. `nonce`: 24 random bytes.
 void rpc_request_seal(uint8_t *datagram, size_t body_len, const struct rpc_header *header,
                       const uint8_t mask_key[static 32], const struct rpc_keys *k,
                       const uint8_t nonce[static RPC_NONCE_BYTES]);
-// Unmasks the header in place and compares the rpc_id. BAUTA_EFORMAT: short; BAUTA_EAUTH: not a request
-// to us.
+// Unmasks the header in place and compares the rpc_id. BAUTA_EFORMAT: short; BAUTA_EAUTH: not a
+// request to us.
 int rpc_request_unmask(struct rpc_header *header, uint8_t *datagram, size_t len,
                        const uint8_t mask_key[static 32]);
 // Opens an unmasked request in place; *body points into it. BAUTA_EFORMAT, BAUTA_EAUTH.
@@ -55,7 +56,7 @@ void rpc_answer_seal(uint8_t *datagram, size_t body_len, const uint8_t id[static
 int rpc_answer_open(uint8_t *datagram, size_t len, const struct rpc_keys *k, uint8_t **body,
                     size_t *body_len);
 
-// BLAKE2b-8(key = secret, address || port || e); `where` is the caller's encoding of address and port.
+// BLAKE2b-8(key = secret, address || port || e); `where`: the caller's encoding of address and port.
 void rpc_token(uint8_t token[static RPC_TOKEN_BYTES], const uint8_t secret[static 32],
                const uint8_t *where, size_t where_len, const uint8_t e[static 32]);
 

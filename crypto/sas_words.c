@@ -18,8 +18,6 @@
 // NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
 // DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
 // OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
-// License: GPL-3+ On Debian systems, the full text of the GNU General Public License version 3 can
-// be found in the file `/usr/share/common-licenses/GPL-3'.
 #include "crypto/sas.h"
 
 #include <assert.h>
