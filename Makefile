@@ -1,6 +1,12 @@
 # bauta. `make help` lists what there is. One makefile, no recursion; all products are under build/.
 
+# With -n nothing may be installed or built, not even the settings that are included below.
+DRY := $(findstring n,$(firstword -$(MAKEFLAGS)))
 MAKEFLAGS += --no-builtin-rules
+# Every target is safe in parallel, so all cores are used unless -j says otherwise.
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
@@ -9,16 +15,36 @@ CC ?= cc
 CLANG ?= clang
 PREFIX ?= /usr/local
 DESTDIR ?=
+FUZZ_SECONDS ?= 20
 B := build
+D := build/deps
 
-# What tools/deps found: DEPS_CFLAGS, DEPS_LIBS_PURE (crypto .. node), DEPS_LIBS_HOST (the rest).
-ifeq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
-else
--include $(B)/deps/config.mk
+GOALS := $(or $(MAKECMDGOALS),all)
+# Goals for which nothing is needed of the system, so nothing is looked for.
+BARE := $(if $(filter-out clean distclean help,$(GOALS)),,yes)
+
+# What tools/deps found: DEPS_CFLAGS, DEPS_LIBS_PURE (crypto .. node), DEPS_LIBS_HOST (the rest),
+# DEPS_LIBS_TEST. Make makes and reads this file before it does anything else, so that whatever is
+# missing is installed before the first file is compiled.
+FIND := $(if $(DRY),@echo,@CC='$(CC)' CLANG='$(CLANG)') tools/deps
+$(D)/config.mk: tools/deps
+	$(FIND) $@
+# Tests and the linters need a little more; these two files only say that it is there.
+$(D)/test.mk: tools/deps | $(D)/config.mk
+	$(FIND) --test $@
+$(D)/tools.mk: tools/deps | $(D)/config.mk
+	$(FIND) --tools $@
+ifeq ($(or $(BARE),$(DRY)),)
+include $(D)/config.mk
+ifneq ($(filter test check asan,$(GOALS)),)
+include $(D)/test.mk
 endif
-$(B)/deps/config.mk: tools/deps
-	@mkdir -p $(@D)
-	tools/deps $@
+ifneq ($(filter fuzz lint,$(GOALS)),)
+include $(D)/tools.mk
+endif
+else
+-include $(wildcard $(D)/*.mk)
+endif
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 CPPFLAGS += -I. -D_GNU_SOURCE
@@ -31,8 +57,7 @@ SRC_dht     := $(wildcard dht/*.c)
 SRC_channel := $(wildcard node/channel/*.c)
 SRC_talk    := $(wildcard node/talk/*.c)
 SRC_meet    := $(wildcard node/meet/*.c)
-SRC_node    := $(wildcard node/*.c)
-SRC_node    := $(filter-out node/main.c,$(SRC_node))
+SRC_node    := $(filter-out node/main.c,$(wildcard node/*.c))
 SRC_host    := $(wildcard node/host/*.c node/ui/*/*.c)
 SRC_sim     := $(filter-out tools/sim/main.c,$(wildcard tools/sim/*.c))
 SRC_bench   := $(filter-out tools/bench/main.c,$(wildcard tools/bench/*.c))
@@ -57,11 +82,19 @@ CC_obj  := $(CC)
 CC_asan := $(CC)
 CC_fuzz := $(CLANG)
 
-# $(call variant,NAME): objects, archives of one variant under build/NAME
+# $(call variant,NAME): objects, archives of one variant under build/NAME. The file `flags` holds the
+# compiler and its options; it is rewritten only when they change, and all objects depend on it.
 define variant
-$(B)/$(1)/%.o: %.c | $(B)/deps/config.mk
+$(B)/$(1)/%.o: %.c $(B)/$(1)/flags | $(D)/config.mk
 	@mkdir -p $$(@D)
 	$$(CC_$(1)) $$(CPPFLAGS) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$(B)/$(1)/flags: ;
+ifeq ($(or $(BARE),$(DRY)),)
+WANT_$(1) := $$(strip $$(CC_$(1)) $$(CPPFLAGS) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS))
+ifneq ($$(shell cat $(B)/$(1)/flags 2>/dev/null),$$(WANT_$(1)))
+$$(shell mkdir -p $(B)/$(1) && echo '$$(WANT_$(1))' >$(B)/$(1)/flags)
+endif
+endif
 $(foreach l,$(LAYERS),$(eval $(call archive,$(1),$(l))))
 endef
 define archive
@@ -74,45 +107,113 @@ $(foreach v,obj asan fuzz,$(eval $(call variant,$(v))))
 
 # $(call libs,VARIANT,LAYER): archives that a program of a layer links
 libs = $(foreach l,$(NEED_$(2)),$(B)/$(1)/lib$(l).a)
-# $(call program,TARGET,VARIANT,SOURCE,LAYER,EXTRA LIBS)
+# $(call program,TARGET,VARIANT,SOURCES,LAYER,EXTRA LIBS)
 define program
-$(1): $(B)/$(2)/$(3:.c=.o) $(call libs,$(2),$(4))
+$(1): $(patsubst %.c,$(B)/$(2)/%.o,$(3)) $(call libs,$(2),$(4))
 	@mkdir -p $$(@D)
 	$$(CC_$(2)) $$(FLAGS_$(2)) $$(LDFLAGS) -o $$@ $$^ $(5) $$(DEPS_LIBS_PURE) -lm
 endef
 
 # ---- programs -------------------------------------------------------------------------------------
 PROGRAMS :=
-ifneq ($(wildcard node/main.c),)
-PROGRAMS += $(B)/bauta
-$(eval $(call program,$(B)/bauta,obj,node/main.c,host,$$(DEPS_LIBS_HOST)))
-$(eval $(call program,$(B)/asan/bauta,asan,node/main.c,host,$$(DEPS_LIBS_HOST)))
+# $(call product,NAME,SOURCE,LAYER): build/NAME, and build/asan/NAME for the tests
+define product
+ifneq ($(wildcard $(2)),)
+PROGRAMS += $(B)/$(1)
+$(call program,$(B)/$(1),obj,$(2),$(3),$$(DEPS_LIBS_HOST))
+$(call program,$(B)/asan/$(1),asan,$(2),$(3),$$(DEPS_LIBS_HOST))
 endif
-ifneq ($(wildcard tools/sim/main.c),)
-PROGRAMS += $(B)/bauta-sim
-$(eval $(call program,$(B)/bauta-sim,obj,tools/sim/main.c,sim,$$(DEPS_LIBS_HOST)))
-endif
-ifneq ($(wildcard tools/bench/main.c),)
-PROGRAMS += $(B)/bauta-bench
-$(eval $(call program,$(B)/bauta-bench,obj,tools/bench/main.c,bench,$$(DEPS_LIBS_HOST)))
-endif
-ifneq ($(wildcard tools/noise-vectors.c),)
-PROGRAMS += $(B)/noise-vectors
-$(eval $(call program,$(B)/noise-vectors,obj,tools/noise-vectors.c,crypto,$$(DEPS_LIBS_HOST)))
-endif
+endef
+$(eval $(call product,bauta,node/main.c,host))
+$(eval $(call product,bauta-sim,tools/sim/main.c,sim))
+$(eval $(call product,bauta-bench,tools/bench/main.c,bench))
+$(eval $(call product,noise-vectors,tools/noise-vectors.c,crypto))
 
 # ---- tests: tests/unit/LAYER/NAME.c links that layer; tests/sim/NAME.c links the simulator ----------
 UNIT := $(wildcard tests/unit/*/*.c)
 SIMT := $(wildcard tests/sim/*.c)
+TEST_LIBS := $$(DEPS_LIBS_TEST) $$(DEPS_LIBS_HOST)
 unit_layer = $(word 3,$(subst /, ,$(1)))
-$(foreach t,$(UNIT),$(foreach v,obj asan,$(eval $(call program,$(B)/$(v)/$(t:.c=),$(v),$(t),$(call unit_layer,$(t)),$$(DEPS_LIBS_TEST) $$(DEPS_LIBS_HOST)))))
-$(foreach t,$(SIMT),$(foreach v,obj asan,$(eval $(call program,$(B)/$(v)/$(t:.c=),$(v),$(t),sim,$$(DEPS_LIBS_TEST) $$(DEPS_LIBS_HOST)))))
+$(foreach t,$(UNIT),$(foreach v,obj asan,$(eval $(call program,$(B)/$(v)/$(t:.c=),$(v),$(t),$(call unit_layer,$(t)),$(TEST_LIBS)))))
+$(foreach t,$(SIMT),$(foreach v,obj asan,$(eval $(call program,$(B)/$(v)/$(t:.c=),$(v),$(t),sim,$(TEST_LIBS)))))
+UNIT_obj   := $(patsubst %.c,$(B)/obj/%,$(UNIT))
 TESTS_obj  := $(patsubst %.c,$(B)/obj/%,$(UNIT) $(SIMT))
 TESTS_asan := $(patsubst %.c,$(B)/asan/%,$(UNIT) $(SIMT))
 
-.PHONY: all clean
-all: $(PROGRAMS)
-clean:
-	rm -rf $(filter-out $(B)/deps,$(wildcard $(B)/*))
+# ---- fuzzing: the first line of tests/fuzz/NAME.c is `// layer: LAYER` ------------------------------
+# build/fuzz/tests/fuzz/NAME is driven by libFuzzer (clang); build/asan/tests/fuzz/NAME replays the
+# corpus with any compiler.
+FUZZ := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
+fuzz_layer = $(shell sed -n '1s|^// layer: *||p' $(1))
+define fuzz
+$(call program,$(B)/asan/$(1:.c=),asan,$(1) tests/fuzz/replay.c,$(2),$$(DEPS_LIBS_HOST))
+$(call program,$(B)/fuzz/$(1:.c=),fuzz,$(1),$(2),-fsanitize=fuzzer $$(DEPS_LIBS_HOST))
+endef
+$(foreach t,$(FUZZ),$(eval $(call fuzz,$(t),$(call fuzz_layer,$(t)))))
+REPLAYS := $(patsubst %.c,$(B)/asan/%,$(FUZZ))
+FUZZERS := $(patsubst %.c,$(B)/fuzz/%,$(FUZZ))
+FUZZ_RUNS := $(FUZZ:tests/fuzz/%.c=fuzz-%)
 
+# ---- what one types -------------------------------------------------------------------------------
+.PHONY: all run test check lint asan fuzz bench install clean distclean help $(FUZZ_RUNS)
+all: $(PROGRAMS)
+
+run: $(B)/bauta
+	$(B)/bauta demo
+
+test: $(PROGRAMS) $(PROGRAMS:$(B)/%=$(B)/asan/%) $(TESTS_obj) $(TESTS_asan) $(REPLAYS)
+	@tests/run --build $(B)
+
+check: $(PROGRAMS) $(UNIT_obj)
+	@tests/run --build $(B) --quick
+
+asan: $(PROGRAMS:$(B)/%=$(B)/asan/%) $(TESTS_asan) $(REPLAYS)
+	@tests/run --build $(B) --asan
+
+lint: $(PROGRAMS)
+	@tools/lint --build $(B)
+
+fuzz: $(FUZZ_RUNS)
+$(FUZZ_RUNS): fuzz-%: $(B)/fuzz/tests/fuzz/%
+	@mkdir -p $(B)/fuzz/corpus/$* $(B)/fuzz/crashes tests/fuzz/corpus/$*
+	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+	  -artifact_prefix=$(B)/fuzz/crashes/$*- $(B)/fuzz/corpus/$* tests/fuzz/corpus/$* \
+	  > $(B)/fuzz/$*.log 2>&1 || { tail -n 60 $(B)/fuzz/$*.log; echo "fuzz $*: FAILED"; exit 1; }
+	@sed -n 's/^stat::number_of_executed_units: */fuzz $*: ok, runs: /p' $(B)/fuzz/$*.log
+
+bench: $(B)/bauta-bench
+
+install: $(B)/bauta
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' \
+	  '$(DESTDIR)$(PREFIX)/share/man/man7' \
+	  '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' \
+	  '$(DESTDIR)$(PREFIX)/share/zsh/site-functions'
+	install -m 755 $(B)/bauta '$(DESTDIR)$(PREFIX)/bin/bauta'
+	install -m 644 tools/man/bauta.1 '$(DESTDIR)$(PREFIX)/share/man/man1/bauta.1'
+	install -m 644 tools/man/bauta-control.7 '$(DESTDIR)$(PREFIX)/share/man/man7/bauta-control.7'
+	install -m 644 tools/completion/bauta.bash \
+	  '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/bauta'
+	install -m 644 tools/completion/_bauta '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bauta'
+
+# build/deps (a libsodium that took a while to build) stays; distclean removes that too.
+clean:
+	rm -rf $(filter-out $(D),$(wildcard $(B)/*))
+distclean:
+	rm -rf $(B)
+
+help:
+	@echo 'make           build everything (build/bauta and the tools); installs what is missing first'
+	@echo 'make run       build, and start a small network on this computer to try it: bauta demo'
+	@echo 'make test      everything: unit, simulation, end-to-end, corpora; plain and under sanitizers'
+	@echo 'make check     the quick part: unit tests only, plain'
+	@echo 'make asan      the sanitizer half of the tests'
+	@echo 'make lint      the law of the house, then clang-format, clang-tidy, cppcheck'
+	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20), or one: make fuzz-NAME'
+	@echo 'make bench     build/bauta-bench'
+	@echo 'make install   to DESTDIR and PREFIX ($(PREFIX))'
+	@echo 'make clean     remove build/ except build/deps; make distclean: all of it'
+	@echo 'Settings: CC=clang  CLANG=clang-19 (for fuzz)  CFLAGS=  LDFLAGS=  PREFIX=  DESTDIR=  -jN'
+
+ifeq ($(BARE),)
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+endif
