@@ -1,0 +1,81 @@
+// build/bauta-bench MODE [options]: one JSON object a line.
+#include "tools/bench/bench.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(const struct bench_options *);
+    struct bench_options defaults;
+} modes[] = {
+    {"connect", bench_connect, {.nodes = 16, .runs = 30}},
+    {"rtt", bench_rtt, {.count = 10000}},
+    {"throughput", bench_throughput, {.bytes = 1u << 30}},
+    {"memory", bench_memory, {.nodes = 64}},
+    {"handshake", bench_handshake, {.runs = 1}},
+};
+
+static int usage(const char *what)
+{
+    fprintf(stderr,
+            "bauta-bench: %s; usage: bauta-bench connect|rtt|throughput|memory|handshake "
+            "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once]\n",
+            what);
+    return 2;
+}
+
+static int number(const char *text, unsigned long long max, unsigned long long *value)
+{
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return errno != 0 || *end != '\0' || end == text || *value == 0 || *value > max || *text == '-';
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"nodes", required_argument, NULL, 'n'}, {"runs", required_argument, NULL, 'r'},
+        {"count", required_argument, NULL, 'c'}, {"bytes", required_argument, NULL, 'b'},
+        {"aead", required_argument, NULL, 'a'},  {"at-once", no_argument, NULL, 'o'},
+        {NULL, 0, NULL, 0}};
+    if (argc < 2)
+        return usage("which mode?");
+    size_t mode = 0;
+    while (mode < sizeof modes / sizeof modes[0] && strcmp(modes[mode].name, argv[1]) != 0)
+        mode++;
+    if (mode == sizeof modes / sizeof modes[0])
+        return usage("unknown mode");
+    struct bench_options o = modes[mode].defaults;
+    unsigned long long v = 0;
+    int opt;
+    opterr = 0;
+    optind = 2;
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (strchr("nrc", opt) != NULL && number(optarg, 1000000, &v) != 0)
+            return usage("a number from 1 to 1000000 is needed");
+        if (opt == 'b' && number(optarg, 1ull << 40, &v) != 0)
+            return usage("a number of bytes is needed");
+        switch (opt) {
+        case 'n': o.nodes = (unsigned)v; break;
+        case 'r': o.runs = (unsigned)v; break;
+        case 'c': o.count = (unsigned)v; break;
+        case 'b': o.bytes = v; break;
+        case 'a': o.aead = optarg; break;
+        case 'o': o.at_once = 1; break;
+        default: return usage("unknown option");
+        }
+    }
+    if (optind != argc)
+        return usage("unknown argument");
+    if (o.aead != NULL && strcmp(o.aead, "aegis256") != 0 && strcmp(o.aead, "chacha20poly1305") != 0)
+        return usage("--aead takes aegis256 or chacha20poly1305");
+    if (sodium_init() < 0)
+        return 1;
+    return modes[mode].run(&o);
+}

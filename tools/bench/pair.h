@@ -1,0 +1,40 @@
+// Two processes with a channel between them over loopback. Keys and ports are handed over a socket
+// pair, so neither DHT nor meeting is part of what is measured.
+#ifndef BAUTA_TOOLS_BENCH_PAIR_H
+#define BAUTA_TOOLS_BENCH_PAIR_H
+
+#include "node/channel/channel.h"
+#include "dht/path.h"
+#include "node/cids.h"
+#include "node/host/alarm.h"
+#include "node/host/udp.h"
+
+#define PAIR_CID_SLOTS 32u
+
+struct pair_end {
+    uv_loop_t loop;
+    struct udp udp;
+    struct udp_buffers *buffers;
+    struct alarm alarm;
+    struct arena arena;
+    struct channel *channel;
+    struct cids cids;
+    struct cid_slot slot[PAIR_CID_SLOTS];
+    int control;        // our end of the socket pair
+    bool matched, closed;
+    void (*on_matched)(struct pair_end *);
+    void (*on_readable)(struct pair_end *, unsigned stream);
+    void (*on_writable)(struct pair_end *, unsigned stream);
+    void *ctx;
+};
+
+usec_t pair_now(void);
+// After a call into the channel: sends what it has, tells its events, arms the alarm.
+void pair_turn(struct pair_end *);
+// Forks. `child` runs in the new process with the responder's end, `parent` in this one with the
+// initiator's; each starts with the loop ready and returns when its part is over. Returns 0 when
+// both returned 0. `aegis`: which AEAD.
+int pair_run(bool aegis, uint32_t receive_bytes, int (*parent)(struct pair_end *, void *),
+             int (*child)(struct pair_end *, void *), void *ctx);
+
+#endif
