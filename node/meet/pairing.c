@@ -1,0 +1,510 @@
+#include "node/meet/pairing.h"
+
+#include "crypto/bytes.h"
+
+#include <assert.h>
+
+#define NOBODY PAIRING_CANDIDATES_MAX
+
+uint64_t pairing_weight(const uint8_t a[static 32], const uint8_t b[static 32],
+                        const uint8_t psk[static 32])
+{
+    bool a_first = memcmp(a, b, 32) < 0;
+    const struct piece piece[3] = {{a_first ? a : b, 32}, {a_first ? b : a, 32}, {psk, 32}};
+    uint8_t hash[8];
+    hash_pieces(hash, sizeof hash, NULL, 0, piece, 3);
+    struct rd r = rd_init(hash, sizeof hash);
+    return rd_le64(&r);
+}
+
+void pairing_init(struct pairing *p, struct rng rng)
+{
+    memset(p, 0, sizeof *p);
+    p->rng = rng;
+    pairing_reset(p);
+}
+
+void pairing_topic(struct pairing *p, uint8_t topic, const uint8_t own_pk[static 32])
+{
+    assert(topic < MEET_TOPICS_MAX);
+    memcpy(p->own[topic], own_pk, 32);
+    rng_fill(&p->rng, &p->generation[topic], sizeof p->generation[topic]);
+}
+
+void pairing_reset(struct pairing *p)
+{
+    memset(p->candidate, 0, sizeof p->candidate);
+    p->state = PAIRING_FREE;
+    p->sampled = p->offered = false;
+    p->doublings = 0;
+    p->partner = NOBODY;
+    p->start_at = p->answer_at = p->look_at = USEC_NEVER;
+}
+
+// ---- candidates -----------------------------------------------------------------------------------
+
+static unsigned find(const struct pairing *p, const struct pairing_peer *peer)
+{
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++)
+        if (p->candidate[i].used && p->candidate[i].peer.topic == peer->topic &&
+            memcmp(p->candidate[i].peer.pk, peer->pk, 32) == 0)
+            return i;
+    return NOBODY;
+}
+
+// Is a the better choice? Never equal for two different people.
+static bool better(const struct pairing_candidate *a, const struct pairing_candidate *b)
+{
+    if (a->score != b->score)
+        return a->score > b->score;
+    if (a->weight != b->weight)
+        return a->weight < b->weight;
+    if (a->peer.topic != b->peer.topic)
+        return a->peer.topic < b->peer.topic;
+    return memcmp(a->peer.pk, b->peer.pk, 32) < 0;
+}
+
+static uint64_t record_hash(const struct pairing_peer *peer, const uint8_t rec_id[static 16])
+{
+    const struct piece piece[3] = {{&peer->topic, 1}, {peer->pk, 32}, {rec_id, 16}};
+    uint8_t hash[8];
+    hash_pieces(hash, sizeof hash, NULL, 0, piece, 3);
+    struct rd r = rd_init(hash, sizeof hash);
+    return rd_le64(&r);
+}
+
+static void drop(struct pairing *p, unsigned slot)
+{
+    assert(!p->candidate[slot].taken);
+    memset(&p->candidate[slot], 0, sizeof p->candidate[slot]);
+}
+
+// The record can't be used any more; an offer that is held stays.
+static void unlist(struct pairing *p, unsigned slot)
+{
+    struct pairing_candidate *c = &p->candidate[slot];
+    c->listed = false;
+    if (!c->held && !c->taken)
+        drop(p, slot);
+}
+
+static void bury(struct pairing *p, unsigned slot)
+{
+    struct pairing_candidate *c = &p->candidate[slot];
+    if (c->listed) {
+        p->dead[p->dead_next] = record_hash(&c->peer, c->rec_id);
+        p->dead_next = (uint16_t)((p->dead_next + 1u) % PAIRING_DEAD_MAX);
+    }
+    unlist(p, slot);
+}
+
+// A slot for somebody new, at the cost of the worst that is neither held nor taken, if it is worse.
+static unsigned make_room(struct pairing *p, const struct pairing_candidate *for_whom, bool must)
+{
+    unsigned worst = NOBODY;
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
+        const struct pairing_candidate *c = &p->candidate[i];
+        if (!c->used)
+            return i;
+        if (c->held || c->taken)
+            continue;
+        if (worst == NOBODY || (p->candidate[worst].listed && !c->listed) ||
+            (p->candidate[worst].listed == c->listed && better(&p->candidate[worst], c)))
+            worst = i;
+    }
+    // Held are at most PAIRING_HELD_MAX, so somebody always can go.
+    assert(worst != NOBODY);
+    if (!must && p->candidate[worst].listed && better(&p->candidate[worst], for_whom))
+        return NOBODY;
+    drop(p, worst);
+    return worst;
+}
+
+static unsigned enter(struct pairing *p, const struct pairing_peer *peer, uint64_t weight,
+                      uint8_t score, bool must)
+{
+    unsigned slot = find(p, peer);
+    if (slot == NOBODY) {
+        struct pairing_candidate c = {.used = true, .peer = *peer, .weight = weight, .score = score};
+        slot = make_room(p, &c, must);
+        if (slot != NOBODY)
+            p->candidate[slot] = c;
+    } else {
+        p->candidate[slot].weight = weight;
+        p->candidate[slot].score = score;
+    }
+    return slot;
+}
+
+unsigned pairing_add(struct pairing *p, const struct pairing_peer *peer,
+                     const uint8_t rec_id[static 16], uint64_t weight, uint8_t score)
+{
+    uint64_t hash = record_hash(peer, rec_id);
+    for (unsigned i = 0; i < PAIRING_DEAD_MAX; i++)
+        if (p->dead[i] == hash)
+            return NOBODY;
+    unsigned slot = enter(p, peer, weight, score, false);
+    if (slot == NOBODY)
+        return NOBODY;
+    struct pairing_candidate *c = &p->candidate[slot];
+    if (memcmp(c->rec_id, rec_id, sizeof c->rec_id) != 0)
+        c->unanswered = 0;
+    c->listed = true;
+    memcpy(c->rec_id, rec_id, sizeof c->rec_id);
+    return slot;
+}
+
+// ---- actions --------------------------------------------------------------------------------------
+
+static struct pairing_action *act(const struct pairing *p, struct pairing_out *out,
+                                  enum pairing_action_kind kind, unsigned slot, uint32_t generation)
+{
+    assert(out->n < PAIRING_ACTIONS_MAX);
+    struct pairing_action *a = &out->action[out->n++];
+    memset(a, 0, sizeof *a);
+    a->kind = kind;
+    a->slot = slot;
+    a->generation = generation;
+    if (slot != NOBODY)
+        a->peer = p->candidate[slot].peer;
+    return a;
+}
+
+static void look(const struct pairing *p, uint8_t topic, struct pairing_out *out)
+{
+    act(p, out, PAIRING_LOOK, NOBODY, 0)->peer.topic = topic;
+}
+
+static void refuse(const struct pairing *p, const struct pairing_peer *peer, uint32_t generation,
+                   bool for_good, struct pairing_out *out)
+{
+    struct pairing_action *a = act(p, out, PAIRING_REFUSE, NOBODY, generation);
+    a->peer = *peer;
+    a->for_good = for_good;
+}
+
+// The own offer is not in flight any more; its candidate may be offered to again from usable_at on.
+static unsigned offer_over(struct pairing *p, usec_t usable_at)
+{
+    unsigned slot = p->partner;
+    assert(p->offered && slot != NOBODY);
+    p->offered = false;
+    p->partner = NOBODY;
+    p->answer_at = USEC_NEVER;
+    p->candidate[slot].taken = false;
+    p->candidate[slot].usable_at = usable_at;
+    return slot;
+}
+
+static void accept(struct pairing *p, usec_t now, unsigned slot, struct pairing_out *out)
+{
+    struct pairing_candidate *c = &p->candidate[slot];
+    assert(p->state == PAIRING_FREE && c->held);
+    if (p->offered) {
+        // Crossing: the peer's own rule makes it wait for this answer, there is nothing to take back.
+        unsigned mine = p->partner;
+        uint32_t generation = p->partner_generation;
+        offer_over(p, now);
+        if (mine != slot)
+            act(p, out, PAIRING_RETRACT, mine, generation);
+    }
+    p->state = PAIRING_PENDING;
+    p->partner = slot;
+    p->partner_generation = c->held_generation;
+    p->answer_at = now + PAIRING_CONFIRM_US;
+    p->look_at = USEC_NEVER;
+    c->held = false;
+    c->taken = true;
+    act(p, out, PAIRING_ACCEPT, slot, c->held_generation);
+}
+
+static void offer(struct pairing *p, usec_t now, unsigned slot, struct pairing_out *out)
+{
+    struct pairing_candidate *c = &p->candidate[slot];
+    uint32_t generation = ++p->generation[c->peer.topic];
+    p->offered = true;
+    p->partner = slot;
+    p->partner_generation = generation;
+    p->answer_at = now + PAIRING_ANSWER_US + rng_below(&p->rng, PAIRING_ANSWER_JITTER_US + 1);
+    p->look_at = USEC_NEVER;
+    c->taken = true;
+    act(p, out, PAIRING_OFFER, slot, generation);
+}
+
+static void wait_idle(struct pairing *p, usec_t now)
+{
+    usec_t gap = PAIRING_LOOK_US << p->doublings;
+    p->look_at = now + rng_between(&p->rng, gap / 2, gap + gap / 2);
+}
+
+// FREE with no offer out: the best of all usable candidates and held offers.
+static void choose(struct pairing *p, usec_t now, struct pairing_out *out)
+{
+    if (p->state != PAIRING_FREE || p->offered)
+        return;
+    unsigned best = NOBODY;
+    bool may_offer = now >= p->start_at;
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
+        const struct pairing_candidate *c = &p->candidate[i];
+        if (!c->used || !(c->held || (may_offer && c->listed && c->usable_at <= now)))
+            continue;
+        if (best == NOBODY || better(c, &p->candidate[best]))
+            best = i;
+    }
+    if (best == NOBODY) {
+        if (p->sampled && p->look_at == USEC_NEVER)
+            wait_idle(p, now);
+    } else if (p->candidate[best].held) {
+        accept(p, now, best, out);
+    } else {
+        offer(p, now, best, out);
+    }
+}
+
+static void matched(struct pairing *p, enum pairing_action_kind how, struct pairing_out *out)
+{
+    unsigned slot = p->partner;
+    p->state = PAIRING_MATCHED;
+    p->answer_at = p->look_at = USEC_NEVER;
+    p->offered = false;
+    act(p, out, how, slot, p->partner_generation);
+    p->candidate[slot].held = false;
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
+        struct pairing_candidate *c = &p->candidate[i];
+        if (c->used && c->held)
+            refuse(p, &c->peer, c->held_generation, true, out);
+        if (i != slot)
+            memset(c, 0, sizeof *c);
+    }
+    act(p, out, PAIRING_WITHDRAW, NOBODY, 0);
+}
+
+// PENDING ends without a match.
+static void set_free(struct pairing *p, usec_t usable_at)
+{
+    unsigned slot = p->partner;
+    assert(p->state == PAIRING_PENDING && slot != NOBODY);
+    p->state = PAIRING_FREE;
+    p->partner = NOBODY;
+    p->answer_at = USEC_NEVER;
+    struct pairing_candidate *c = &p->candidate[slot];
+    c->taken = false;
+    c->usable_at = usable_at;
+}
+
+static bool mine_out_to(const struct pairing *p, const struct pairing_peer *peer, uint32_t generation)
+{
+    return p->offered && p->partner_generation == generation && find(p, peer) == p->partner;
+}
+
+static bool pending_with(const struct pairing *p, const struct pairing_peer *peer)
+{
+    return p->state == PAIRING_PENDING && find(p, peer) == p->partner;
+}
+
+// ---- inputs ---------------------------------------------------------------------------------------
+
+void pairing_sampled(struct pairing *p, usec_t now, unsigned usable, struct pairing_out *out)
+{
+    p->sampled = true;
+    if (usable > 0) {
+        if (p->start_at == USEC_NEVER)
+            p->start_at = now + (usable <= PAIRING_FEW
+                                     ? rng_below(&p->rng, PAIRING_START_FEW_MAX_US + 1)
+                                     : rng_between(&p->rng, PAIRING_START_MIN_US,
+                                                   PAIRING_START_MAX_US));
+        p->doublings = 0;
+    }
+    choose(p, now, out);
+}
+
+static unsigned held_count(const struct pairing *p)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++)
+        n += p->candidate[i].used && p->candidate[i].held ? 1 : 0;
+    return n;
+}
+
+void pairing_offer(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                   uint32_t generation, uint64_t weight, uint8_t score, struct pairing_out *out)
+{
+    if (p->state == PAIRING_MATCHED) {
+        refuse(p, peer, generation, true, out);
+        return;
+    }
+    unsigned slot = find(p, peer);
+    bool held_already = slot != NOBODY && p->candidate[slot].held;
+    if (p->state == PAIRING_PENDING && slot != NOBODY && slot == p->partner) {
+        // It has given up the offer that I accepted: one offer in flight is all that it may have.
+        if (generation == p->partner_generation)
+            return;
+        p->candidate[slot].held = true;
+        p->candidate[slot].held_generation = generation;
+        set_free(p, now);
+        accept(p, now, slot, out);
+        return;
+    }
+    bool crossing = p->offered && slot == p->partner;
+    bool wins = p->state == PAIRING_FREE &&
+                (crossing ? memcmp(p->own[peer->topic], peer->pk, 32) < 0
+                          : !p->offered || weight < p->candidate[p->partner].weight);
+    if (!wins && !held_already && held_count(p) >= PAIRING_HELD_MAX) {
+        if (!crossing)
+            refuse(p, peer, generation, false, out);
+        return;
+    }
+    slot = enter(p, peer, weight, score, true);
+    struct pairing_candidate *c = &p->candidate[slot];
+    c->held = true;
+    c->held_generation = generation;
+    if (wins)
+        accept(p, now, slot, out);
+}
+
+void pairing_repeated(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                      uint32_t generation)
+{
+    if (pending_with(p, peer) && p->partner_generation == generation)
+        p->answer_at = now + PAIRING_CONFIRM_US;
+}
+
+void pairing_accepted(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                      uint32_t generation, struct pairing_out *out)
+{
+    (void)now;
+    if (p->state == PAIRING_FREE && mine_out_to(p, peer, generation)) {
+        matched(p, PAIRING_CONFIRM, out);
+        return;
+    }
+    if (p->state == PAIRING_MATCHED && find(p, peer) == p->partner &&
+        generation == p->partner_generation)
+        return; // the same answer again
+    struct pairing_action *a = act(p, out, PAIRING_RETRACT, NOBODY, generation);
+    a->peer = *peer;
+}
+
+void pairing_refused(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                     uint32_t generation, bool for_good, struct pairing_out *out)
+{
+    if (p->state != PAIRING_FREE || !mine_out_to(p, peer, generation))
+        return;
+    usec_t pause = rng_between(&p->rng, PAIRING_NOT_NOW_MIN_US, PAIRING_NOT_NOW_MAX_US);
+    unsigned slot = offer_over(p, now + pause);
+    p->candidate[slot].unanswered = 0;
+    if (for_good) {
+        // Where one has gone, the others of that sample have aged as much.
+        bury(p, slot);
+        for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++)
+            if (p->candidate[i].used && p->candidate[i].peer.topic == peer->topic) {
+                p->candidate[i].listed = false;
+                if (!p->candidate[i].held && p->candidate[i].usable_at <= now)
+                    drop(p, i);
+            }
+        look(p, peer->topic, out);
+    }
+    choose(p, now, out);
+}
+
+void pairing_retracted(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                       uint32_t generation, struct pairing_out *out)
+{
+    usec_t usable_at = now + rng_between(&p->rng, PAIRING_RETRACTED_MIN_US, PAIRING_RETRACTED_MAX_US);
+    unsigned slot = find(p, peer);
+    if (slot == NOBODY)
+        return;
+    struct pairing_candidate *c = &p->candidate[slot];
+    if (c->held && c->held_generation == generation) {
+        c->held = false;
+        c->usable_at = usable_at;
+    } else if (pending_with(p, peer) && p->partner_generation == generation) {
+        set_free(p, usable_at);
+    } else {
+        return;
+    }
+    choose(p, now, out);
+}
+
+void pairing_confirmed(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                       uint32_t generation, struct pairing_out *out)
+{
+    (void)now;
+    if (pending_with(p, peer) && p->partner_generation == generation)
+        matched(p, PAIRING_JOINED, out);
+}
+
+static void unanswered(struct pairing *p, usec_t now, struct pairing_out *out)
+{
+    uint32_t generation = p->partner_generation;
+    unsigned slot = offer_over(p, now + PAIRING_SILENT_US);
+    act(p, out, PAIRING_RETRACT, slot, generation);
+    if (++p->candidate[slot].unanswered >= PAIRING_UNANSWERED_MAX)
+        bury(p, slot);
+    choose(p, now, out);
+}
+
+void pairing_unreachable(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                         uint32_t generation, struct pairing_out *out)
+{
+    if (p->state == PAIRING_FREE && mine_out_to(p, peer, generation))
+        unanswered(p, now, out);
+}
+
+void pairing_lost(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                  uint32_t generation, bool for_good, struct pairing_out *out)
+{
+    unsigned slot = find(p, peer);
+    if (slot == NOBODY || p->state == PAIRING_MATCHED)
+        return;
+    struct pairing_candidate *c = &p->candidate[slot];
+    if (c->held && c->held_generation == generation) {
+        c->held = false;
+    } else if (pending_with(p, peer) && p->partner_generation == generation) {
+        c->taken = false;
+        p->state = PAIRING_FREE;
+        p->partner = NOBODY;
+        p->answer_at = USEC_NEVER;
+        c->usable_at = now + PAIRING_SILENT_US;
+    } else {
+        return;
+    }
+    if (for_good && !c->taken)
+        bury(p, slot);
+    else if (!c->listed && !c->taken)
+        drop(p, slot);
+    choose(p, now, out);
+}
+
+void pairing_expire(struct pairing *p, usec_t now, struct pairing_out *out)
+{
+    if (p->answer_at <= now) {
+        if (p->offered) {
+            unanswered(p, now, out);
+        } else {
+            set_free(p, now + PAIRING_SILENT_US);
+        }
+    }
+    if (p->look_at <= now && p->state == PAIRING_FREE && !p->offered) {
+        look(p, PAIRING_ALL_TOPICS, out);
+        if (p->doublings < PAIRING_LOOK_DOUBLINGS_MAX)
+            p->doublings++;
+        wait_idle(p, now);
+    }
+    choose(p, now, out);
+}
+
+usec_t pairing_deadline(const struct pairing *p, usec_t now)
+{
+    usec_t at = p->answer_at < p->look_at ? p->answer_at : p->look_at;
+    if (p->state != PAIRING_FREE || p->offered)
+        return at;
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
+        const struct pairing_candidate *c = &p->candidate[i];
+        if (!c->used || !c->listed)
+            continue;
+        usec_t usable_at = c->usable_at > p->start_at ? c->usable_at : p->start_at;
+        if (usable_at < at && usable_at > now)
+            at = usable_at;
+    }
+    return at;
+}

@@ -1,0 +1,612 @@
+// The pairing rule line by line, and a crowd of 1,000 machines in virtual time.
+#include "node/meet/pairing.h"
+
+#include "crypto/bytes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+// cmocka needs the above before it.
+#include <cmocka.h>
+
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static void fill(void *ctx, void *buf, size_t len)
+{
+    uint8_t *at = buf;
+    for (size_t i = 0; i < len; i++)
+        at[i] = (uint8_t)next_random(ctx);
+}
+
+// ---- the rule, line by line -----------------------------------------------------------------------
+// People are letters; I am 'm'. The weight of a letter is its place in the alphabet, so 'a' is the best
+// of all, and a..l have the lower pseudonym. A wanted text that begins with ~ leaves out idle looks,
+// whose time is random. Times are in milliseconds. My generations count from 1.
+enum op {
+    END,
+    SAMPLE,     // `who`: the usable records of a sample
+    OFFER,      // offer of who[0], generation `gen`
+    ACCEPTED,   // who[0] accepts my generation `gen`
+    NO_GOOD,    // who[0] says no for good
+    NO_NOW,     // who[0] says no, not now
+    RETRACTED,  // who[0] retracts its generation
+    CONFIRMED,  // who[0] confirms
+    UNREACHABLE,// no introducer of who[0]
+    LOST,       // the offer of who[0] is of no use, for good
+    REPEATED,   // the same offer of who[0] again
+    EXPIRE,     // time passes to `at`
+    RESET
+};
+
+struct step {
+    enum op op;
+    const char *who;
+    uint32_t gen;
+    unsigned at;
+    const char *want; // actions, "" none
+    enum pairing_state state;
+};
+
+struct row {
+    const char *line;
+    struct step step[16];
+};
+
+#define F PAIRING_FREE
+#define P PAIRING_PENDING
+#define M PAIRING_MATCHED
+
+static const struct row rows[] = {
+    {"start 20-40 ms after a first sample of more than two",
+     {{SAMPLE, "dbc", 0, 0, "", F}, {EXPIRE, "", 0, 19, "", F}, {EXPIRE, "", 0, 40, "offer b 1; ", F}}},
+    {"start 0-4 ms after a first sample of two", {{SAMPLE, "db", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}}},
+    {"an empty sample starts nothing, and is looked at again",
+     {{SAMPLE, "", 0, 0, "", F}, {EXPIRE, "", 0, 49, "", F}, {EXPIRE, "", 0, 150, "look all; ", F}}},
+    {"the gaps between looks double, up to 2^5",
+     {{SAMPLE, "", 0, 0, "", F}, {EXPIRE, "", 0, 150, "look all; ", F}, {EXPIRE, "", 0, 249, "", F},
+      {EXPIRE, "", 0, 450, "look all; ", F}, {EXPIRE, "", 0, 1050, "look all; ", F},
+      {EXPIRE, "", 0, 2250, "look all; ", F}, {EXPIRE, "", 0, 4650, "look all; ", F},
+      {EXPIRE, "", 0, 9450, "look all; ", F}, {EXPIRE, "", 0, 11049, "", F},
+      {EXPIRE, "", 0, 14250, "look all; ", F}}},
+    {"no offer out: whoever offers is accepted at once, even before the start",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}}},
+    {"accept, then confirm: matched, all held refused for good, records withdrawn",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "b", 3, 1, "", P}, {OFFER, "q", 4, 1, "", P},
+      {CONFIRMED, "x", 7, 2, "joined x 7; refuse b 3 good; refuse q 4 good; withdraw; ", M}}},
+    {"a confirm of another generation is stale",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {CONFIRMED, "x", 6, 2, "", P}, {CONFIRMED, "b", 7, 2, "", P}}},
+    {"a confirm while free is stale", {{CONFIRMED, "x", 7, 2, "", F}}},
+    {"my offer accepted: matched, confirm, withdraw",
+     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F},
+      {ACCEPTED, "d", 1, 9, "confirm d 1; withdraw; ", M}, {ACCEPTED, "d", 1, 10, "", M}}},
+    {"matched refuses every offer for good",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {CONFIRMED, "x", 7, 2, "joined x 7; withdraw; ", M},
+      {OFFER, "a", 2, 3, "refuse a 2 good; ", M}}},
+    {"an accept of a stale generation is answered by a retract",
+     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F}, {ACCEPTED, "d", 9, 9, "retract d 9; ", F}}},
+    {"an accept when pending with another is answered by a retract",
+     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F},
+      {OFFER, "a", 5, 6, "retract d 1; accept a 5; ", P}, {ACCEPTED, "d", 1, 9, "retract d 1; ", P}}},
+    {"a lower weight than that of my offer: accept it and retract mine",
+     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F},
+      {OFFER, "c", 5, 6, "retract d 1; accept c 5; ", P}}},
+    {"a higher weight than that of my offer: hold, and accept when mine is refused",
+     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F}, {OFFER, "e", 5, 6, "", F},
+      {NO_GOOD, "d", 1, 8, "look 0; accept e 5; ", P}}},
+    {"pending: hold",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "a", 3, 1, "", P},
+      {RETRACTED, "x", 7, 2, "accept a 3; ", P}}},
+    {"at most eight are held, the ninth is told not now",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "a", 1, 1, "", P}, {OFFER, "b", 1, 1, "", P},
+      {OFFER, "c", 1, 1, "", P}, {OFFER, "d", 1, 1, "", P}, {OFFER, "e", 1, 1, "", P},
+      {OFFER, "f", 1, 1, "", P}, {OFFER, "g", 1, 1, "", P}, {OFFER, "h", 1, 1, "", P},
+      {OFFER, "i", 1, 1, "refuse i 1 now; ", P}, {OFFER, "a", 2, 1, "", P}}},
+    {"crossing: the lower pseudonym accepts, without a retract",
+     {{SAMPLE, "x", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer x 1; ", F}, {OFFER, "x", 8, 6, "accept x 8; ", P},
+      {CONFIRMED, "x", 8, 9, "joined x 8; withdraw; ", M}}},
+    {"crossing: the higher pseudonym waits for the answer",
+     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F}, {OFFER, "d", 8, 6, "", F},
+      {ACCEPTED, "d", 1, 9, "confirm d 1; withdraw; ", M}}},
+    {"crossing, and the answer never comes: the held one is accepted",
+     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F}, {OFFER, "d", 8, 6, "", F},
+      {EXPIRE, "", 0, 1804, "retract d 1; accept d 8; ", P}}},
+    {"no for good: that record is dead, the others of the sample are dropped, look again",
+     {{SAMPLE, "bcd", 0, 0, "", F}, {EXPIRE, "", 0, 40, "offer b 1; ", F},
+      {NO_GOOD, "b", 1, 50, "look 0; ", F}, {EXPIRE, "", 0, 51, "", F}, {SAMPLE, "bc", 0, 60, "offer c 2; ", F},
+      {NO_GOOD, "c", 2, 70, "look 0; ", F}}},
+    {"no for good of another generation is stale",
+     {{SAMPLE, "bc", 0, 0, "", F}, {EXPIRE, "", 0, 40, "offer b 1; ", F}, {NO_GOOD, "b", 2, 50, "", F},
+      {NO_GOOD, "c", 1, 50, "", F}}},
+    {"no, not now: the next one; unusable for 100-400 ms",
+     {{SAMPLE, "bc", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}, {NO_NOW, "b", 1, 10, "offer c 2; ", F},
+      {NO_NOW, "c", 2, 15, "", F}, {EXPIRE, "", 0, 109, "~", F}, {EXPIRE, "", 0, 415, "~offer b 3; ", F}}},
+    {"retracted while held: not accepted any more, unusable for 200-400 ms",
+     {{SAMPLE, "be", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}, {OFFER, "e", 5, 6, "", F},
+      {RETRACTED, "e", 5, 7, "", F}, {NO_NOW, "b", 1, 8, "", F}, {EXPIRE, "", 0, 107, "~", F},
+      {EXPIRE, "", 0, 408, "~offer b 2; ", F}}},
+    {"a retract of another generation is stale",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {RETRACTED, "x", 6, 1, "", P}, {RETRACTED, "y", 7, 1, "", P}}},
+    {"retracted while pending: free, unusable for 200-400 ms",
+     {{SAMPLE, "x", 0, 0, "", F}, {OFFER, "x", 7, 0, "accept x 7; ", P}, {RETRACTED, "x", 7, 1, "", F},
+      {EXPIRE, "", 0, 40, "", F}, {EXPIRE, "", 0, 401, "~offer x 1; ", F}}},
+    {"no answer in 1.5 to 1.8 s: retract, unusable for 500 ms",
+     {{SAMPLE, "b", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}, {EXPIRE, "", 0, 1503, "", F},
+      {EXPIRE, "", 0, 1804, "retract b 1; ", F}, {EXPIRE, "", 0, 1850, "", F},
+      {EXPIRE, "", 0, 2003, "~", F}, {EXPIRE, "", 0, 2304, "~offer b 2; ", F}}},
+    {"three offers in a row without an answer: dead",
+     {{SAMPLE, "b", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}, {UNREACHABLE, "b", 1, 10, "retract b 1; ", F},
+      {EXPIRE, "", 0, 510, "~offer b 2; ", F}, {UNREACHABLE, "b", 2, 520, "retract b 2; ", F},
+      {EXPIRE, "", 0, 1020, "~offer b 3; ", F}, {UNREACHABLE, "b", 3, 1030, "retract b 3; ", F},
+      {SAMPLE, "b", 0, 1600, "", F}, {EXPIRE, "", 0, 1605, "~", F}}},
+    {"the same offer again: the time for its confirm starts anew",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {REPEATED, "x", 7, 900, "", P}, {REPEATED, "x", 6, 950, "", P},
+      {EXPIRE, "", 0, 1899, "", P}, {EXPIRE, "", 0, 1900, "", F}}},
+    {"pending without confirm for 1 s: free again",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {EXPIRE, "", 0, 999, "", P}, {EXPIRE, "", 0, 1000, "", F},
+      {CONFIRMED, "x", 7, 1001, "", F}}},
+    {"the peer offers anew while I wait for its confirm: the new offer counts",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "x", 7, 1, "", P}, {OFFER, "x", 8, 2, "accept x 8; ", P},
+      {CONFIRMED, "x", 7, 3, "", P}, {CONFIRMED, "x", 8, 3, "joined x 8; withdraw; ", M}}},
+    {"an offer that became useless is forgotten",
+     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "b", 2, 1, "", P}, {LOST, "b", 2, 2, "", P},
+      {LOST, "x", 7, 3, "", F}}},
+    {"after a match that is over: free, with what new samples bring; the dead stay dead",
+     {{SAMPLE, "bcd", 0, 0, "", F}, {EXPIRE, "", 0, 40, "offer b 1; ", F}, {NO_GOOD, "b", 1, 50, "look 0; ", F},
+      {OFFER, "x", 7, 60, "accept x 7; ", P}, {CONFIRMED, "x", 7, 61, "joined x 7; withdraw; ", M},
+      {RESET, "", 0, 0, "", F}, {SAMPLE, "bc", 0, 70, "", F}, {EXPIRE, "", 0, 74, "offer c 2; ", F}}},
+};
+
+static void to_text(char *text, size_t cap, const struct pairing_out *out, bool idle_looks)
+{
+    static const char *const name[] = {"offer", "accept", "refuse", "retract", "confirm", "joined", "withdraw", "look"};
+    size_t at = 0;
+    text[0] = 0;
+    for (unsigned i = 0; i < out->n; i++) {
+        const struct pairing_action *a = &out->action[i];
+        const char *n = name[a->kind];
+        int len;
+        if (a->kind == PAIRING_LOOK && a->peer.topic == PAIRING_ALL_TOPICS && !idle_looks)
+            continue;
+        if (a->kind == PAIRING_WITHDRAW)
+            len = snprintf(text + at, cap - at, "%s; ", n);
+        else if (a->kind == PAIRING_LOOK)
+            len = a->peer.topic == PAIRING_ALL_TOPICS
+                      ? snprintf(text + at, cap - at, "%s all; ", n)
+                      : snprintf(text + at, cap - at, "%s %u; ", n, a->peer.topic);
+        else
+            len = snprintf(text + at, cap - at, "%s %c %u%s; ", n, a->peer.pk[0], a->generation,
+                           a->kind != PAIRING_REFUSE ? "" : a->for_good ? " good" : " now");
+        assert_true(len > 0 && (size_t)len < cap - at);
+        at += (size_t)len;
+    }
+}
+
+static struct pairing_peer letter(char c)
+{
+    struct pairing_peer peer = {.topic = 0};
+    memset(peer.pk, c, sizeof peer.pk);
+    return peer;
+}
+
+static void run_step(struct pairing *p, const struct step *s, struct pairing_out *out)
+{
+    usec_t now = 1000 * USEC_PER_S + s->at * USEC_PER_MS;
+    struct pairing_peer peer = letter(s->who[0]);
+    uint64_t weight = (uint64_t)(s->who[0] - 'a');
+    unsigned usable = 0;
+    out->n = 0;
+    switch (s->op) {
+    case SAMPLE:
+        for (const char *c = s->who; *c != 0; c++) {
+            struct pairing_peer x = letter(*c);
+            uint8_t rec_id[16];
+            memset(rec_id, *c, sizeof rec_id);
+            if (pairing_add(p, &x, rec_id, (uint64_t)(*c - 'a'), 0) < PAIRING_CANDIDATES_MAX)
+                usable++;
+        }
+        pairing_sampled(p, now, usable, out);
+        break;
+    case OFFER: pairing_offer(p, now, &peer, s->gen, weight, 0, out); break;
+    case ACCEPTED: pairing_accepted(p, now, &peer, s->gen, out); break;
+    case NO_GOOD: pairing_refused(p, now, &peer, s->gen, true, out); break;
+    case NO_NOW: pairing_refused(p, now, &peer, s->gen, false, out); break;
+    case RETRACTED: pairing_retracted(p, now, &peer, s->gen, out); break;
+    case CONFIRMED: pairing_confirmed(p, now, &peer, s->gen, out); break;
+    case UNREACHABLE: pairing_unreachable(p, now, &peer, s->gen, out); break;
+    case LOST: pairing_lost(p, now, &peer, s->gen, true, out); break;
+    case REPEATED: pairing_repeated(p, now, &peer, s->gen); break;
+    case EXPIRE: pairing_expire(p, now, out); break;
+    case RESET: pairing_reset(p); break;
+    case END: break;
+    }
+}
+
+static void each_line_of_the_rule(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++)
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            uint64_t random = seed;
+            struct pairing p;
+            pairing_init(&p, (struct rng){fill, &random});
+            struct pairing_peer me = letter('m');
+            pairing_topic(&p, 0, me.pk);
+            p.generation[0] = 0;
+            for (const struct step *s = rows[i].step; s->op != END; s++) {
+                struct pairing_out out;
+                char text[512];
+                run_step(&p, s, &out);
+                bool idle_looks = s->want[0] != '~';
+                to_text(text, sizeof text, &out, idle_looks);
+                if (strcmp(text, s->want + (idle_looks ? 0 : 1)) != 0 || p.state != s->state)
+                    fail_msg("%s, step %d, seed %u: got \"%s\" state %d, wanted \"%s\" state %d",
+                             rows[i].line, (int)(s - rows[i].step), (unsigned)seed, text, p.state,
+                             s->want, s->state);
+            }
+        }
+}
+
+static void the_deadline_is_when_something_happens(void **state)
+{
+    (void)state;
+    uint64_t random = 5;
+    struct pairing p;
+    struct pairing_out out = {0};
+    pairing_init(&p, (struct rng){fill, &random});
+    assert_true(pairing_deadline(&p, 0) == USEC_NEVER);
+    struct pairing_peer b = letter('b');
+    const uint8_t rec_id[16] = {1};
+    pairing_add(&p, &b, rec_id, 1, 0);
+    pairing_sampled(&p, 10, 1, &out);
+    usec_t at = pairing_deadline(&p, 10);
+    assert_true(out.n == 1 || (at > 10 && at <= 10 + PAIRING_START_FEW_MAX_US));
+    if (out.n == 0)
+        pairing_expire(&p, at, &out);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(out.action[0].kind, PAIRING_OFFER);
+    usec_t answer = pairing_deadline(&p, at);
+    assert_true(answer >= at + PAIRING_ANSWER_US - PAIRING_START_FEW_MAX_US);
+    out.n = 0;
+    pairing_expire(&p, answer - 1, &out);
+    assert_int_equal(out.n, 0);
+}
+
+static void weight_is_of_the_pair(void **state)
+{
+    (void)state;
+    uint8_t a[32] = {1}, b[32] = {2}, psk[32] = {3}, other[32] = {4};
+    assert_true(pairing_weight(a, b, psk) == pairing_weight(b, a, psk));
+    assert_true(pairing_weight(a, b, psk) != pairing_weight(a, b, other));
+    assert_true(pairing_weight(a, b, psk) != pairing_weight(a, other, psk));
+}
+
+static void a_rather_goes_before_the_weight(void **state)
+{
+    (void)state;
+    uint64_t random = 5;
+    struct pairing p;
+    struct pairing_out out = {0};
+    pairing_init(&p, (struct rng){fill, &random});
+    struct pairing_peer b = letter('b'), c = letter('c');
+    const uint8_t rec_id[16] = {1};
+    pairing_add(&p, &b, rec_id, 1, 0);
+    pairing_add(&p, &c, rec_id, 2, 1);
+    pairing_sampled(&p, 10, 2, &out);
+    pairing_expire(&p, 10 * USEC_PER_MS, &out);
+    assert_int_equal(out.action[0].peer.pk[0], 'c');
+}
+
+static void a_full_table_keeps_the_best(void **state)
+{
+    (void)state;
+    uint64_t random = 5;
+    struct pairing p;
+    pairing_init(&p, (struct rng){fill, &random});
+    const uint8_t rec_id[16] = {1};
+    for (unsigned i = 0; i < 3 * PAIRING_CANDIDATES_MAX; i++) {
+        struct pairing_peer peer = {.topic = 0};
+        memcpy(peer.pk, &i, sizeof i);
+        unsigned slot = pairing_add(&p, &peer, rec_id, 1000 - i, 0);
+        assert_true(slot < PAIRING_CANDIDATES_MAX);
+    }
+    struct pairing_peer worst = letter('z');
+    assert_int_equal(pairing_add(&p, &worst, rec_id, 5000, 0), PAIRING_CANDIDATES_MAX);
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++)
+        assert_true(p.candidate[i].weight < 1000 - 2 * PAIRING_CANDIDATES_MAX + 1);
+}
+
+// ---- a crowd --------------------------------------------------------------------------------------
+#define CROWD 1000u
+#define DELAY_MIN_US (20 * USEC_PER_MS) // one way, through the introducer
+#define DELAY_MAX_US (150 * USEC_PER_MS)
+#define RETRY_US (200 * USEC_PER_MS)
+#define SENDINGS 3u      // of an offer, of a confirm; every other message goes once
+
+enum mail_kind { MAIL_OFFER, MAIL_ACCEPT, MAIL_NO_GOOD, MAIL_NO_NOW, MAIL_RETRACT, MAIL_CONFIRM, MAIL_SAMPLE, MAIL_ARRIVE, MAIL_NO_PATH, MAIL_TIMER };
+struct mail {
+    usec_t at;
+    uint64_t order;
+    enum mail_kind kind;
+    uint32_t from, to, generation;
+};
+struct person {
+    struct pairing p;
+    uint8_t pk[32];
+    uint8_t rec_id[16];
+    bool announced;
+    usec_t timer_at;
+    uint32_t partner; // CROWD: nobody
+    // Answers already given, since a repeated offer is answered by the stored answer.
+    struct {
+        uint32_t from, generation;
+        int answer; // mail_kind, -1: none yet
+    } seen[32];
+    unsigned seen_next;
+};
+struct world {
+    uint64_t random;
+    unsigned loss_percent;
+    usec_t now;
+    struct person *person;
+    struct mail *heap;
+    size_t n, cap;
+    uint64_t order;
+    uint8_t psk[32];
+};
+
+static bool before(const struct mail *a, const struct mail *b)
+{
+    return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+static void post(struct world *w, usec_t at, enum mail_kind kind, uint32_t from, uint32_t to, uint32_t generation)
+{
+    if (w->n == w->cap) {
+        w->cap = w->cap == 0 ? 1024 : 2 * w->cap;
+        w->heap = realloc(w->heap, w->cap * sizeof *w->heap);
+        assert_non_null(w->heap);
+    }
+    size_t i = w->n++;
+    struct mail m = {at, w->order++, kind, from, to, generation};
+    for (; i > 0 && before(&m, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        w->heap[i] = w->heap[(i - 1) / 2];
+    w->heap[i] = m;
+}
+
+static struct mail take(struct world *w)
+{
+    struct mail top = w->heap[0], last = w->heap[--w->n];
+    size_t i = 0;
+    for (;;) {
+        size_t k = 2 * i + 1;
+        if (k >= w->n)
+            break;
+        if (k + 1 < w->n && before(&w->heap[k + 1], &w->heap[k]))
+            k++;
+        if (!before(&w->heap[k], &last))
+            break;
+        w->heap[i] = w->heap[k];
+        i = k;
+    }
+    w->heap[i] = last;
+    return top;
+}
+
+// One lossy message; `sendings` copies with a gap.
+static void send_mail(struct world *w, enum mail_kind kind, uint32_t from, uint32_t to, uint32_t generation, unsigned sendings)
+{
+    for (unsigned i = 0; i < sendings; i++) {
+        usec_t delay = DELAY_MIN_US + next_random(&w->random) % (DELAY_MAX_US - DELAY_MIN_US);
+        if (next_random(&w->random) % 100 >= w->loss_percent)
+            post(w, w->now + delay + i * RETRY_US, kind, from, to, generation);
+    }
+}
+
+static uint32_t index_of(const struct pairing_peer *peer)
+{
+    uint32_t i;
+    memcpy(&i, peer->pk + 28, sizeof i);
+    return i;
+}
+
+static void answer(struct world *w, uint32_t me, uint32_t to, uint32_t generation, enum mail_kind kind)
+{
+    struct person *x = &w->person[me];
+    for (unsigned i = 0; i < 32; i++)
+        if (x->seen[i].from == to && x->seen[i].generation == generation)
+            x->seen[i].answer = (int)kind;
+    send_mail(w, kind, me, to, generation, 1);
+}
+
+static void perform(struct world *w, uint32_t me, const struct pairing_out *out)
+{
+    struct person *x = &w->person[me];
+    for (unsigned i = 0; i < out->n; i++) {
+        const struct pairing_action *a = &out->action[i];
+        uint32_t to = a->kind == PAIRING_LOOK || a->kind == PAIRING_WITHDRAW ? 0 : index_of(&a->peer);
+        switch (a->kind) {
+        case PAIRING_OFFER: send_mail(w, MAIL_OFFER, me, to, a->generation, SENDINGS); break;
+        case PAIRING_ACCEPT: answer(w, me, to, a->generation, MAIL_ACCEPT); break;
+        case PAIRING_REFUSE: answer(w, me, to, a->generation, a->for_good ? MAIL_NO_GOOD : MAIL_NO_NOW); break;
+        case PAIRING_RETRACT: send_mail(w, MAIL_RETRACT, me, to, a->generation, 1); break;
+        case PAIRING_CONFIRM:
+            send_mail(w, MAIL_CONFIRM, me, to, a->generation, 5);
+            x->partner = to;
+            post(w, w->now + 2 * USEC_PER_S, MAIL_NO_PATH, to, me, 0);
+            break;
+        case PAIRING_JOINED: x->partner = to; break;
+        case PAIRING_WITHDRAW: x->announced = false; break;
+        case PAIRING_LOOK:
+            for (unsigned k = 0; k < PAIRING_LOOK_HOLDERS; k++)
+                send_mail(w, MAIL_SAMPLE, me, me, 0, 1);
+            break;
+        }
+    }
+}
+
+// Eight at random of all that are announced at the moment, as a holder's answer.
+static void sample(struct world *w, uint32_t me, struct pairing_out *out)
+{
+    unsigned usable = 0;
+    for (unsigned got = 0, tries = 0; got < 8 && tries < 4000; tries++) {
+        uint32_t other = (uint32_t)(next_random(&w->random) % CROWD);
+        struct person *y = &w->person[other];
+        if (!y->announced || other == me)
+            continue;
+        got++;
+        struct pairing_peer peer = {.topic = 0};
+        memcpy(peer.pk, y->pk, 32);
+        uint64_t weight = pairing_weight(w->person[me].pk, y->pk, w->psk);
+        if (pairing_add(&w->person[me].p, &peer, y->rec_id, weight, 0) < PAIRING_CANDIDATES_MAX)
+            usable++;
+    }
+    pairing_sampled(&w->person[me].p, w->now, usable, out);
+}
+
+static void offered(struct world *w, const struct mail *m, const struct pairing_peer *peer, struct pairing_out *out)
+{
+    struct person *x = &w->person[m->to];
+    for (unsigned i = 0; i < 32; i++)
+        if (x->seen[i].from == m->from && x->seen[i].generation == m->generation) {
+            pairing_repeated(&x->p, w->now, peer, m->generation);
+            if (x->seen[i].answer >= 0)
+                send_mail(w, (enum mail_kind)x->seen[i].answer, m->to, m->from, m->generation, 1);
+            return;
+        }
+    unsigned i = x->seen_next++ % 32;
+    x->seen[i].from = m->from;
+    x->seen[i].generation = m->generation;
+    x->seen[i].answer = -1;
+    pairing_offer(&x->p, w->now, peer, m->generation, pairing_weight(x->pk, peer->pk, w->psk), 0, out);
+}
+
+static void arrive(struct world *w, uint32_t me)
+{
+    w->person[me].announced = true;
+    for (unsigned k = 0; k < 8; k++)
+        send_mail(w, MAIL_SAMPLE, me, me, 0, 1);
+}
+
+// The confirm never reached the other: its channel finds no path.
+static void no_path(struct world *w, uint32_t me, uint32_t other)
+{
+    struct person *x = &w->person[me];
+    if (x->partner != other || w->person[other].partner == me)
+        return;
+    x->partner = CROWD;
+    pairing_reset(&x->p);
+    arrive(w, me);
+}
+
+static void deliver(struct world *w, const struct mail *m)
+{
+    struct person *x = &w->person[m->to];
+    struct pairing_out out = {0};
+    struct pairing_peer peer = {.topic = 0};
+    memcpy(peer.pk, w->person[m->from].pk, 32);
+    switch (m->kind) {
+    case MAIL_ARRIVE: arrive(w, m->to); break;
+    case MAIL_NO_PATH: no_path(w, m->to, m->from); break;
+    case MAIL_SAMPLE: if (x->p.state != PAIRING_MATCHED) sample(w, m->to, &out); break;
+    case MAIL_OFFER: offered(w, m, &peer, &out); break;
+    case MAIL_ACCEPT: pairing_accepted(&x->p, w->now, &peer, m->generation, &out); break;
+    case MAIL_NO_GOOD: pairing_refused(&x->p, w->now, &peer, m->generation, true, &out); break;
+    case MAIL_NO_NOW: pairing_refused(&x->p, w->now, &peer, m->generation, false, &out); break;
+    case MAIL_RETRACT: pairing_retracted(&x->p, w->now, &peer, m->generation, &out); break;
+    case MAIL_CONFIRM: pairing_confirmed(&x->p, w->now, &peer, m->generation, &out); break;
+    case MAIL_TIMER:
+        if (x->timer_at != w->now)
+            return;
+        x->timer_at = USEC_NEVER;
+        pairing_expire(&x->p, w->now, &out);
+        break;
+    }
+    perform(w, m->to, &out);
+    usec_t at = pairing_deadline(&x->p, w->now);
+    if (at != USEC_NEVER && at != x->timer_at) {
+        x->timer_at = at;
+        post(w, at, MAIL_TIMER, m->to, m->to, 0);
+    }
+}
+
+// How many are in a pair of two who both know it, 5 s after the last arrival.
+static unsigned crowd(uint64_t seed, unsigned loss_percent, unsigned *half_open)
+{
+    struct world w = {.random = seed, .loss_percent = loss_percent};
+    w.person = calloc(CROWD, sizeof *w.person);
+    assert_non_null(w.person);
+    fill(&w.random, w.psk, sizeof w.psk);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        struct person *x = &w.person[i];
+        fill(&w.random, x->pk, 28);
+        memcpy(x->pk + 28, &i, sizeof i);
+        fill(&w.random, x->rec_id, sizeof x->rec_id);
+        x->partner = CROWD;
+        x->timer_at = USEC_NEVER;
+        for (unsigned k = 0; k < 32; k++)
+            x->seen[k].from = CROWD;
+        pairing_init(&x->p, (struct rng){fill, &w.random});
+        pairing_topic(&x->p, 0, x->pk);
+        post(&w, next_random(&w.random) % USEC_PER_S, MAIL_ARRIVE, i, i, 0);
+    }
+    while (w.n > 0 && w.heap[0].at <= 6 * USEC_PER_S) {
+        struct mail m = take(&w);
+        w.now = m.at;
+        deliver(&w, &m);
+    }
+    unsigned paired = 0;
+    *half_open = 0;
+    for (uint32_t i = 0; i < CROWD; i++) {
+        uint32_t k = w.person[i].partner;
+        if (k < CROWD && w.person[k].partner == i)
+            paired++;
+        else if (k < CROWD)
+            (*half_open)++;
+    }
+    free(w.person);
+    free(w.heap);
+    return paired;
+}
+
+static void a_thousand_people_all_pair_up(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        unsigned half_open;
+        unsigned paired = crowd(seed, 0, &half_open);
+        if (paired != CROWD)
+            fail_msg("seed %u: %u of %u paired, %u half-open", (unsigned)seed, paired, CROWD, half_open);
+    }
+}
+
+static void a_thousand_people_all_pair_up_with_loss(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        unsigned half_open;
+        unsigned paired = crowd(seed, 20, &half_open);
+        if (paired != CROWD)
+            fail_msg("seed %u: %u of %u paired, %u half-open", (unsigned)seed, paired, CROWD, half_open);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_line_of_the_rule),
+        cmocka_unit_test(the_deadline_is_when_something_happens),
+        cmocka_unit_test(weight_is_of_the_pair),
+        cmocka_unit_test(a_rather_goes_before_the_weight),
+        cmocka_unit_test(a_full_table_keeps_the_best),
+        cmocka_unit_test(a_thousand_people_all_pair_up),
+        cmocka_unit_test(a_thousand_people_all_pair_up_with_loss),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
