@@ -56,7 +56,8 @@ void rpc_answer_seal(uint8_t *datagram, size_t body_len, const uint8_t id[static
 int rpc_answer_open(uint8_t *datagram, size_t len, const struct rpc_keys *k, uint8_t **body,
                     size_t *body_len);
 
-// BLAKE2b-8(key = secret, address || port || e); `where`: the caller's encoding of address and port.
+// BLAKE2b-8(key = secret, address || port || e); `where` is the caller's encoding of address and
+// port.
 void rpc_token(uint8_t token[static RPC_TOKEN_BYTES], const uint8_t secret[static 32],
                const uint8_t *where, size_t where_len, const uint8_t e[static 32]);
 
