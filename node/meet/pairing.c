@@ -436,10 +436,11 @@ void pairing_confirmed(struct pairing *p, usec_t now, const struct pairing_peer 
 static void unanswered(struct pairing *p, usec_t now, struct pairing_out *out)
 {
     uint32_t generation = p->partner_generation;
-    unsigned slot = offer_over(p, now + PAIRING_SILENT_US);
+    unsigned doublings = p->candidate[p->partner].unanswered;
+    unsigned slot = offer_over(p, now + (PAIRING_SILENT_US << doublings));
     act(p, out, PAIRING_RETRACT, slot, generation);
-    if (++p->candidate[slot].unanswered >= PAIRING_UNANSWERED_MAX)
-        bury(p, slot);
+    if (doublings < PAIRING_SILENT_DOUBLINGS_MAX)
+        p->candidate[slot].unanswered++;
     choose(p, now, out);
 }
 

@@ -27,7 +27,7 @@ struct pairing_candidate {
     uint8_t rec_id[16];       // of the record, where listed
     uint64_t weight;          // w(me, peer), lower is better
     uint8_t score;            // wishes of the kind "rather" that hold, higher is better
-    uint8_t unanswered;       // offers in a row that nobody answered
+    uint8_t unanswered;       // offers in a row that nobody answered, capped
     uint32_t held_generation;
     usec_t usable_at;         // no offer goes out before
 };
