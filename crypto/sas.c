@@ -34,7 +34,7 @@ void sas_words(uint16_t words[static SAS_WORDS], const uint8_t th[static 32],
     for (unsigned w = 0; w < SAS_WORDS; w++) {
         unsigned v = 0;
         for (unsigned bit = w * WORD_BITS; bit < (w + 1) * WORD_BITS; bit++)
-            v = v << 1 | (hash[bit / 8] >> (7 - bit % 8) & 1u);
+            v = v << 1 | ((unsigned)hash[bit / 8] >> (7 - bit % 8) & 1u);
         words[w] = (uint16_t)v;
     }
     sodium_memzero(hash, sizeof hash);
