@@ -100,8 +100,9 @@ endef
 define archive
 $(B)/$(1)/lib$(2).a: $(patsubst %.c,$(B)/$(1)/%.o,$(SRC_$(2)))
 	@mkdir -p $$(@D)
-	@rm -f $$@
-	ar rcs $$@ $$^
+	@rm -f $$@.new
+	ar rcs $$@.new $$^
+	@mv -f $$@.new $$@
 endef
 $(foreach v,obj asan fuzz,$(eval $(call variant,$(v))))
 
@@ -136,8 +137,8 @@ TEST_LIBS := $$(DEPS_LIBS_TEST) $$(DEPS_LIBS_HOST)
 unit_layer = $(word 3,$(subst /, ,$(1)))
 $(foreach t,$(UNIT),$(foreach v,obj asan,$(eval $(call program,$(B)/$(v)/$(t:.c=),$(v),$(t),$(call unit_layer,$(t)),$(TEST_LIBS)))))
 $(foreach t,$(SIMT),$(foreach v,obj asan,$(eval $(call program,$(B)/$(v)/$(t:.c=),$(v),$(t),sim,$(TEST_LIBS)))))
-UNIT_obj   := $(patsubst %.c,$(B)/obj/%,$(UNIT))
-TESTS_obj  := $(patsubst %.c,$(B)/obj/%,$(UNIT) $(SIMT))
+UNIT_obj := $(patsubst %.c,$(B)/obj/%,$(UNIT))
+TESTS_obj := $(patsubst %.c,$(B)/obj/%,$(UNIT) $(SIMT))
 TESTS_asan := $(patsubst %.c,$(B)/asan/%,$(UNIT) $(SIMT))
 
 # ---- fuzzing: the first line of tests/fuzz/NAME.c is `// layer: LAYER` ------------------------------
@@ -164,7 +165,7 @@ run: $(B)/bauta
 test: $(PROGRAMS) $(PROGRAMS:$(B)/%=$(B)/asan/%) $(TESTS_obj) $(TESTS_asan) $(REPLAYS)
 	@tests/run --build $(B)
 
-check: $(PROGRAMS) $(UNIT_obj)
+check: $(UNIT_obj)
 	@tests/run --build $(B) --quick
 
 asan: $(PROGRAMS:$(B)/%=$(B)/asan/%) $(TESTS_asan) $(REPLAYS)
