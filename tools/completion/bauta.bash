@@ -1,0 +1,45 @@
+# bash completion for bauta(1)
+_bauta()
+{
+    local cur prev command options i
+    cur=${COMP_WORDS[COMP_CWORD]}
+    prev=${COMP_WORDS[COMP_CWORD - 1]}
+    COMPREPLY=()
+    command=
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        if [[ ${COMP_WORDS[i]} != -* ]]; then
+            command=${COMP_WORDS[i]}
+            break
+        fi
+    done
+    if [[ -z $command ]]; then
+        COMPREPLY=($(compgen -W 'run chat ctl status demo help --help --version' -- "$cur"))
+        return
+    fi
+    case $prev in
+    --privacy) COMPREPLY=($(compgen -W 'direct relayed' -- "$cur")) && return ;;
+    --web) COMPREPLY=($(compgen -W 'off' -- "$cur")) && return ;;
+    --state) COMPREPLY=($(compgen -d -- "$cur")) && return ;;
+    --config | --control) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
+    --listen | --bootstrap | --network) return ;;
+    esac
+    options='--help'
+    case $command in
+    run | chat)
+        options="$options --listen --bootstrap --network --privacy --control --state --config"
+        options="$options --public --web --no-lan --no-upnp --lab --lab-strict"
+        [[ $command == chat ]] && options="$options --plain"
+        ;;
+    ctl | status) options="$options --control" ;;
+    demo) options="$options --control --web" ;;
+    esac
+    if [[ $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "$options" -- "$cur"))
+    elif [[ $command == ctl && $prev == ctl ]]; then
+        COMPREPLY=($(compgen -W \
+            'status seek say next end block verify typing privacy subscribe stop' -- "$cur"))
+    elif [[ $command == help ]]; then
+        COMPREPLY=($(compgen -W 'run chat ctl status demo' -- "$cur"))
+    fi
+}
+complete -F _bauta bauta
