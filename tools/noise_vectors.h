@@ -150,7 +150,7 @@ static inline bool vector_start(struct noise_vector *v)
 {
     size_t psks = 0;
     for (unsigned bit = 0; bit < NOISE_PSKS_MAX; bit++)
-        psks += (v->spec.psk_mask >> bit) & 1u;
+        psks += (v->spec.psk_mask >> bit & 1) != 0 ? 1u : 0u;
     for (unsigned i = 0; i < 2; i++) {
         struct noise_vector_party *p = &v->party[i];
         if (p->psks != psks)
