@@ -1,6 +1,6 @@
 // layer: crypto
-// Requests, answers and pushes: arbitrary datagrams, arbitrary headers under a right mask, and sealed
-// ones with one change.
+// Requests, answers and pushes: arbitrary datagrams, arbitrary headers under a right mask, and
+// sealed ones with one change.
 #include "crypto/bytes.h"
 #include "crypto/rpc.h"
 

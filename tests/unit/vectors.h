@@ -1,5 +1,5 @@
-// Reading tests/vectors/*.json in unit tests: each helper fails the test where a field is missing or
-// malformed, so a vector that was mistyped can't pass by being skipped.
+// Reading tests/vectors/*.json in unit tests: each helper fails the test where a field is missing
+// or malformed, so a vector that was mistyped can't pass by being skipped.
 #ifndef BAUTA_TESTS_UNIT_VECTORS_H
 #define BAUTA_TESTS_UNIT_VECTORS_H
 

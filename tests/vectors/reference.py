@@ -383,7 +383,8 @@ def rpc_vectors():
         token, nonce = some(label + "token", 8), some(label + "nonce", 24)
         body = some(label + "body", body_len)
         header = blake(8, b"rpc", key=mask_key) + token + e
-        datagram = mask_request(header + nonce + xchacha_poly_seal(c2s, nonce, header, body), mask_key)
+        sealed = xchacha_poly_seal(c2s, nonce, header, body)
+        datagram = mask_request(header + nonce + sealed, mask_key)
         requests.append(dict(network=network, client_secret=client, server_secret=server, e=e,
                              server=server_pk, mask_key=mask_key, c2s=c2s, s2c=s2c, token=token,
                              nonce=nonce, body=body, datagram=datagram))
@@ -404,7 +405,8 @@ def record_vectors():
     records, locks = [], []
     for n in range(3):
         label = f"record {n} "
-        plain, rec_id, nonce = some(label + "plain", 392), some(label + "id", 16), some(label + "n", 24)
+        plain, rec_id = some(label + "plain", 392), some(label + "id", 16)
+        nonce = some(label + "n", 24)
         seal_key, place = some(label + "seal", 32), some(label + "place", 32)
         sealed = xchacha_poly_seal(seal_key, nonce, b"bauta record 1" + place + rec_id, plain)
         records.append(dict(plain=plain, rec_id=rec_id, nonce=nonce, seal_key=seal_key, place=place,
@@ -412,7 +414,8 @@ def record_vectors():
         w_record, holder = some(label + "w", 32), some(label + "holder", 32)
         generation = (0, 1, 0x12345678)[n]
         w = blake(16, holder, le(generation, 4), key=w_record)
-        locks.append(dict(w_record=w_record, holder=holder, generation=generation, w=w, c=blake(16, w)))
+        locks.append(dict(w_record=w_record, holder=holder, generation=generation, w=w,
+                          c=blake(16, w)))
     return dict(record=records, lock=locks)
 
 
@@ -428,7 +431,8 @@ def packet_seal(aead, keys, phase, pn, cid, recv_mask, body):
     seal = aegis256_seal if aead == "aegis256" else chacha_poly_seal
     sealed = seal(keys["key"], nonce, cid + field, body)
     sample = sealed[-16:]
-    return xor(cid, siphash24(recv_mask, sample)) + xor(field, siphash24(keys["hp"], sample)) + sealed
+    header = xor(cid, siphash24(recv_mask, sample)) + xor(field, siphash24(keys["hp"], sample))
+    return header + sealed
 
 
 def packet_vectors():
@@ -438,9 +442,11 @@ def packet_vectors():
         if n == 1:  # the counter's last value
             d = d[:-4] + b"\xff" * 4
         masks.append(dict(datagram=d, request_key=key, request_masked=mask_request(d, key),
-                          field_key=key[:16], field_masked=xor(d[:8], siphash24(key[:16], d[-16:]))))
+                          field_key=key[:16],
+                          field_masked=xor(d[:8], siphash24(key[:16], d[-16:]))))
     for aead in ("chacha20poly1305", "aegis256"):
-        for n, (size, pn) in enumerate(((0, 0), (1, 1), (15, 255), (160, 1 << 32), (1184, (1 << 62) - 1))):
+        for n, (size, pn) in enumerate(((0, 0), (1, 1), (15, 255), (160, 1 << 32),
+                                        (1184, (1 << 62) - 1))):
             label = f"packet {aead} {n} "
             k_dir, recv_mask = some(label + "k", 32), some(label + "mask", 16)
             cid, body, phase = some(label + "cid", 8), some(label + "body", size), n % 4
@@ -489,8 +495,8 @@ def ratchet_vectors():
             th = blake(32, b"bauta ratchet", th, le(n, 4), pk, ct)
             outs = [o[:32] for o in noise_hkdf3(root, ss + th)]
             root = outs[0]
-            step = dict(n=n, seed_1=seed1, cid_1=cid1, seed_2=seed2, cid_2=cid2, ss=ss, th=th, root=root,
-                        k_ir=outs[1], k_ri=outs[2], i_to_r=packet_keys(aead, outs[1]),
+            step = dict(n=n, seed_1=seed1, cid_1=cid1, seed_2=seed2, cid_2=cid2, ss=ss, th=th,
+                        root=root, k_ir=outs[1], k_ri=outs[2], i_to_r=packet_keys(aead, outs[1]),
                         r_to_i=packet_keys(aead, outs[2]), ratchet1=cid1 + pk, ratchet2=cid2 + ct)
             if n == 1:
                 n_r, n_i = some(at + "n_r", 32), some(at + "n_i", 32)
@@ -560,7 +566,8 @@ def main():
     for name, make in (("rpc", rpc_vectors), ("record", record_vectors), ("packet", packet_vectors),
                        ("ratchet", ratchet_vectors), ("sas", sas_vectors)):
         with open(os.path.join(folder, f"crypto-{name}.json"), "w") as f:
-            json.dump(dict(comment=DOCS[name] + " Byte strings are hex.", **plain(make())), f, indent=1)
+            rows = plain(make())
+            json.dump(dict(comment=DOCS[name] + " Byte strings are hex.", **rows), f, indent=1)
             f.write("\n")
 
 
