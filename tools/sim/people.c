@@ -1,0 +1,429 @@
+// People and their checker: what they do, what they notice, and whether both ends agree.
+#include "tools/sim/sim_internal.h"
+
+#include "crypto/bytes.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SAY_AGAIN_US 100000u // when the queue is full
+
+uint32_t sim_people(const struct sim *s)
+{
+    return s->people;
+}
+
+const struct sim_person *sim_person(const struct sim *s, uint32_t person)
+{
+    assert(person < s->people);
+    return &s->person[person];
+}
+
+const struct sim_match *sim_last_match(const struct sim *s, uint32_t person)
+{
+    const struct sim_person *p = sim_person(s, person);
+    return p->matches > 0 ? &p->match[p->matches - 1] : NULL;
+}
+
+// The conversation that a person is in now.
+static struct sim_match *current(const struct sim_person *p)
+{
+    return p->state == SIM_TALKING ? &p->match[p->matches - 1] : NULL;
+}
+
+static bool node_of(const struct sim *s, const struct sim_person *p, struct node **n)
+{
+    *n = s->host[p->config.node]->node;
+    return *n != NULL;
+}
+
+// ---- commands -----------------------------------------------------------------------------------------
+
+static void run_seek(struct sim *s, void *ctx, uint64_t person)
+{
+    (void)ctx;
+    struct sim_person *p = &s->person[person];
+    struct node *n;
+    if (!node_of(s, p, &n))
+        return;
+    struct node_topic topic = {.text = p->config.topic, .len = strlen(p->config.topic)};
+    struct card card = {0};
+    struct wishes wishes = {0};
+    int rc = node_seek(n, s->now, &topic, 1, &card, &wishes, &p->encounter);
+    if (rc != 0) {
+        sim_fail(s, "person %u: node_seek says %d", (unsigned)person, rc);
+        return;
+    }
+    p->state = SIM_SEEKING;
+    p->asked_us = s->now;
+    s->seeks++;
+}
+
+static void end_match(struct sim *s, struct sim_person *p, const char *reason)
+{
+    struct sim_match *m = current(p);
+    if (m == NULL)
+        return;
+    m->ended_us = s->now;
+    snprintf(m->reason, sizeof m->reason, "%s", reason);
+}
+
+static void run_next(struct sim *s, void *ctx, uint64_t person)
+{
+    (void)ctx;
+    struct sim_person *p = &s->person[person];
+    struct node *n;
+    if (!node_of(s, p, &n) || p->state == SIM_ABSENT)
+        return;
+    bool seeking = p->state == SIM_SEEKING;
+    int rc = node_next(n, s->now, p->encounter);
+    if (rc != 0)
+        sim_fail(s, "person %u: node_next says %d", (unsigned)person, rc);
+    if (seeking)
+        return;
+    end_match(s, p, "next");
+    p->state = SIM_SEEKING;
+    p->asked_us = s->now;
+    s->seeks++;
+}
+
+static void leave_encounter(struct sim *s, uint32_t person, int (*leave)(struct node *, usec_t, uint32_t),
+                            const char *how)
+{
+    struct sim_person *p = &s->person[person];
+    struct node *n;
+    if (!node_of(s, p, &n) || p->state == SIM_ABSENT)
+        return;
+    int rc = leave(n, s->now, p->encounter);
+    if (rc != 0)
+        sim_fail(s, "person %u: %s says %d", person, how, rc);
+    end_match(s, p, how);
+    p->state = SIM_ABSENT;
+}
+
+static void run_end(struct sim *s, void *ctx, uint64_t person)
+{
+    (void)ctx;
+    leave_encounter(s, (uint32_t)person, node_end, "end");
+}
+
+static void run_block(struct sim *s, void *ctx, uint64_t person)
+{
+    (void)ctx;
+    leave_encounter(s, (uint32_t)person, node_block, "block");
+}
+
+// Long enough to see in a datagram if it were not sealed.
+static int text_of(char out[static SIM_TEXT_BYTES], uint32_t person, uint32_t match, uint32_t number)
+{
+    return snprintf(out, SIM_TEXT_BYTES, "%u.%u.%u I wear my mask tonight, and nobody at the ridotto knows my name",
+                    person, match, number);
+}
+
+// One message; the next one is a command of its own. arg: person || match.
+static void run_say(struct sim *s, void *ctx, uint64_t arg)
+{
+    (void)ctx;
+    uint32_t person = (uint32_t)(arg >> 32), match = (uint32_t)arg, id;
+    struct sim_person *p = &s->person[person];
+    struct sim_match *m = current(p);
+    struct node *n;
+    if (!node_of(s, p, &n) || m != &p->match[match] || m->said == p->config.messages)
+        return;
+    char text[SIM_TEXT_BYTES];
+    int len = text_of(text, person, match, m->said);
+    int rc = node_say(n, s->now, p->encounter, (const uint8_t *)text, (size_t)len, &id);
+    usec_t again_us = p->config.gap_us;
+    if (rc == 0)
+        m->ids[m->said++] = id;
+    else if (rc == BAUTA_ELIMIT)
+        again_us = SAY_AGAIN_US;
+    else if (rc == NODE_ENOTREADY) // it ends in this very moment
+        return;
+    else
+        sim_fail(s, "person %u: node_say says %d", person, rc);
+    if (m->said < p->config.messages)
+        sim_command(s, s->now + again_us, p->config.node, p->config.node, run_say, NULL, arg);
+}
+
+uint32_t sim_person_add(struct sim *s, const struct sim_person_config *cfg)
+{
+    if (s->people == s->people_room) {
+        s->people_room = s->people_room == 0 ? 64 : 2 * s->people_room;
+        s->person = sim_grow(s->person, s->people_room, sizeof *s->person);
+    }
+    uint32_t i = s->people++;
+    struct sim_host *h = s->host[cfg->node];
+    s->person[i] = (struct sim_person){.config = *cfg, .next_of_node = h->first_person};
+    h->first_person = i;
+    size_t len = strlen(cfg->topic) + 1;
+    char *topic = sim_grow(NULL, len, 1);
+    memcpy(topic, cfg->topic, len);
+    s->person[i].config.topic = topic;
+    sim_person_seek(s, cfg->seek_at_us, i);
+    return i;
+}
+
+static void command(struct sim *s, usec_t at_us, uint32_t person, sim_run_fn *run)
+{
+    sim_command(s, at_us, s->person[person].config.node, SIM_NOBODY, run, NULL, person);
+}
+
+void sim_person_seek(struct sim *s, usec_t at_us, uint32_t person)
+{
+    command(s, at_us, person, run_seek);
+}
+
+void sim_person_next(struct sim *s, usec_t at_us, uint32_t person)
+{
+    command(s, at_us, person, run_next);
+}
+
+void sim_person_end(struct sim *s, usec_t at_us, uint32_t person)
+{
+    command(s, at_us, person, run_end);
+}
+
+void sim_person_block(struct sim *s, usec_t at_us, uint32_t person)
+{
+    command(s, at_us, person, run_block);
+}
+
+void sim_people_free(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->people; i++) {
+        struct sim_person *p = &s->person[i];
+        for (uint32_t m = 0; m < p->matches; m++)
+            free(p->match[m].ids);
+        free(p->match);
+        free((char *)(uintptr_t)p->config.topic);
+    }
+    free(s->person);
+}
+
+// ---- what they notice -----------------------------------------------------------------------------------
+
+static uint32_t peer_node(const struct sim *s, const struct sim_person *p)
+{
+    struct node_encounter_status st[MEET_ENCOUNTERS_MAX];
+    size_t n = node_encounters(s->host[p->config.node]->node, st, MEET_ENCOUNTERS_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (st[i].encounter == p->encounter)
+            return sim_network_find(&s->net, &st[i].channel.path);
+    return SIM_NOBODY;
+}
+
+// Joins a new match with its other end, if that end has matched already.
+static void link_match(struct sim *s, uint32_t person)
+{
+    struct sim_person *p = &s->person[person];
+    struct sim_match *m = &p->match[p->matches - 1];
+    if (m->peer_node == SIM_NOBODY) {
+        sim_fail(s, "person %u is matched over a path that leads nowhere", person);
+        return;
+    }
+    for (uint32_t q = s->host[m->peer_node]->first_person; q != SIM_NOBODY; q = s->person[q].next_of_node) {
+        struct sim_person *o = &s->person[q];
+        struct sim_match *om = q != person ? current(o) : NULL;
+        if (om == NULL || strcmp(om->words, m->words) != 0)
+            continue;
+        if (om->peer != SIM_NOBODY)
+            sim_fail(s, "persons %u and %u are matched with one end of %u", person, om->peer, q);
+        if (om->peer_node != p->config.node)
+            sim_fail(s, "person %u took %u for another node", q, person);
+        if (strcmp(o->config.topic, p->config.topic) != 0)
+            sim_fail(s, "persons %u and %u meet on different topics", person, q);
+        for (uint32_t i = 0; i + 1 < p->matches; i++)
+            if (p->match[i].peer == q && p->match[i].encounter == p->encounter)
+                sim_fail(s, "persons %u and %u meet again in one search", person, q);
+        m->peer = q;
+        m->peer_match = o->matches - 1;
+        om->peer = person;
+        om->peer_match = p->matches - 1;
+        return;
+    }
+}
+
+static void on_matched(struct sim *s, uint32_t person, const struct node_event *e)
+{
+    struct sim_person *p = &s->person[person];
+    if (p->state != SIM_SEEKING)
+        sim_fail(s, "person %u is matched while not seeking", person);
+    if (e->len != strlen(p->config.topic) || memcmp(e->text, p->config.topic, e->len) != 0)
+        sim_fail(s, "person %u is told another topic than it sought", person);
+    if (e->path == NULL || strcmp(e->path, "direct") != 0)
+        sim_fail(s, "person %u is told a wrong path", person);
+    p->match = sim_grow(p->match, p->matches + 1, sizeof *p->match);
+    struct sim_match *m = &p->match[p->matches++];
+    *m = (struct sim_match){.encounter = p->encounter,
+                            .at_us = s->now,
+                            .asked_us = p->asked_us,
+                            .ended_us = USEC_NEVER,
+                            .peer = SIM_NOBODY};
+    for (size_t i = 0; i < SAS_WORDS; i++) {
+        size_t at = strlen(m->words);
+        snprintf(m->words + at, sizeof m->words - at, "%s%s", i > 0 ? " " : "", e->words[i]);
+    }
+    m->ids = sim_grow(NULL, p->config.messages + 1, sizeof *m->ids);
+    p->state = SIM_TALKING;
+    m->peer_node = peer_node(s, p);
+    link_match(s, person);
+    if (p->config.messages > 0)
+        sim_command(s, s->now + SIM_REACTION_US, p->config.node, p->config.node, run_say, NULL,
+                    (uint64_t)person << 32 | (p->matches - 1));
+}
+
+static void on_message(struct sim *s, uint32_t person, const struct node_event *e)
+{
+    struct sim_match *m = current(&s->person[person]);
+    if (m == NULL || m->peer == SIM_NOBODY) {
+        sim_fail(s, "person %u gets a message from nobody", person);
+        return;
+    }
+    char want[SIM_TEXT_BYTES];
+    int len = text_of(want, m->peer, m->peer_match, m->received);
+    if (e->len != (size_t)len || memcmp(e->text, want, e->len) != 0)
+        sim_fail(s, "person %u awaits message %u of person %u and gets: %.*s", person, m->received, m->peer,
+                 (int)e->len, e->text);
+    m->received++;
+}
+
+static void on_receipt(struct sim *s, uint32_t person, const struct node_event *e, bool delivered)
+{
+    struct sim_person *p = &s->person[person];
+    // What was never delivered is told at the end of a conversation, which may have just been left.
+    struct sim_match *m = p->matches > 0 ? &p->match[p->matches - 1] : NULL;
+    uint32_t at = m != NULL ? m->delivered + m->undelivered : 0;
+    if (m == NULL || at >= m->said || m->ids[at] != e->id) {
+        sim_fail(s, "person %u hears of message %u, which it did not say next", person, e->id);
+        return;
+    }
+    if (delivered && m->peer != SIM_NOBODY &&
+        s->person[m->peer].match[m->peer_match].received <= m->delivered)
+        sim_fail(s, "person %u is told of a delivery that never was", person);
+    if (delivered)
+        m->delivered++;
+    else
+        m->undelivered++;
+}
+
+static void on_ended(struct sim *s, uint32_t person, const char *reason)
+{
+    struct sim_person *p = &s->person[person];
+    if (p->state != SIM_TALKING) // the echo of our own end or block
+        return;
+    end_match(s, p, reason);
+    p->state = SIM_ENDED;
+    if (p->config.next_when_left)
+        sim_command(s, s->now + SIM_REACTION_US, p->config.node, p->config.node, run_next, NULL, person);
+}
+
+void sim_people_event(struct sim *s, uint32_t node, const struct node_event *e)
+{
+    if (e->kind == NODE_WARNING && e->encounter == 0) {
+        for (uint32_t i = s->host[node]->first_person; i != SIM_NOBODY; i = s->person[i].next_of_node) {
+            s->person[i].warnings++;
+            snprintf(s->person[i].warning, sizeof s->person[i].warning, "%s", e->reason);
+        }
+        return;
+    }
+    uint32_t person = s->host[node]->first_person;
+    while (person != SIM_NOBODY && s->person[person].encounter != e->encounter)
+        person = s->person[person].next_of_node;
+    if (person == SIM_NOBODY) // of an encounter that its person has left for a new one
+        return;
+    switch (e->kind) {
+    case NODE_MATCHED:
+        on_matched(s, person, e);
+        break;
+    case NODE_MESSAGE:
+        on_message(s, person, e);
+        break;
+    case NODE_DELIVERED:
+    case NODE_UNDELIVERED:
+        on_receipt(s, person, e, e->kind == NODE_DELIVERED);
+        break;
+    case NODE_ENDED:
+        on_ended(s, person, e->reason);
+        break;
+    case NODE_WARNING:
+        s->person[person].warnings++;
+        snprintf(s->person[person].warning, sizeof s->person[person].warning, "%s", e->reason);
+        break;
+    default:
+        break;
+    }
+}
+
+void sim_people_node_died(struct sim *s, uint32_t node)
+{
+    for (uint32_t i = s->host[node]->first_person; i != SIM_NOBODY; i = s->person[i].next_of_node) {
+        end_match(s, &s->person[i], "died");
+        s->person[i].state = SIM_ABSENT;
+    }
+}
+
+// ---- what the checker says --------------------------------------------------------------------------------
+
+bool sim_person_done(const struct sim *s, uint32_t person)
+{
+    const struct sim_person *p = &s->person[person];
+    const struct sim_match *m = sim_last_match(s, person);
+    return m != NULL && m->peer != SIM_NOBODY && p->state != SIM_SEEKING &&
+           m->received == s->person[m->peer].config.messages && m->delivered == p->config.messages;
+}
+
+bool sim_people_done(const struct sim *s)
+{
+    for (uint32_t i = 0; i < s->people; i++)
+        if (!sim_person_done(s, i))
+            return false;
+    return true;
+}
+
+void sim_check_people(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->people; i++) {
+        const struct sim_person *p = &s->person[i];
+        for (uint32_t k = 0; k < p->matches; k++) {
+            const struct sim_match *m = &p->match[k];
+            if (m->peer == SIM_NOBODY) {
+                bool gone = m->peer_node != SIM_NOBODY && s->host[m->peer_node]->node == NULL;
+                if (strcmp(m->reason, "died") != 0 && !gone)
+                    sim_fail(s, "person %u is matched with node %u, where nobody has its words", i, m->peer_node);
+                continue;
+            }
+            const struct sim_match *o = &s->person[m->peer].match[m->peer_match];
+            if (o->peer != i || o->peer_match != k || strcmp(o->words, m->words) != 0)
+                sim_fail(s, "persons %u and %u do not agree on their match", i, m->peer);
+            if (m->received > o->said || m->delivered > o->received)
+                sim_fail(s, "person %u has more than %u said", i, m->peer);
+        }
+    }
+}
+
+void sim_people_figures(struct sim *s, struct sim_figures *f)
+{
+    struct sim_numbers wait = {0};
+    f->seeks = s->seeks;
+    for (uint32_t i = 0; i < s->people; i++) {
+        const struct sim_person *p = &s->person[i];
+        f->matched += p->matches;
+        for (uint32_t k = 0; k < p->matches; k++) {
+            const struct sim_match *m = &p->match[k];
+            f->said += m->said;
+            f->delivered += m->delivered;
+            f->undelivered += m->undelivered;
+            f->received += m->received;
+            if (m->peer == SIM_NOBODY)
+                continue;
+            usec_t other = s->person[m->peer].match[m->peer_match].asked_us;
+            sim_numbers_add(&wait, m->at_us - (other > m->asked_us ? other : m->asked_us));
+        }
+    }
+    f->match_us_p50 = sim_numbers_at(&wait, 50);
+    f->match_us_p95 = sim_numbers_at(&wait, 95);
+    free(wait.value);
+}

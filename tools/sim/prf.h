@@ -1,0 +1,49 @@
+// All randomness of a simulation: PRF(seed, purpose, ids, counter), so that no draw depends on the
+// order in which nodes run. Linked into the simulator and its tests only.
+#ifndef BAUTA_SIM_PRF_H
+#define BAUTA_SIM_PRF_H
+
+#include "dht/machine.h"
+
+enum sim_purpose {
+    SIM_PRF_ADDRESS = 1,
+    SIM_PRF_PORT,
+    SIM_PRF_PLACE_X,
+    SIM_PRF_PLACE_Y,
+    SIM_PRF_ACCESS,
+    SIM_PRF_JITTER,
+    SIM_PRF_LOSS,
+    SIM_PRF_AES,
+    SIM_PRF_CLASS,
+    SIM_PRF_JOIN,
+    SIM_PRF_BOOTSTRAP,
+    SIM_PRF_SEEK,
+    SIM_PRF_VICTIM,
+    SIM_PRF_PERSON,
+    SIM_PRF_PAIR
+};
+
+struct sim_prf {
+    uint8_t key[16];
+    uint64_t seed;
+};
+
+void sim_prf_init(struct sim_prf *, uint64_t seed);
+uint64_t sim_prf_u64(const struct sim_prf *, enum sim_purpose, uint32_t a, uint32_t b, uint64_t counter);
+// In [0, n), n >= 1, by multiplication: the same everywhere; its bias of n / 2^64 doesn't matter here.
+uint64_t sim_prf_below(const struct sim_prf *, enum sim_purpose, uint32_t a, uint32_t b, uint64_t counter,
+                       uint32_t n);
+// 32 bytes of key material, e.g. a node's server key.
+void sim_prf_key(const struct sim_prf *, const char *purpose, uint32_t node, uint8_t out[static 32]);
+
+// A ChaCha20 stream of its own for each node.
+struct sim_stream {
+    uint8_t key[32];
+    uint64_t block; // the next
+    uint8_t buf[64];
+    uint8_t left;   // unused bytes at the end of buf
+};
+void sim_stream_init(struct sim_stream *, const struct sim_prf *, uint32_t node);
+void sim_stream_fill(void *stream, void *buf, size_t len); // a struct rng's fill
+
+#endif

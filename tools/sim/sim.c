@@ -1,0 +1,468 @@
+#include "tools/sim/sim_internal.h"
+
+#include "crypto/bytes.h"
+#include "crypto/nodekey.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct datagram {
+    uint16_t len;
+    uint8_t data[]; // exactly len bytes, so that a sanitizer sees a read past the end
+};
+
+struct command {
+    sim_run_fn *run;
+    void *ctx;
+    uint64_t arg;
+};
+
+// ---- life -------------------------------------------------------------------------------------------
+
+static void *refill(void *ctx, size_t bytes)
+{
+    (void)ctx;
+    return sim_grow(NULL, bytes, 1);
+}
+
+static void release(void *ctx, void *chunk, size_t bytes)
+{
+    (void)ctx;
+    (void)bytes;
+    free(chunk);
+}
+
+struct sim *sim_new(const struct sim_config *cfg)
+{
+    if (sodium_init() < 0) {
+        fprintf(stderr, "bauta-sim: libsodium does not start\n");
+        exit(1);
+    }
+    struct sim *s = sim_grow(NULL, 1, sizeof *s);
+    memset(s, 0, sizeof *s);
+    s->config = *cfg;
+    if (s->config.unix_start_s == 0)
+        s->config.unix_start_s = SIM_UNIX_START_S;
+    s->jobs = cfg->jobs != NULL ? cfg->jobs : sim_jobs_new();
+    s->idle_since = USEC_NEVER;
+    s->buf = sim_grow(NULL, SIM_TRANSMIT_BYTES, 1);
+    sim_prf_init(&s->prf, cfg->seed);
+    sim_network_init(&s->net, &s->prf, cfg->loss_ppm);
+    arena_init(&s->book_arena, SIM_BOOK_BYTES_MAX, refill, release, NULL);
+    return s;
+}
+
+static void stop_host(struct sim_host *h)
+{
+    if (h->node == NULL)
+        return;
+    node_free(h->node);
+    h->node = NULL;
+    arena_end(&h->arena);
+}
+
+void sim_free(struct sim *s)
+{
+    struct sim_event e;
+    while (sim_queue_pop(&s->queue, &e))
+        free(e.payload);
+    sim_queue_free(&s->queue);
+    for (uint32_t i = 0; i < s->hosts; i++) {
+        stop_host(s->host[i]);
+        free(s->host[i]);
+    }
+    if (s->book != NULL)
+        contact_book_end(s->book);
+    arena_end(&s->book_arena);
+    sim_people_free(s);
+    sim_network_free(&s->net);
+    if (s->config.jobs == NULL)
+        sim_jobs_free(s->jobs);
+    free(s->lookup_us.value);
+    free(s->lookup_hops.value);
+    free(s->host);
+    free(s->buf);
+    free(s);
+}
+
+usec_t sim_now(const struct sim *s)
+{
+    return s->now;
+}
+
+uint32_t sim_nodes(const struct sim *s)
+{
+    return s->hosts;
+}
+
+bool sim_node_alive(const struct sim *s, uint32_t node)
+{
+    return s->host[node]->node != NULL;
+}
+
+struct node *sim_node(const struct sim *s, uint32_t node)
+{
+    return s->host[node]->node;
+}
+
+const struct sim_network *sim_net(const struct sim *s)
+{
+    return &s->net;
+}
+
+const struct sim_prf *sim_random(const struct sim *s)
+{
+    return &s->prf;
+}
+
+void sim_tap(struct sim *s, void (*tap)(void *, usec_t, uint32_t, const struct path *, const uint8_t *, size_t),
+             void *ctx)
+{
+    s->tap = tap;
+    s->tap_ctx = ctx;
+}
+
+unsigned sim_failures(const struct sim *s)
+{
+    return s->failures;
+}
+
+void sim_fail(struct sim *s, const char *format, ...)
+{
+    s->failures++;
+    if (s->config.quiet || s->failures > 20)
+        return;
+    va_list args;
+    fprintf(stderr, "seed %llu, at %llu us: ", (unsigned long long)s->config.seed, (unsigned long long)s->now);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+// ---- one node's turn --------------------------------------------------------------------------------
+
+static void send_one(struct sim *s, uint32_t from, const struct path *to, usec_t leaves_us,
+                     const uint8_t *data, size_t len)
+{
+    struct sim_host *h = s->host[from];
+    uint64_t number = h->number++;
+    uint32_t destination;
+    usec_t takes_us;
+    h->bytes_out += len;
+    s->datagrams++;
+    if (s->tap != NULL)
+        s->tap(s->tap_ctx, s->now, from, to, data, len);
+    if (len > SIM_DATAGRAM_BYTES_MAX) {
+        s->oversized++;
+        return;
+    }
+    if (!sim_network_carry(&s->net, from, to, number, &destination, &takes_us)) {
+        s->lost++;
+        return;
+    }
+    struct datagram *d = sim_grow(NULL, 1, sizeof *d + len);
+    d->len = (uint16_t)len;
+    memcpy(d->data, data, len);
+    sim_queue_push(&s->queue, leaves_us + takes_us, destination, SIM_DATAGRAM, from, h->sequence++, d);
+}
+
+static bool drain_sends(struct sim *s, uint32_t node)
+{
+    struct batch batch[NODE_TRANSMIT_BATCHES];
+    size_t k = node_transmit(s->host[node]->node, s->now, s->buf, SIM_TRANSMIT_BYTES, batch, NODE_TRANSMIT_BATCHES);
+    for (size_t i = 0; i < k; i++) {
+        usec_t leaves_us = batch[i].not_before > s->now ? batch[i].not_before : s->now;
+        struct rd r = rd_init(batch[i].data, batch[i].len);
+        while (r.left > 0) {
+            size_t len = batch[i].seg_size != 0 && batch[i].seg_size < r.left ? batch[i].seg_size : r.left;
+            send_one(s, node, &batch[i].path, leaves_us, rd_bytes(&r, len), len);
+        }
+    }
+    return k > 0;
+}
+
+static bool drain_jobs(struct sim *s, uint32_t node)
+{
+    struct sim_host *h = s->host[node];
+    struct job job;
+    bool any = false;
+    while (node_job(h->node, &job)) {
+        struct job *copy = sim_grow(NULL, 1, sizeof *copy);
+        *copy = job;
+        sim_queue_push(&s->queue, s->now + sim_job_takes_us(&job), node, SIM_JOB, node, h->sequence++, copy);
+        any = true;
+    }
+    return any;
+}
+
+static bool drain_events(struct sim *s, uint32_t node)
+{
+    struct node_event e;
+    bool any = false;
+    while (node_event(s->host[node]->node, s->now, &e)) {
+        sim_people_event(s, node, &e);
+        any = s->news = true;
+    }
+    return any;
+}
+
+static void drain_lookups(struct sim *s, uint32_t node)
+{
+    struct dht_lookup_stat stat;
+    while (dht_lookup_stat(node_dht(s->host[node]->node), &stat)) {
+        s->lookups++;
+        s->lookups_ok += stat.ok;
+        sim_numbers_add(&s->lookup_us, stat.took_us);
+        sim_numbers_add(&s->lookup_hops, stat.hops);
+    }
+}
+
+// Everything that the node has to say after a call, then its one queue entry.
+static void finish_turn(struct sim *s, uint32_t node)
+{
+    struct sim_host *h = s->host[node];
+    for (uint32_t round = 0;; round++) {
+        bool any = drain_sends(s, node);
+        any = drain_jobs(s, node) || any;
+        any = drain_events(s, node) || any;
+        if (!any)
+            break;
+        if (round == SIM_TURN_ROUNDS_MAX) {
+            sim_fail(s, "node %u does not come to rest", node);
+            abort();
+        }
+    }
+    drain_lookups(s, node);
+    usec_t deadline = node_deadline(h->node);
+    if (deadline == USEC_NEVER)
+        return;
+    // What is due already had its budget: it goes on a microsecond later.
+    if (deadline <= s->now)
+        deadline = s->now + 1;
+    if (deadline < h->armed_us) {
+        h->armed_us = deadline;
+        sim_queue_push(&s->queue, deadline, node, SIM_WAKE, node, h->sequence++, NULL);
+    }
+}
+
+static void begin_turn(struct sim *s, uint32_t node)
+{
+    struct sim_host *h = s->host[node];
+    if (s->now - h->clocked_us < SIM_CLOCK_EVERY_US)
+        return;
+    h->clocked_us = s->now;
+    node_clock(h->node, s->now, s->config.unix_start_s * INT64_C(1000000) + (int64_t)s->now);
+}
+
+// ---- starting and killing -----------------------------------------------------------------------------
+
+static void solve_puzzle(struct sim *s, const struct sim_host *h, struct node_config *cfg)
+{
+    struct net net;
+    struct job job;
+    uint8_t pk[32], sk[32], result[JOB_RESULT_BYTES_MAX];
+    if (s->config.puzzle_bits == 0 || net_init(&net, cfg->network != NULL ? cfg->network : "bauta") != 0)
+        return;
+    key_pair(pk, sk, h->secret);
+    job_node_puzzle(&job, 1, &net, pk, s->config.puzzle_bits);
+    if (sim_jobs_run(s->jobs, &job, result) == (int)sizeof cfg->puzzle_nonce)
+        memcpy(cfg->puzzle_nonce, result, sizeof cfg->puzzle_nonce);
+}
+
+static void start_host(struct sim *s, void *ctx, uint64_t node)
+{
+    (void)ctx;
+    uint32_t i = (uint32_t)node;
+    struct sim_host *h = s->host[i];
+    if (h->dead)
+        return;
+    if (s->book == NULL) {
+        s->book = contact_book_new(&s->book_arena, SIM_BOOK_CONTACTS(s->hosts));
+        if (s->book == NULL) {
+            fprintf(stderr, "bauta-sim: the contact book does not fit its memory\n");
+            exit(1);
+        }
+    }
+    arena_init(&h->arena, SIM_NODE_ARENA_BYTES_MAX, refill, release, NULL);
+    sim_stream_init(&h->stream, &s->prf, i);
+    struct node_config cfg = {
+        .network = s->config.network,
+        .rng = {sim_stream_fill, &h->stream},
+        .arena = &h->arena,
+        .out = &s->out,
+        .book = s->book,
+        .server = h->config.server,
+        .lab = s->config.lab,
+        .prefix_limits = !s->config.lab && !s->config.no_prefix_limits,
+        .puzzle_bits = s->config.puzzle_bits,
+        .aes_hardware = sim_prf_below(&s->prf, SIM_PRF_AES, i, 0, 0, 100) >= s->config.no_aes_percent,
+        .privacy = NODE_DIRECT,
+    };
+    memcpy(cfg.secret, h->secret, sizeof cfg.secret);
+    if (h->config.server)
+        solve_puzzle(s, h, &cfg);
+    int rc = node_new(&h->node, s->now, &cfg);
+    if (rc != 0) {
+        fprintf(stderr, "bauta-sim: node_new says %d\n", rc);
+        exit(1);
+    }
+    h->clocked_us = s->now;
+    node_clock(h->node, s->now, s->config.unix_start_s * INT64_C(1000000) + (int64_t)s->now);
+    node_local_paths(h->node, s->now, &s->net.site[i].path, 1);
+    for (uint32_t b = 0; b < h->config.bootstraps; b++) {
+        uint32_t server = h->config.bootstrap[b];
+        struct contact c = {.path = s->net.site[server].path};
+        uint8_t sk[32];
+        key_pair(c.pk, sk, s->host[server]->secret);
+        rc = node_bootstrap(h->node, s->now, &c);
+        if (rc != 0)
+            sim_fail(s, "node %u: node_bootstrap says %d", i, rc);
+    }
+}
+
+uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config *cfg)
+{
+    if (s->hosts == s->hosts_room) {
+        s->hosts_room = s->hosts_room == 0 ? 64 : 2 * s->hosts_room;
+        s->host = sim_grow(s->host, s->hosts_room, sizeof *s->host);
+    }
+    uint32_t i = s->hosts++;
+    struct sim_host *h = sim_grow(NULL, 1, sizeof *h);
+    memset(h, 0, sizeof *h);
+    h->config = *cfg;
+    h->armed_us = USEC_NEVER;
+    h->first_person = SIM_NOBODY;
+    s->host[i] = h;
+    uint32_t site = sim_network_add(&s->net, s->config.lab);
+    assert(site == i);
+    (void)site;
+    sim_prf_key(&s->prf, "server key", i, h->secret);
+    sim_command(s, at_us, i, SIM_NOBODY, start_host, NULL, i);
+    return i;
+}
+
+static void kill_host(struct sim *s, void *ctx, uint64_t node)
+{
+    (void)ctx;
+    struct sim_host *h = s->host[node];
+    stop_host(h);
+    h->dead = true;
+    h->idle = false;
+    sim_people_node_died(s, (uint32_t)node);
+    s->news = true;
+}
+
+void sim_node_kill(struct sim *s, usec_t at_us, uint32_t node)
+{
+    sim_command(s, at_us, node, SIM_NOBODY, kill_host, NULL, node);
+}
+
+// ---- events -----------------------------------------------------------------------------------------
+
+void sim_command(struct sim *s, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *run, void *ctx, uint64_t arg)
+{
+    struct command *c = sim_grow(NULL, 1, sizeof *c);
+    *c = (struct command){run, ctx, arg};
+    uint32_t sequence = source == SIM_NOBODY ? s->commands++ : s->host[source]->sequence++;
+    sim_queue_push(&s->queue, at_us > s->now ? at_us : s->now, node, SIM_COMMAND, source, sequence, c);
+}
+
+void sim_at(struct sim *s, usec_t at_us, void (*run)(struct sim *, void *, uint64_t), void *ctx, uint64_t arg)
+{
+    sim_command(s, at_us, SIM_NOBODY, SIM_NOBODY, run, ctx, arg);
+}
+
+// H_i = SipHash(H_i, t || class || source || len || SipHash(datagram)).
+static void chain(struct sim_host *h, const struct sim_event *e, const struct datagram *d)
+{
+    static const uint8_t zero[crypto_shorthash_siphashx24_KEYBYTES];
+    uint8_t in[8 + 1 + 4 + 4 + 16];
+    struct wr w = wr_init(in, sizeof in);
+    wr_le64(&w, e->at_us);
+    wr_u8(&w, (uint8_t)sim_event_class(e));
+    wr_le32(&w, sim_event_source(e));
+    wr_le32(&w, d->len);
+    crypto_shorthash_siphashx24(wr_room(&w, 16), d->data, d->len, zero);
+    crypto_shorthash_siphashx24(h->chain, in, sizeof in, h->chain);
+}
+
+static void deliver(struct sim *s, const struct sim_event *e)
+{
+    struct sim_host *h = s->host[e->destination];
+    struct datagram *d = e->payload;
+    chain(h, e, d);
+    h->bytes_in += d->len;
+    struct rx rx = {.path = s->net.site[sim_event_source(e)].path,
+                    .seg_size = d->len,
+                    .len = d->len,
+                    .data = d->data};
+    node_receive(h->node, s->now, &rx, 1);
+}
+
+static void wake(struct sim *s, uint32_t node)
+{
+    struct sim_host *h = s->host[node];
+    uint64_t second = s->now / USEC_PER_S;
+    h->wakes = second == h->wake_second ? h->wakes + 1 : 0;
+    h->wake_second = second;
+    if (h->wakes > SIM_WAKES_MAX) {
+        sim_fail(s, "node %u wakes without end", node);
+        abort();
+    }
+    h->armed_us = USEC_NEVER;
+    if (node_deadline(h->node) <= s->now)
+        (void)node_expire(h->node, s->now, SIM_EXPIRE_BUDGET);
+}
+
+static void dispatch(struct sim *s, const struct sim_event *e)
+{
+    enum sim_class class = sim_event_class(e);
+    uint32_t node = e->destination;
+    struct sim_host *h = node != SIM_NOBODY ? s->host[node] : NULL;
+    if (class == SIM_WAKE && (h->node == NULL || e->at_us != h->armed_us))
+        return; // an entry that an earlier one replaced
+    s->events++;
+    if (class == SIM_COMMAND) {
+        struct command *c = e->payload;
+        if (h != NULL && h->node != NULL)
+            begin_turn(s, node);
+        c->run(s, c->ctx, c->arg);
+    } else if (h->node != NULL) {
+        begin_turn(s, node);
+        if (class == SIM_DATAGRAM) {
+            deliver(s, e);
+        } else if (class == SIM_JOB) {
+            struct job *job = e->payload;
+            uint8_t result[JOB_RESULT_BYTES_MAX];
+            int len = sim_jobs_run(s->jobs, job, result);
+            node_job_done(h->node, s->now, job->id, result, len);
+        } else {
+            wake(s, node);
+        }
+    }
+    if (h != NULL && h->node != NULL)
+        finish_turn(s, node);
+}
+
+bool sim_run(struct sim *s, usec_t until_us, bool (*done)(const struct sim *, void *), void *ctx)
+{
+    if (done != NULL && done(s, ctx))
+        return true;
+    const struct sim_event *first;
+    while ((first = sim_queue_first(&s->queue)) != NULL && first->at_us <= until_us) {
+        struct sim_event e;
+        (void)sim_queue_pop(&s->queue, &e);
+        s->now = e.at_us;
+        s->news = false;
+        dispatch(s, &e);
+        free(e.payload);
+        if (s->news && done != NULL && done(s, ctx))
+            return true;
+    }
+    s->now = until_us;
+    return done == NULL || done(s, ctx);
+}

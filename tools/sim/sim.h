@@ -1,0 +1,130 @@
+// The simulator: the product's own nodes in virtual time, on a simulated network, with people who
+// seek, talk and are watched by a checker. Same configuration and seed, same run, on any machine.
+//
+// A run: sim_new, nodes, people and commands with their times, sim_run, then look at people and
+// figures. Times are virtual microseconds since the start. Failures that the checker finds are kept
+// and printed to standard error with the seed; sim_failures counts them.
+#ifndef BAUTA_SIM_SIM_H
+#define BAUTA_SIM_SIM_H
+
+#include "node/node.h"
+#include "tools/sim/jobs.h"
+#include "tools/sim/limits.h"
+#include "tools/sim/network.h"
+
+struct sim;
+
+struct sim_config {
+    uint64_t seed;
+    const char *network;    // NULL: "bauta"
+    uint32_t loss_ppm;      // of datagrams, one way
+    bool lab;               // loopback addresses, no prefix limits
+    bool no_prefix_limits;  // also outside of a lab
+    uint8_t puzzle_bits;    // of servers' keys; real work at the start of each server
+    uint8_t no_aes_percent; // nodes without AES hardware
+    int64_t unix_start_s;   // wall clock at time 0; 0: SIM_UNIX_START_S
+    struct sim_jobs *jobs;  // shared by several runs; NULL: own
+    bool quiet;             // failures are counted, not printed
+};
+
+struct sim *sim_new(const struct sim_config *);
+void sim_free(struct sim *);
+usec_t sim_now(const struct sim *);
+
+// ---- nodes ------------------------------------------------------------------------------------------
+struct sim_node_config {
+    bool server;
+    uint32_t bootstrap[SIM_BOOTSTRAPS_MAX]; // nodes, servers
+    uint32_t bootstraps;
+};
+uint32_t sim_node_add(struct sim *, usec_t at_us, const struct sim_node_config *); // its number, from 0
+// At once and for ever, without a word to anybody.
+void sim_node_kill(struct sim *, usec_t at_us, uint32_t node);
+uint32_t sim_nodes(const struct sim *);
+bool sim_node_alive(const struct sim *, uint32_t node);
+struct node *sim_node(const struct sim *, uint32_t node); // NULL unless alive
+const struct sim_network *sim_net(const struct sim *);
+const struct sim_prf *sim_random(const struct sim *);
+
+// ---- people: one encounter at a time of one node ------------------------------------------------------
+struct sim_person_config {
+    uint32_t node;
+    const char *topic;   // copied
+    usec_t seek_at_us;
+    uint32_t messages;   // that it says in each conversation
+    usec_t gap_us;       // between two of them
+    bool next_when_left; // goes on seeking when the other has ended the conversation
+};
+enum sim_person_state { SIM_ABSENT, SIM_SEEKING, SIM_TALKING, SIM_ENDED };
+
+struct sim_match { // one conversation of one person
+    uint32_t encounter;
+    usec_t at_us, asked_us; // matched; the seek or next before it
+    usec_t ended_us;        // USEC_NEVER: not yet
+    char words[128];        // separated by spaces
+    char reason[16];        // of its end
+    uint32_t peer_node;     // whose address the channel used
+    uint32_t peer, peer_match; // SIM_NOBODY until the other end has the same words
+    uint32_t said, delivered, undelivered, received;
+    uint32_t *ids;          // of what was said
+};
+struct sim_person {
+    struct sim_person_config config;
+    enum sim_person_state state;
+    uint32_t encounter;
+    usec_t asked_us;
+    struct sim_match *match;
+    uint32_t matches;
+    uint32_t warnings;
+    char warning[32];   // code of the last
+    uint32_t next_of_node; // SIM_NOBODY: none
+};
+uint32_t sim_person_add(struct sim *, const struct sim_person_config *); // its number, from 0
+uint32_t sim_people(const struct sim *);
+const struct sim_person *sim_person(const struct sim *, uint32_t person);
+const struct sim_match *sim_last_match(const struct sim *, uint32_t person); // NULL: none yet
+// Commands. sim_person_seek begins another encounter, after end or block.
+void sim_person_seek(struct sim *, usec_t at_us, uint32_t person);
+void sim_person_next(struct sim *, usec_t at_us, uint32_t person);
+void sim_person_end(struct sim *, usec_t at_us, uint32_t person);
+void sim_person_block(struct sim *, usec_t at_us, uint32_t person);
+// The last match is linked with its other end, and all that both were to say has come, in order, once,
+// with receipts.
+bool sim_person_done(const struct sim *, uint32_t person);
+bool sim_people_done(const struct sim *);
+// Checks every match of every living person for its other end. Failures go where all failures go.
+void sim_check_people(struct sim *);
+
+// ---- running ----------------------------------------------------------------------------------------
+// Until `until_us`, or until `done` says so: it is asked after each thing that a person notices.
+// Returns what `done` said last; without `done`: true.
+bool sim_run(struct sim *, usec_t until_us, bool (*done)(const struct sim *, void *ctx), void *ctx);
+// Something of the caller's own at a time.
+void sim_at(struct sim *, usec_t at_us, void (*run)(struct sim *, void *ctx, uint64_t arg), void *ctx,
+            uint64_t arg);
+// Every datagram as it leaves a node, lost ones too.
+void sim_tap(struct sim *, void (*tap)(void *ctx, usec_t now, uint32_t from, const struct path *to,
+                                       const uint8_t *data, size_t len), void *ctx);
+
+// ---- figures ----------------------------------------------------------------------------------------
+void sim_fail(struct sim *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+unsigned sim_failures(const struct sim *);
+void sim_digest(const struct sim *, char hex[static 65]);
+// From now on nodes that have no encounter are measured, until sim_figures.
+void sim_idle_begin(struct sim *);
+
+struct sim_figures {
+    uint32_t nodes, alive;
+    uint64_t events, datagrams, lost, oversized, outbox_dropped;
+    uint64_t lookups, lookups_ok;
+    uint64_t lookup_us_p50, lookup_us_p95, lookup_hops_p50;
+    uint32_t seeks, matched;       // of people: seeks and nexts; matches
+    uint64_t match_us_p50, match_us_p95; // from when both sought
+    uint64_t said, delivered, undelivered, received;
+    uint64_t idle_Bps_out, idle_Bps_in; // average, payload of UDP
+    uint32_t idle_nodes;
+    uint64_t bytes_per_node;       // arenas and the shared book, over living nodes
+};
+void sim_figures(struct sim *, struct sim_figures *);
+
+#endif

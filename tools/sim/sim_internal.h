@@ -1,0 +1,70 @@
+// What the simulator's files share.
+#ifndef BAUTA_SIM_INTERNAL_H
+#define BAUTA_SIM_INTERNAL_H
+
+#include "tools/sim/queue.h"
+#include "tools/sim/sim.h"
+
+struct sim_host { // one node and what the simulator knows of it
+    struct node *node; // NULL before its start and after its end
+    struct arena arena;
+    struct sim_stream stream;
+    struct sim_node_config config;
+    uint8_t secret[32];
+    uint8_t chain[16];       // H_i of the digest
+    usec_t armed_us;         // of its queue entry that counts; USEC_NEVER: none
+    usec_t clocked_us;       // when it was last told the wall clock
+    uint32_t sequence;       // of its events
+    uint64_t number;         // of its datagrams
+    uint64_t bytes_in, bytes_out;
+    bool idle;               // in the idle measurement
+    uint64_t idle_in, idle_out;
+    uint32_t first_person;   // SIM_NOBODY: none
+    uint64_t wake_second;    // for SIM_WAKES_MAX
+    uint32_t wakes;
+    bool dead;
+};
+
+struct sim_numbers { // values of which a percentile is wanted
+    uint32_t *value;
+    size_t count, room;
+};
+
+struct sim {
+    struct sim_config config;
+    struct sim_prf prf;
+    struct sim_network net;
+    struct sim_queue queue;
+    struct sim_jobs *jobs;
+    usec_t now;
+    struct outbox out;
+    struct arena book_arena;
+    struct contact_book *book;
+    uint8_t *buf;
+    struct sim_host **host;
+    uint32_t hosts, hosts_room;
+    uint32_t commands;
+    struct sim_person *person;
+    uint32_t people, people_room;
+    bool news;
+    unsigned failures;
+    usec_t idle_since; // USEC_NEVER: not measured
+    uint64_t events, datagrams, lost, oversized, lookups, lookups_ok;
+    uint32_t seeks;
+    struct sim_numbers lookup_us, lookup_hops;
+    void (*tap)(void *, usec_t, uint32_t, const struct path *, const uint8_t *, size_t);
+    void *tap_ctx;
+};
+
+typedef void sim_run_fn(struct sim *, void *ctx, uint64_t arg);
+// A command for one node: it runs, then what the node has to say is carried on.
+void sim_command(struct sim *, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *, void *ctx,
+                 uint64_t arg);
+void sim_people_event(struct sim *, uint32_t node, const struct node_event *);
+void sim_people_node_died(struct sim *, uint32_t node);
+void sim_people_figures(struct sim *, struct sim_figures *);
+void sim_people_free(struct sim *);
+void sim_numbers_add(struct sim_numbers *, uint64_t value);
+uint64_t sim_numbers_at(struct sim_numbers *, unsigned percent); // sorts; 0 when there are none
+
+#endif
