@@ -18,6 +18,8 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 20
 B := build
 D := build/deps
+# `make V=1` shows whole commands.
+Q := $(if $(V),,@)
 
 GOALS := $(or $(MAKECMDGOALS),all)
 # Goals for which nothing is needed of the system, so nothing is looked for.
@@ -87,7 +89,8 @@ CC_fuzz := $(CLANG)
 define variant
 $(B)/$(1)/%.o: %.c $(B)/$(1)/flags | $(D)/config.mk
 	@mkdir -p $$(@D)
-	$$(CC_$(1)) $$(CPPFLAGS) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+	$$(if $$(V),,@echo "  cc $$@")
+	$$(Q)$$(CC_$(1)) $$(CPPFLAGS) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 $(B)/$(1)/flags: ;
 ifeq ($(or $(BARE),$(DRY)),)
 WANT_$(1) := $$(strip $$(CC_$(1)) $$(CPPFLAGS) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS))
@@ -101,7 +104,8 @@ define archive
 $(B)/$(1)/lib$(2).a: $(patsubst %.c,$(B)/$(1)/%.o,$(SRC_$(2)))
 	@mkdir -p $$(@D)
 	@rm -f $$@.new
-	ar rcs $$@.new $$^
+	$$(if $$(V),,@echo "  ar $$@")
+	$$(Q)ar rcs $$@.new $$^
 	@mv -f $$@.new $$@
 endef
 $(foreach v,obj asan fuzz,$(eval $(call variant,$(v))))
@@ -112,7 +116,8 @@ libs = $(foreach l,$(NEED_$(2)),$(B)/$(1)/lib$(l).a)
 define program
 $(1): $(patsubst %.c,$(B)/$(2)/%.o,$(3)) $(call libs,$(2),$(4))
 	@mkdir -p $$(@D)
-	$$(CC_$(2)) $$(FLAGS_$(2)) $$(LDFLAGS) -o $$@ $$^ $(5) $$(DEPS_LIBS_PURE) -lm
+	$$(if $$(V),,@echo "  ld $$@")
+	$$(Q)$$(CC_$(2)) $$(FLAGS_$(2)) $$(LDFLAGS) -o $$@ $$^ $(5) $$(DEPS_LIBS_PURE) -lm
 endef
 
 # ---- programs -------------------------------------------------------------------------------------
@@ -177,7 +182,7 @@ lint: $(PROGRAMS)
 fuzz: $(FUZZ_RUNS)
 $(FUZZ_RUNS): fuzz-%: $(B)/fuzz/tests/fuzz/%
 	@mkdir -p $(B)/fuzz/corpus/$* $(B)/fuzz/crashes tests/fuzz/corpus/$*
-	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
 	  -artifact_prefix=$(B)/fuzz/crashes/$*- $(B)/fuzz/corpus/$* tests/fuzz/corpus/$* \
 	  > $(B)/fuzz/$*.log 2>&1 || { tail -n 60 $(B)/fuzz/$*.log; echo "fuzz $*: FAILED"; exit 1; }
 	@sed -n 's/^stat::number_of_executed_units: */fuzz $*: ok, runs: /p' $(B)/fuzz/$*.log
@@ -213,7 +218,7 @@ help:
 	@echo 'make bench     build/bauta-bench'
 	@echo 'make install   to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean     remove build/ except build/deps; make distclean: all of it'
-	@echo 'Settings: CC=clang  CLANG=clang-19 (for fuzz)  CFLAGS=  LDFLAGS=  PREFIX=  DESTDIR=  -jN'
+	@echo 'Settings: V=1  CC=clang  CLANG=clang-19 (for fuzz)  CFLAGS=  LDFLAGS=  PREFIX=  DESTDIR=  -jN'
 
 ifeq ($(BARE),)
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
