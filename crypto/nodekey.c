@@ -22,12 +22,11 @@ void node_id(uint8_t id[static 32], const struct net *net, const uint8_t pk[stat
              const uint8_t *prefix)
 {
     assert(family == 4 || family == 6);
-    const struct piece piece[] = {{"bauta node", 10},
-                                  {net->bytes, net->len},
-                                  {pk, 32},
-                                  {puzzle_nonce, PUZZLE_NONCE_BYTES},
-                                  {&family, 1},
-                                  {prefix, family == 4 ? PREFIX4_BYTES : PREFIX6_BYTES}};
+    const struct piece piece[] = {
+        {"bauta node", 10}, {net->bytes, net->len},
+        {pk, 32},           {puzzle_nonce, PUZZLE_NONCE_BYTES},
+        {&family, 1},       {prefix, family == 4 ? PREFIX4_BYTES : PREFIX6_BYTES},
+    };
     hash_pieces(id, 32, NULL, 0, piece, 6);
 }
 
@@ -45,16 +44,19 @@ bool node_puzzle_ok(const struct net *net, const uint8_t pk[static 32],
                     const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], unsigned bits)
 {
     uint8_t hash[32];
-    const struct piece piece[] = {{"bauta puzzle", 12},
-                                  {net->bytes, net->len},
-                                  {pk, 32},
-                                  {puzzle_nonce, PUZZLE_NONCE_BYTES}};
+    const struct piece piece[] = {
+        {"bauta puzzle", 12},
+        {net->bytes, net->len},
+        {pk, 32},
+        {puzzle_nonce, PUZZLE_NONCE_BYTES},
+    };
     hash_pieces(hash, sizeof hash, NULL, 0, piece, 4);
     return leading_zero_bits(hash, bits);
 }
 
 bool node_puzzle_search(uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], const struct net *net,
-                        const uint8_t pk[static 32], unsigned bits, uint64_t *counter, uint64_t tries)
+                        const uint8_t pk[static 32], unsigned bits, uint64_t *counter,
+                        uint64_t tries)
 {
     for (; tries > 0; tries--) {
         struct wr w = wr_init(puzzle_nonce, PUZZLE_NONCE_BYTES);
@@ -80,7 +82,8 @@ bool pow_cheap(const uint8_t m[static 32], const uint8_t nonce[static POW_NONCE_
 }
 
 static bool pow_solution(uint8_t sol[static POW_SOLUTION_BYTES], const uint8_t m[static 32],
-                         const uint8_t rec_id[static 16], const uint8_t nonce[static POW_NONCE_BYTES])
+                         const uint8_t rec_id[static 16],
+                         const uint8_t nonce[static POW_NONCE_BYTES])
 {
     uint8_t input[9 + 32 + POW_NONCE_BYTES];
     struct wr w = wr_init(input, sizeof input);
@@ -88,8 +91,8 @@ static bool pow_solution(uint8_t sol[static POW_SOLUTION_BYTES], const uint8_t m
     wr_bytes(&w, m, 32);
     wr_bytes(&w, nonce, POW_NONCE_BYTES);
     _Static_assert(crypto_pwhash_argon2id_SALTBYTES == 16, "rec_id is the salt");
-    return crypto_pwhash_argon2id(sol, POW_SOLUTION_BYTES, (const char *)input, sizeof input, rec_id,
-                                  POW_ARGON_PASSES, POW_ARGON_BYTES,
+    return crypto_pwhash_argon2id(sol, POW_SOLUTION_BYTES, (const char *)input, sizeof input,
+                                  rec_id, POW_ARGON_PASSES, POW_ARGON_BYTES,
                                   crypto_pwhash_argon2id_ALG_ARGON2ID13) == 0;
 }
 

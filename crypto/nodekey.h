@@ -20,7 +20,8 @@ bool node_puzzle_ok(const struct net *net, const uint8_t pk[static 32],
                     const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], unsigned bits);
 // Tries `tries` nonces from *counter up. True and the nonce when found; *counter goes on.
 bool node_puzzle_search(uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], const struct net *net,
-                        const uint8_t pk[static 32], unsigned bits, uint64_t *counter, uint64_t tries);
+                        const uint8_t pk[static 32], unsigned bits, uint64_t *counter,
+                        uint64_t tries);
 
 // Client puzzle of an introduction: sol = Argon2id("bauta pow" || m || nonce, salt = rec_id), valid if
 // u64(BLAKE2b-8(sol || nonce || m)) <= 2^64 / effort, m = BLAKE2b-32(msg1). Effort 0 needs none.

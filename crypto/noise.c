@@ -17,7 +17,8 @@ _Static_assert(crypto_scalarmult_BYTES == DH_BYTES, "X25519");
 _Static_assert(crypto_aead_chacha20poly1305_ietf_ABYTES == NOISE_TAG_BYTES, "tag");
 _Static_assert(crypto_aead_chacha20poly1305_ietf_KEYBYTES == NOISE_KEY_BYTES, "key");
 _Static_assert(NOISE_PSKS_MAX == NOISE_PATTERN_MESSAGES_MAX + 1, "psk0 .. psk<messages>");
-_Static_assert(sizeof((struct noise_spec *)0)->name <= NOISE_HASH_BYTES, "h starts as the padded name");
+_Static_assert(sizeof((struct noise_spec *)0)->name <= NOISE_HASH_BYTES,
+               "h starts as the padded name");
 
 // ---- names ---------------------------------------------------------------------------------------
 
@@ -388,8 +389,8 @@ static bool may(const struct noise *n, bool write)
     return (initiator_writes == n->initiator) == write;
 }
 
-int noise_write(struct noise *n, const uint8_t *e_secret, const uint8_t *payload, size_t payload_len,
-                uint8_t *out, size_t cap, size_t *out_len)
+int noise_write(struct noise *n, const uint8_t *e_secret, const uint8_t *payload,
+                size_t payload_len, uint8_t *out, size_t cap, size_t *out_len)
 {
     if (!may(n, true))
         return BAUTA_ESTATE;

@@ -55,14 +55,14 @@ int noise_init(struct noise *n, const struct noise_spec *spec, bool initiator,
                const uint8_t *prologue, size_t prologue_len, const struct noise_keys *keys);
 // Writes the next handshake message. e_secret: 32 fresh random bytes, used where the message has an
 // "e" token, may be NULL where it has none. Returns 0, BAUTA_ESTATE, BAUTA_ESPACE, BAUTA_EAUTH (all-zero DH).
-int noise_write(struct noise *n, const uint8_t *e_secret, const uint8_t *payload, size_t payload_len,
-                uint8_t *out, size_t cap, size_t *out_len);
+int noise_write(struct noise *n, const uint8_t *e_secret, const uint8_t *payload,
+                size_t payload_len, uint8_t *out, size_t cap, size_t *out_len);
 // Reads one. `out` gets the payload. Returns 0, BAUTA_ESTATE, BAUTA_ESPACE, BAUTA_EFORMAT, BAUTA_EAUTH.
 // After BAUTA_EFORMAT or BAUTA_EAUTH (read or write) the state is wiped and refuses everything; after
 // BAUTA_ESTATE or BAUTA_ESPACE it is as before. Inputs and `out` must not overlap.
 int noise_read(struct noise *n, const uint8_t *msg, size_t len, uint8_t *out, size_t cap,
                size_t *out_len);
-bool noise_done(const struct noise *n);          // all handshake messages have passed
+bool noise_done(const struct noise *n); // all handshake messages have passed
 // First cipher: initiator to responder; second: responder to initiator (in a one-way pattern it refuses
 // with BAUTA_ELIMIT). 0 or BAUTA_ESTATE.
 int noise_split(const struct noise *n, struct noise_cipher *i_to_r, struct noise_cipher *r_to_i);

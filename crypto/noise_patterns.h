@@ -22,8 +22,9 @@ enum noise_token {
 
 struct noise_pattern {
     char name[3];
-    bool knows_i, knows_r; // pre-message: the initiator's, the responder's static is known beforehand
-    bool one_way;          // transport goes from initiator to responder only
+    bool knows_i,
+        knows_r;  // pre-message: the initiator's, the responder's static is known beforehand
+    bool one_way; // transport goes from initiator to responder only
     uint8_t messages;
     uint8_t token[NOISE_PATTERN_MESSAGES_MAX][NOISE_PATTERN_TOKENS_MAX];
 };

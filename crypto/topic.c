@@ -6,7 +6,8 @@
 #include <sodium.h>
 #include <utf8proc.h>
 
-#define FOLD (UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE)
+#define FOLD                                                                                       \
+    (UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE)
 #define NFC (UTF8PROC_STABLE | UTF8PROC_COMPOSE)
 // The worst decomposition (U+FDFA) turns 3 bytes into 18 code points; one more for the terminator.
 #define CODE_POINTS_MAX (TEXT_INPUT_BYTES_MAX * 6u + 1u)
@@ -164,8 +165,8 @@ int topic_secret(uint8_t secret[static 32], const struct net *net, uint32_t day,
     return rc == 0 ? BAUTA_OK : BAUTA_ESPACE;
 }
 
-void topic_keys(struct topic_keys *k, const uint8_t secret[static 32], uint64_t epoch, uint8_t depth,
-                uint32_t bits)
+void topic_keys(struct topic_keys *k, const uint8_t secret[static 32], uint64_t epoch,
+                uint8_t depth, uint32_t bits)
 {
     uint8_t where[8 + 1 + 4];
     struct wr w = wr_init(where, sizeof where);

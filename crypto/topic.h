@@ -23,7 +23,7 @@ struct topic_keys {
     uint8_t place[32], seal[32], psk[32];
 };
 // bits: the first `depth` bits of the branch (PROTOCOL 5), 0 for the root.
-void topic_keys(struct topic_keys *k, const uint8_t secret[static 32], uint64_t epoch, uint8_t depth,
-                uint32_t bits);
+void topic_keys(struct topic_keys *k, const uint8_t secret[static 32], uint64_t epoch,
+                uint8_t depth, uint32_t bits);
 
 #endif

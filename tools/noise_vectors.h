@@ -41,7 +41,7 @@ struct noise_vector {
 };
 
 __attribute__((format(printf, 2, 3))) static inline bool vector_fails(struct noise_vector *v,
-                                                                     const char *format, ...)
+                                                                      const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -198,8 +198,8 @@ static inline bool vector_split(struct noise_vector *v, unsigned i)
     if (!p->runs || p->split || !noise_done(&p->noise))
         return true;
     p->split = true;
-    if (noise_split(&p->noise, i == 0 ? &p->send : &p->receive,
-                    i == 0 ? &p->receive : &p->send) != 0)
+    if (noise_split(&p->noise, i == 0 ? &p->send : &p->receive, i == 0 ? &p->receive : &p->send) !=
+        0)
         return vector_fails(v, "split refused");
     return true;
 }
@@ -296,7 +296,8 @@ static inline const char *noise_vector_name(const json_t *object)
 }
 
 // Runs one vector. `why` gets the reason of a failure or a skip.
-static inline enum noise_vector_result noise_vector_run(const json_t *object, char *why, size_t size)
+static inline enum noise_vector_result noise_vector_run(const json_t *object, char *why,
+                                                        size_t size)
 {
     struct noise_vector v = {.why = why, .why_size = size};
     why[0] = '\0';

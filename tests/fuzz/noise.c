@@ -1,7 +1,7 @@
 // layer: crypto
 // Handshake messages of strangers, at a responder and at an initiator of IKpsk1 who waits for the answer.
-#include "crypto/bytes.h"
 #include "crypto/noise.h"
+#include "crypto/bytes.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -58,7 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         answer_and_end(&n, initiator);
     } else if (rc == BAUTA_ESPACE) {
         require(len - 1 > sizeof out && memcmp(before.h, n.h, sizeof n.h) == 0);
-        require(memcmp(before.ck, n.ck, sizeof n.ck) == 0 && before.message == n.message && !n.failed);
+        require(memcmp(before.ck, n.ck, sizeof n.ck) == 0 && before.message == n.message &&
+                !n.failed);
     } else {
         require(rc == BAUTA_EFORMAT || rc == BAUTA_EAUTH);
         require(n.failed && sodium_is_zero(n.ck, sizeof n.ck) && sodium_is_zero(n.s, sizeof n.s));

@@ -1,7 +1,7 @@
 // layer: crypto
 // Normalisation never crashes, keeps its bounds, and is idempotent; the same for passphrases.
-#include "crypto/bytes.h"
 #include "crypto/topic.h"
+#include "crypto/bytes.h"
 
 #include <stdlib.h>
 

@@ -36,7 +36,8 @@ static void largest_topic_fits(void **state)
     memset(pass, 'p', sizeof pass);
     struct job job;
     job_topic(&job, 1, &net, UINT32_MAX, topic, sizeof topic, pass, sizeof pass);
-    assert_int_equal(topic_secret(want, &net, UINT32_MAX, topic, sizeof topic, pass, sizeof pass), 0);
+    assert_int_equal(topic_secret(want, &net, UINT32_MAX, topic, sizeof topic, pass, sizeof pass),
+                     0);
     assert_int_equal(job_run(&job, result), 32);
     assert_memory_equal(result, want, 32);
 }
@@ -114,7 +115,7 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(topic_job), cmocka_unit_test(largest_topic_fits),
+        cmocka_unit_test(topic_job),  cmocka_unit_test(largest_topic_fits),
         cmocka_unit_test(puzzle_job), cmocka_unit_test(pow_job),
         cmocka_unit_test(malformed),
     };

@@ -73,7 +73,8 @@ static void puzzle_vectors(void **state)
         uint8_t pk[32], nonce[PUZZLE_NONCE_BYTES], found[PUZZLE_NONCE_BYTES];
         row_net(row, &net, pk);
         vectors_exact(row, "puzzle_nonce", nonce, sizeof nonce);
-        unsigned bits = (unsigned)vectors_int(row, "bits"), has = (unsigned)vectors_int(row, "zero_bits");
+        unsigned bits = (unsigned)vectors_int(row, "bits"),
+                 has = (unsigned)vectors_int(row, "zero_bits");
         for (unsigned b = 0; b <= 300; b++)
             assert_int_equal(node_puzzle_ok(&net, pk, nonce, b), b <= has);
         if (bits > 16) // its search is the generator's work, not a test's
@@ -150,7 +151,7 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(key_vectors), cmocka_unit_test(id_vectors),
+        cmocka_unit_test(key_vectors),    cmocka_unit_test(id_vectors),
         cmocka_unit_test(puzzle_vectors), cmocka_unit_test(pow_vectors),
         cmocka_unit_test(solve_gives_up),
     };

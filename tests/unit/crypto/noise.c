@@ -97,7 +97,8 @@ static void vectors_with_gaps(void **state)
         {"{\"protocol_name\": \"NoisePSK_XX_25519_ChaChaPoly_BLAKE2b\"}", VECTOR_SKIPPED},
         {"{\"protocol_name\": \"hello\"}", VECTOR_SKIPPED},
         {"{\"protocol_name\": \"Noise_NN_25519_ChaChaPoly_BLAKE2b\"}", VECTOR_FAILED},
-        {"{\"protocol_name\": \"Noise_NN_25519_ChaChaPoly_BLAKE2b\", \"messages\": []}", VECTOR_FAILED},
+        {"{\"protocol_name\": \"Noise_NN_25519_ChaChaPoly_BLAKE2b\", \"messages\": []}",
+         VECTOR_FAILED},
     };
     char why[160];
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -126,7 +127,8 @@ static void vectors_with_gaps(void **state)
 
 // ---- two parties ---------------------------------------------------------------------------------
 
-static const uint8_t secret_i[32] = {1, 7, 9}, secret_r[32] = {2, 8}, eph_i[32] = {3}, eph_r[32] = {4};
+static const uint8_t secret_i[32] = {1, 7, 9}, secret_r[32] = {2, 8}, eph_i[32] = {3},
+                     eph_r[32] = {4};
 static const uint8_t psk_bytes[NOISE_PSKS_MAX][32] = {{11}, {12}, {13}, {14}};
 
 struct pair {
@@ -290,8 +292,10 @@ static void wrong_inputs(void **state)
     assert_int_equal(first_read(NULL, secret_i, "p", ik1), BAUTA_EAUTH);
     assert_int_equal(first_read(NULL, NULL, "", ik1), BAUTA_EAUTH);
     assert_int_equal(first_read(NULL, NULL, "q", ik1), BAUTA_EAUTH);
-    assert_int_equal(first_read(NULL, NULL, "p", "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2b"), BAUTA_EAUTH);
-    assert_int_equal(first_read(NULL, NULL, "p", "Noise_IKpsk0_25519_ChaChaPoly_BLAKE2b"), BAUTA_EAUTH);
+    assert_int_equal(first_read(NULL, NULL, "p", "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2b"),
+                     BAUTA_EAUTH);
+    assert_int_equal(first_read(NULL, NULL, "p", "Noise_IKpsk0_25519_ChaChaPoly_BLAKE2b"),
+                     BAUTA_EAUTH);
     assert_int_equal(first_read(NULL, NULL, "p", "Noise_IK_25519_ChaChaPoly_BLAKE2b"), BAUTA_EAUTH);
 }
 
@@ -435,7 +439,8 @@ static void nonces(void **state)
     assert_int_equal(noise_cipher_open(&d, NULL, 0, box, sizeof box, out), BAUTA_EAUTH);
     assert_int_equal(d.n, 5);
     d.n = UINT64_MAX - 1;
-    assert_int_equal(noise_cipher_open(&d, (const uint8_t *)"x", 1, box, sizeof box, out), BAUTA_EAUTH);
+    assert_int_equal(noise_cipher_open(&d, (const uint8_t *)"x", 1, box, sizeof box, out),
+                     BAUTA_EAUTH);
     assert_int_equal(noise_cipher_open(&d, NULL, 0, box, sizeof box, out), BAUTA_OK);
     assert_int_equal(noise_cipher_open(&d, NULL, 0, box, sizeof box, out), BAUTA_ELIMIT);
 }
@@ -472,7 +477,8 @@ static void names(void **state)
         {"Noise_XXpsk0+psk0_25519_ChaChaPoly_BLAKE2b", BAUTA_EUNKNOWN},
         {"Noise_XXpsk10_25519_ChaChaPoly_BLAKE2b", BAUTA_EUNKNOWN},
         {"Noise_XXpsk0+psk1+psk2+psk3+psk0+psk1_25519_ChaChaPoly_BLAKE2b", BAUTA_EUNKNOWN},
-        {"Noise_XXpsk0+psk1+psk2+psk3+psk0+psk1+psk2+psk3_25519_ChaChaPoly_BLAKE2b", BAUTA_EUNKNOWN},
+        {"Noise_XXpsk0+psk1+psk2+psk3+psk0+psk1+psk2+psk3_25519_ChaChaPoly_BLAKE2b",
+         BAUTA_EUNKNOWN},
         {"Noise_XXpsk0+psk1+psk2+psk3_25519_ChaChaPoly_BLAKE2b", BAUTA_OK},
         {"Noise_XXpsk3+psk0_25519_ChaChaPoly_BLAKE2b", BAUTA_OK},
         {"Noise_N_25519_ChaChaPoly_BLAKE2b", BAUTA_OK},

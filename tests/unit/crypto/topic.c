@@ -28,11 +28,13 @@ static void check_rows(const char *name, normalise_fn *fn)
     size_t i;
     json_array_foreach(vectors_array(root, name), i, row)
     {
-        uint8_t in[TEXT_BYTES_MAX], want[TEXT_BYTES_MAX], out[PASS_BYTES_MAX], again[PASS_BYTES_MAX];
+        uint8_t in[TEXT_BYTES_MAX], want[TEXT_BYTES_MAX], out[PASS_BYTES_MAX],
+            again[PASS_BYTES_MAX];
         size_t len = vectors_bytes(row, "in", in, sizeof in), out_len = 12345, again_len;
         int rc = fn(in, len, out, &out_len);
         if (json_object_get(row, "error") != NULL) {
-            int code = strcmp(vectors_text(row, "error"), "limit") == 0 ? BAUTA_ELIMIT : BAUTA_EFORMAT;
+            int code =
+                strcmp(vectors_text(row, "error"), "limit") == 0 ? BAUTA_ELIMIT : BAUTA_EFORMAT;
             if (rc != code || out_len != 12345)
                 fail_msg("%s %zu: got %d", vectors_text(row, "note"), i, rc);
             continue;
@@ -78,10 +80,10 @@ static void by_hand(void **state)
         {"ﬁsh", "fish"},
         {"Ｃｈｅｓｓ　Ｃｌｕｂ", "chess club"},
         {"①²", "12"},
-        {"a\xe2\x80\x8d\x62", "ab"},                             // zero width joiner
-        {"\xef\xbb\xbfx\xe2\x80\xaey\xc2\xad", "xy"},             // byte order mark, override, hyphen
-        {"👨\xe2\x80\x8d👩\xe2\x80\x8d👧", "👨👩👧"},                // ignorable between emoji too
-        {"\xe2\x9d\xa4\xef\xb8\x8f", "\xe2\x9d\xa4"},             // variation selector
+        {"a\xe2\x80\x8d\x62", "ab"},                  // zero width joiner
+        {"\xef\xbb\xbfx\xe2\x80\xaey\xc2\xad", "xy"}, // byte order mark, override, hyphen
+        {"👨\xe2\x80\x8d👩\xe2\x80\x8d👧", "👨👩👧"},       // ignorable between emoji too
+        {"\xe2\x9d\xa4\xef\xb8\x8f", "\xe2\x9d\xa4"}, // variation selector
         {"\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xed\x95\x9c"}, // Hangul jamo compose
         {"C++", "c++"},
         {"c# ## d", "c# ## d"},
@@ -89,8 +91,9 @@ static void by_hand(void **state)
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         uint8_t out[TOPIC_BYTES_MAX];
         size_t len;
-        assert_int_equal(topic_normalise((const uint8_t *)table[i].in, strlen(table[i].in), out, &len),
-                         BAUTA_OK);
+        assert_int_equal(
+            topic_normalise((const uint8_t *)table[i].in, strlen(table[i].in), out, &len),
+            BAUTA_OK);
         if (len != strlen(table[i].out) || memcmp(out, table[i].out, len) != 0)
             fail_msg("%s became %.*s", table[i].in, (int)len, out);
     }
@@ -190,7 +193,7 @@ static void secret_depends_on_everything(void **state)
     static const struct {
         const char *network, *topic, *pass;
         uint32_t day;
-    } row[] = {{"a", "chess", "", 1},   {"b", "chess", "", 1},  {"a", "chess", "", 2},
+    } row[] = {{"a", "chess", "", 1},  {"b", "chess", "", 1}, {"a", "chess", "", 2},
                {"a", "chess", "s", 1}, {"a", "ches", "s", 1}, {"a", "chesss", "", 1}};
     uint8_t secret[6][32];
     for (size_t i = 0; i < 6; i++) {
@@ -215,8 +218,8 @@ static void key_vectors(void **state)
         uint8_t secret[32];
         struct topic_keys k;
         vectors_exact(row, "secret", secret, 32);
-        topic_keys(&k, secret, (uint64_t)vectors_int(row, "epoch"), (uint8_t)vectors_int(row, "depth"),
-                   (uint32_t)vectors_int(row, "bits"));
+        topic_keys(&k, secret, (uint64_t)vectors_int(row, "epoch"),
+                   (uint8_t)vectors_int(row, "depth"), (uint32_t)vectors_int(row, "bits"));
         vectors_same(row, "place", k.place, 32);
         vectors_same(row, "seal", k.seal, 32);
         vectors_same(row, "psk", k.psk, 32);
@@ -233,14 +236,10 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(topic_vectors),
-        cmocka_unit_test(pass_vectors),
-        cmocka_unit_test(by_hand),
-        cmocka_unit_test(every_code_point),
-        cmocka_unit_test(input_bound),
-        cmocka_unit_test(split_vectors),
-        cmocka_unit_test(secret_vectors),
-        cmocka_unit_test(secret_depends_on_everything),
+        cmocka_unit_test(topic_vectors),  cmocka_unit_test(pass_vectors),
+        cmocka_unit_test(by_hand),        cmocka_unit_test(every_code_point),
+        cmocka_unit_test(input_bound),    cmocka_unit_test(split_vectors),
+        cmocka_unit_test(secret_vectors), cmocka_unit_test(secret_depends_on_everything),
         cmocka_unit_test(key_vectors),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
