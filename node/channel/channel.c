@@ -1,0 +1,415 @@
+// A channel's life: its start, time, the application's calls, events and its end.
+#include "node/channel/internal.h"
+
+#include <sodium.h>
+
+// ---- contents of packets that arrived or were lost ------------------------------------------------------
+static void on_acked(void *ctx, const struct chan_sent *s)
+{
+    struct channel *c = ctx;
+    for (unsigned i = 0; i < CHAN_STREAM_FRAMES; i++)
+        if (s->len[i] > 0)
+            chan_streams_acked(&c->streams, &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
+    if (s->ratchet_len > 0)
+        chan_message_acked(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
+}
+
+static void on_lost(void *ctx, const struct chan_sent *s)
+{
+    struct channel *c = ctx;
+    for (unsigned i = 0; i < CHAN_STREAM_FRAMES; i++)
+        if (s->len[i] > 0)
+            chan_streams_lost(&c->streams, &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
+    if (s->ratchet_len > 0)
+        chan_message_lost(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
+    chan_streams_credit_lost(&c->streams, s->credit);
+}
+
+struct chan_sink chan_sink(struct channel *c)
+{
+    return (struct chan_sink){c, on_acked, on_lost};
+}
+
+// ---- start and end ----------------------------------------------------------------------------------
+static void start_keys(struct channel *c, const struct channel_config *config)
+{
+    struct packet_keys out, in;
+    ratchet_init(&c->ratchet, config->initiator, config->aead, config->k_ir, config->k_ri, config->h, &out,
+                 &in);
+    chan_keys_install(&c->keys, 0, config->local_cid, &in, config->remote_cid, &out, false);
+    sodium_memzero(&out, sizeof out);
+    sodium_memzero(&in, sizeof in);
+}
+
+int channel_new(struct channel **out, usec_t now, const struct channel_config *config, struct arena *a)
+{
+    if (config->candidates == 0 || config->candidates > CHANNEL_CANDIDATES_MAX)
+        return BAUTA_EFORMAT;
+    struct channel *c = arena_take(a, sizeof *c);
+    if (c == NULL)
+        return BAUTA_ESPACE;
+    c->arena = a;
+    c->rng = config->rng;
+    c->initiator = config->initiator;
+    c->aead = config->aead;
+    memcpy(c->remote_mask, config->remote_mask, sizeof c->remote_mask);
+    c->started_at = c->active_at = c->step_at = now;
+    c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    c->retry_at = USEC_NEVER;
+    c->burst_path = CHAN_NO_PATH;
+    uint32_t window = config->receive_bytes == 0 ? CHAN_RECEIVE_BYTES : config->receive_bytes;
+    window = window < CHAN_CREDIT_INITIAL ? CHAN_CREDIT_INITIAL : window;
+    window = window > CHAN_RECEIVE_BYTES_MAX ? CHAN_RECEIVE_BYTES_MAX : window;
+    chan_seen_init(&c->seen);
+    chan_recovery_init(&c->recovery, config->rtt_hint_us);
+    chan_streams_init(&c->streams, a, window);
+    if (!chan_recovery_room(&c->recovery, a)) {
+        arena_give(a, c, sizeof *c);
+        return BAUTA_ESPACE;
+    }
+    chan_paths_init(&c->paths, now, config);
+    start_keys(c, config);
+    if (c->initiator) {
+        chan_step_begin(c, now);
+        const struct path *seen = config->observed < config->candidates ? &config->candidate[config->observed]
+                                  : config->lab                         ? &config->candidate[0]
+                                                                        : NULL;
+        for (int i = 0; seen != NULL && i < c->paths.count; i++)
+            if (memcmp(&c->paths.path[i].path, seen, sizeof *seen) == 0)
+                c->burst_path = (int8_t)i;
+    }
+    *out = c;
+    return 0;
+}
+
+void channel_free(struct channel *c)
+{
+    if (c == NULL)
+        return;
+    struct arena *a = c->arena;
+    chan_streams_free(&c->streams);
+    chan_recovery_free(&c->recovery, a);
+    arena_give(a, c->datagrams, sizeof *c->datagrams);
+    arena_give(a, c, sizeof *c); // wiped by the arena
+}
+
+void chan_over(struct channel *c, usec_t now)
+{
+    c->state = CHAN_ENDED;
+    c->close_end = now;
+    chan_keys_end(&c->keys);
+    uint16_t words[SAS_WORDS];
+    bool has_words = c->ratchet.has_words;
+    memcpy(words, c->ratchet.words, sizeof words);
+    ratchet_wipe(&c->ratchet);
+    c->ratchet.has_words = has_words; // what was shown stays true
+    memcpy(c->ratchet.words, words, sizeof words);
+    chan_message_end(&c->message_out);
+    chan_message_clear(&c->message_in);
+}
+
+void chan_end(struct channel *c, usec_t now, enum channel_reason reason, enum chan_close_kind kind,
+              uint16_t code)
+{
+    if (!chan_alive(c))
+        return;
+    c->reason = reason;
+    c->code = code;
+    c->close_kind = kind;
+    if (chan_paths_target(&c->paths) == CHAN_NO_PATH) {
+        chan_over(c, now);
+        return;
+    }
+    usec_t pto = chan_recovery_pto(&c->recovery);
+    c->state = CHAN_CLOSING;
+    c->close_at = now;
+    c->close_gap_us = pto;
+    c->close_end = now + 3 * pto;
+    c->close_answer = 1;
+}
+
+void channel_close(struct channel *c, usec_t now, uint16_t code)
+{
+    if (c->state != CHAN_OPEN)
+        return;
+    c->code = code;
+    if (c->ready && chan_streams_pending(&c->streams)) {
+        c->state = CHAN_LINGER;
+        c->close_end = now + CHAN_LINGER_US;
+        return;
+    }
+    chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, code);
+}
+
+// ---- time -------------------------------------------------------------------------------------------
+static usec_t gone_at(const struct channel *c)
+{
+    if (c->recovery.unanswered_at == USEC_NEVER)
+        return USEC_NEVER;
+    usec_t wait = 3 * chan_recovery_pto(&c->recovery);
+    return c->recovery.unanswered_at + (wait > CHAN_GONE_US ? wait : CHAN_GONE_US);
+}
+
+static usec_t earlier(usec_t a, usec_t b)
+{
+    return a < b ? a : b;
+}
+
+usec_t channel_deadline(const struct channel *c)
+{
+    if (c->state == CHAN_OVER)
+        return USEC_NEVER;
+    if (c->state == CHAN_ENDED)
+        return c->close_end;
+    if (c->state == CHAN_CLOSING)
+        return earlier(c->close_at, c->close_end);
+    usec_t first = earlier(chan_paths_deadline(&c->paths), chan_keys_deadline(&c->keys));
+    first = earlier(first, chan_step_deadline(c));
+    first = earlier(first, gone_at(c));
+    first = earlier(first, c->retry_at);
+    first = earlier(first, c->active_at + c->idle_us);
+    if (!c->heard)
+        first = earlier(first, c->started_at + CHAN_NO_PATH_US);
+    if (c->seen.unacked > 0 && !c->seen.ack_now)
+        first = earlier(first, c->seen.ack_deadline);
+    if (chan_paths_target(&c->paths) != CHAN_NO_PATH)
+        first = earlier(first, chan_recovery_deadline(&c->recovery));
+    if (c->state == CHAN_LINGER)
+        first = earlier(first, c->close_end);
+    return first;
+}
+
+// RFC 9002, 6.2.4: what was sent first is sent again, without a verdict on it.
+static void probe_timeout(struct channel *c, usec_t now)
+{
+    const struct chan_sent *oldest = chan_recovery_oldest(&c->recovery);
+    if (oldest != NULL)
+        on_lost(c, oldest);
+    c->probes = 2;
+    if (c->recovery.pto_count >= 2)
+        chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
+}
+
+static void expire_recovery(struct channel *c, usec_t now)
+{
+    struct chan_sink sink = chan_sink(c);
+    if (chan_paths_target(&c->paths) != CHAN_NO_PATH && chan_recovery_expire(&c->recovery, now, &sink))
+        probe_timeout(c, now);
+}
+
+static void expire_alive(struct channel *c, usec_t now)
+{
+    if (!c->heard && now >= c->started_at + CHAN_NO_PATH_US) {
+        c->reason = CHANNEL_ENDED_NO_PATH;
+        c->code = 0;
+        chan_over(c, now);
+        return;
+    }
+    if (gone_at(c) <= now) {
+        c->reason = CHANNEL_ENDED_GONE;
+        c->code = 0;
+        chan_over(c, now);
+        return;
+    }
+    if (c->state == CHAN_LINGER && (c->close_end <= now || !chan_streams_pending(&c->streams))) {
+        chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);
+        return;
+    }
+    chan_keys_expire(&c->keys, now);
+    chan_step_expire(c, now);
+    if (!chan_alive(c))
+        return;
+    expire_recovery(c, now);
+    if (c->active_at + c->idle_us <= now) {
+        c->ping_due = true;
+        c->active_at = now;
+        c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    }
+    if (c->seen.unacked > 0 && c->seen.ack_deadline <= now)
+        c->seen.ack_now = true;
+    if (c->retry_at <= now) {
+        c->retry_at = USEC_NEVER;
+        c->streams.writable |= c->streams.wants_room;
+        c->streams.wants_room = 0;
+    }
+}
+
+bool channel_expire(struct channel *c, usec_t now, unsigned budget)
+{
+    (void)budget; // what is due here takes constant time
+    if (c->state == CHAN_CLOSING && c->close_end <= now)
+        chan_over(c, now);
+    else if (chan_alive(c))
+        expire_alive(c, now);
+    return false;
+}
+
+void channel_sent(struct channel *c, usec_t now, int rc)
+{
+    if (rc >= 0 || !chan_alive(c) || c->paths.active == CHAN_NO_PATH)
+        return;
+    // Forged easily, so it ends nothing; and a path that fails each send asks once a round trip.
+    const struct chan_path *at = &c->paths.path[c->paths.active];
+    if (at->challenges == 0 || at->challenged_at[at->challenges - 1] + c->recovery.srtt_us <= now)
+        chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
+}
+
+// ---- the application ----------------------------------------------------------------------------------
+int channel_stream_send(struct channel *c, usec_t now, unsigned stream, const uint8_t *data, size_t len)
+{
+    if (stream >= CHANNEL_STREAMS_MAX)
+        return BAUTA_EUNKNOWN;
+    if (!c->ready || c->state != CHAN_OPEN)
+        return BAUTA_ESTATE;
+    size_t n = chan_streams_write(&c->streams, stream, data, len < INT32_MAX ? len : INT32_MAX);
+    if (c->streams.starved) {
+        c->streams.starved = false;
+        c->retry_at = now + CHAN_RETRY_US;
+    }
+    return (int)n;
+}
+
+size_t channel_stream_receive(struct channel *c, usec_t now, unsigned stream, uint8_t *buf, size_t cap)
+{
+    (void)now;
+    if (stream >= CHANNEL_STREAMS_MAX || !c->matched)
+        return 0;
+    return chan_streams_read(&c->streams, stream, buf, cap);
+}
+
+size_t channel_stream_pending(const struct channel *c, unsigned stream)
+{
+    if (stream >= CHANNEL_STREAMS_MAX)
+        return 0;
+    return (size_t)(c->streams.stream[stream].end - c->streams.stream[stream].acked);
+}
+
+int channel_datagram_send(struct channel *c, usec_t now, const uint8_t *data, size_t len)
+{
+    (void)now;
+    if (!c->ready || c->state != CHAN_OPEN)
+        return BAUTA_ESTATE;
+    if (len == 0 || len > CHANNEL_DATAGRAM_BYTES_MAX)
+        return BAUTA_ELIMIT;
+    if (c->datagrams == NULL)
+        c->datagrams = arena_take(c->arena, sizeof *c->datagrams);
+    if (c->datagrams == NULL || c->datagrams->out.len > 0)
+        return BAUTA_ELIMIT;
+    memcpy(c->datagrams->out.data, data, len);
+    c->datagrams->out.len = (uint16_t)len;
+    return 0;
+}
+
+// ---- events -----------------------------------------------------------------------------------------
+static bool tell(bool *flag)
+{
+    bool was = *flag;
+    *flag = false;
+    return was;
+}
+
+static bool event_cid(struct channel *c, struct channel_event *e)
+{
+    for (unsigned i = 0; i < CHAN_PHASES; i++) {
+        struct chan_phase_in *in = &c->keys.in[i];
+        if (!in->live || in->announced)
+            continue;
+        in->announced = true;
+        e->kind = CHANNEL_CID_ADD;
+        e->phase = (uint8_t)i;
+        memcpy(e->cid, in->cid, CID_BYTES);
+        return true;
+    }
+    if (c->keys.drops == 0)
+        return false;
+    e->kind = CHANNEL_CID_DROP;
+    memcpy(e->cid, c->keys.dropped[--c->keys.drops], CID_BYTES);
+    return true;
+}
+
+static bool event_datagram(struct channel *c, struct channel_event *e)
+{
+    struct chan_datagrams *d = c->datagrams;
+    if (d == NULL || d->count == 0 || !c->matched)
+        return false;
+    e->kind = CHANNEL_DATAGRAM;
+    e->data = d->in[d->first].data;
+    e->len = d->in[d->first].len;
+    d->first = (uint8_t)((d->first + 1) % CHAN_DATAGRAM_SLOTS);
+    d->count--;
+    return true;
+}
+
+static bool event_stream(uint8_t *mask, struct channel_event *e, enum channel_event_kind kind)
+{
+    if (*mask == 0)
+        return false;
+    unsigned i = 0;
+    while (!(*mask & 1u << i))
+        i++;
+    *mask = (uint8_t)(*mask & ~(1u << i));
+    e->kind = kind;
+    e->stream = (uint8_t)i;
+    return true;
+}
+
+bool channel_event(struct channel *c, struct channel_event *e)
+{
+    memset(e, 0, sizeof *e);
+    if (c->state == CHAN_OVER)
+        return false;
+    if (event_cid(c, e))
+        return true;
+    if (tell(&c->tell_heard)) {
+        e->kind = CHANNEL_HEARD;
+    } else if (c->paths.active != CHAN_NO_PATH && tell(&c->tell_path)) {
+        e->kind = CHANNEL_PATH;
+        e->path = c->paths.path[c->paths.active].path;
+    } else if (tell(&c->tell_ready)) {
+        e->kind = CHANNEL_READY;
+    } else if (tell(&c->tell_matched)) {
+        e->kind = CHANNEL_MATCHED;
+    } else if (event_datagram(c, e)) {
+        return true;
+    } else if (c->matched && event_stream(&c->streams.readable, e, CHANNEL_READABLE)) {
+        return true;
+    } else if (c->state == CHAN_OPEN && event_stream(&c->streams.writable, e, CHANNEL_WRITABLE)) {
+        return true;
+    } else if (c->state == CHAN_ENDED) {
+        e->kind = CHANNEL_CLOSED;
+        e->reason = c->reason;
+        e->code = c->code;
+        c->state = CHAN_OVER;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool channel_words(const struct channel *c, uint16_t words[static SAS_WORDS])
+{
+    if (!c->ratchet.has_words)
+        return false;
+    memcpy(words, c->ratchet.words, sizeof c->ratchet.words);
+    return true;
+}
+
+void channel_status(const struct channel *c, struct channel_status *s)
+{
+    *s = (struct channel_status){.srtt_us = c->recovery.srtt_us,
+                                 .rttvar_us = c->recovery.rttvar_us,
+                                 .min_rtt_us = c->recovery.min_rtt_us,
+                                 .cwnd_bytes = c->recovery.cc.cwnd_bytes,
+                                 .in_flight_bytes = c->recovery.cc.in_flight_bytes,
+                                 .packets_in = c->packets_in,
+                                 .packets_out = c->packets_out,
+                                 .packets_lost = c->recovery.lost_packets,
+                                 .packets_dropped = c->packets_dropped,
+                                 .bytes_in = c->bytes_in,
+                                 .bytes_out = c->bytes_out,
+                                 .step = c->ratchet.step,
+                                 .ready = c->ready,
+                                 .aead = c->aead};
+    if (chan_paths_target(&c->paths) != CHAN_NO_PATH)
+        s->path = c->paths.path[chan_paths_target(&c->paths)].path;
+}

@@ -1,0 +1,44 @@
+// The keys of a channel's phases: which are received under, which one is sent under, and the cids that
+// belong to them (PROTOCOL 7; README.md, "Phases").
+#ifndef BAUTA_NODE_CHANNEL_KEYS_H
+#define BAUTA_NODE_CHANNEL_KEYS_H
+
+#include "crypto/packet.h"
+#include "dht/machine.h"
+
+#define CHAN_PHASES 4u // in the top two bits of a packet number
+#define CHAN_PN_BITS 62u
+
+struct chan_phase_in {
+    struct packet_keys keys;
+    uint8_t cid[CID_BYTES];
+    uint32_t step; // of the ratchet; the phase is step % 4
+    bool live, announced; // announced: CHANNEL_CID_ADD was given
+    usec_t dies_at;       // USEC_NEVER: not yet
+};
+
+struct chan_keys {
+    struct chan_phase_in in[CHAN_PHASES];
+    struct packet_keys out, next_out;
+    uint8_t out_cid[CID_BYTES], next_out_cid[CID_BYTES];
+    uint8_t newest;    // phase of the newest receive keys
+    uint8_t out_phase;
+    bool switch_waits; // next_out is used after a valid packet under `newest`
+    bool newest_heard; // a valid packet came under it
+    uint8_t dropped[CHAN_PHASES][CID_BYTES]; // CHANNEL_CID_DROP to give
+    uint8_t drops;
+};
+
+// Installs the keys of a step. `wait`: we are the encapsulating side and send under it only once
+// the peer did.
+void chan_keys_install(struct chan_keys *, uint32_t step, const uint8_t in_cid[static CID_BYTES],
+                       const struct packet_keys *in, const uint8_t out_cid[static CID_BYTES],
+                       const struct packet_keys *out, bool wait);
+// A valid packet came under `phase`. `old_dies_at`: when older receive keys die if this is the first
+// under the newest. True if that was the first.
+bool chan_keys_heard(struct chan_keys *, unsigned phase, usec_t old_dies_at);
+void chan_keys_expire(struct chan_keys *, usec_t now);
+usec_t chan_keys_deadline(const struct chan_keys *);
+void chan_keys_end(struct chan_keys *); // all die: wiped, cids dropped
+
+#endif

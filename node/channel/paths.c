@@ -1,0 +1,153 @@
+#include "node/channel/paths.h"
+
+#include "crypto/bytes.h"
+
+static bool same(const struct path *a, const struct path *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_config *config)
+{
+    memset(p, 0, sizeof *p);
+    p->active = p->last = p->speaking = CHAN_NO_PATH;
+    usec_t gap = CHAN_PROBE_GAP_US;
+    if (config->rtt_hint_us > 0 && config->rtt_hint_us / 2 < gap)
+        gap = config->rtt_hint_us / 2;
+    if (gap < CHAN_PROBE_GAP_US_MIN)
+        gap = CHAN_PROBE_GAP_US_MIN;
+    for (unsigned i = 0; i < config->candidates; i++) {
+        bool known = false;
+        for (unsigned k = 0; k < p->count; k++)
+            known = known || same(&p->path[k].path, &config->candidate[i]);
+        if (known)
+            continue;
+        p->path[p->count++] = (struct chan_path){.path = config->candidate[i],
+                                                 .candidate = true,
+                                                 .challenge_at = now,
+                                                 .challenge_gap_us = gap};
+    }
+}
+
+// A slot for an address that the peer was seen at; an unproven one gives way.
+static int new_slot(struct chan_paths *p)
+{
+    if (p->count < CHAN_PATHS_MAX)
+        return p->count++;
+    int oldest = CHAN_NO_PATH;
+    for (int i = 0; i < p->count; i++) {
+        const struct chan_path *at = &p->path[i];
+        if (at->candidate || i == p->active || i == p->last)
+            continue;
+        if (oldest < 0 || at->heard_at < p->path[oldest].heard_at)
+            oldest = i;
+    }
+    if (oldest >= 0 && oldest == p->speaking)
+        p->speaking = CHAN_NO_PATH;
+    return oldest;
+}
+
+int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, size_t bytes, usec_t gap_us)
+{
+    int i = p->last;
+    if (i < 0 || !same(&p->path[i].path, from))
+        for (i = 0; i < p->count && !same(&p->path[i].path, from); i++)
+            ;
+    if (i == p->count) {
+        i = new_slot(p);
+        if (i < 0)
+            return CHAN_NO_PATH;
+        p->path[i] = (struct chan_path){.path = *from, .challenge_at = USEC_NEVER};
+    }
+    struct chan_path *at = &p->path[i];
+    if (!at->heard) {
+        at->heard = true;
+        if (!at->validated && at->challenges < CHAN_CHALLENGES_MAX) {
+            at->challenge_gap_us = gap_us > CHAN_PROBE_GAP_US_MIN ? gap_us : CHAN_PROBE_GAP_US_MIN;
+            // A challenge that is out already may have been dropped by the NAT that now lets us in.
+            usec_t last = at->challenges > 0 ? at->challenged_at[at->challenges - 1] : 0;
+            at->challenge_at = at->challenges > 0 && last + at->challenge_gap_us > now
+                                   ? last + at->challenge_gap_us
+                                   : now;
+        }
+    }
+    at->heard_at = now;
+    at->in_bytes += bytes;
+    p->last = (int8_t)i;
+    return i;
+}
+
+int chan_paths_response(struct chan_paths *p, const uint8_t data[static 8], usec_t *sent_at)
+{
+    for (int i = 0; i < p->count; i++) {
+        struct chan_path *at = &p->path[i];
+        uint8_t n = (uint8_t)(data[7] - at->challenge[7]);
+        if (n >= at->challenges || memcmp(at->challenge, data, 7) != 0)
+            continue;
+        *sent_at = at->challenged_at[n];
+        at->validated = true;
+        at->challenges = 0;
+        at->challenge_at = USEC_NEVER;
+        return i;
+    }
+    return CHAN_NO_PATH;
+}
+
+void chan_paths_restart(struct chan_paths *p, usec_t now, usec_t gap_us)
+{
+    for (int i = 0; i < p->count; i++) {
+        struct chan_path *at = &p->path[i];
+        if (!at->heard || at->challenge_at != USEC_NEVER)
+            continue;
+        at->challenges = 0;
+        at->challenge_at = now;
+        at->challenge_gap_us = gap_us > CHAN_PROBE_GAP_US_MIN ? gap_us : CHAN_PROBE_GAP_US_MIN;
+    }
+}
+
+uint64_t chan_paths_allowance(const struct chan_paths *p, int i)
+{
+    const struct chan_path *at = &p->path[i];
+    if (at->validated)
+        return UINT64_MAX;
+    uint64_t may = at->in_bytes * CHAN_AMPLIFICATION;
+    return may > at->out_bytes ? may - at->out_bytes : 0;
+}
+
+bool chan_paths_due(const struct chan_paths *p, int i, usec_t now)
+{
+    return p->path[i].respond || p->path[i].challenge_at <= now;
+}
+
+usec_t chan_paths_deadline(const struct chan_paths *p)
+{
+    usec_t first = USEC_NEVER;
+    for (int i = 0; i < p->count; i++)
+        if (p->path[i].challenge_at < first)
+            first = p->path[i].challenge_at;
+    return first;
+}
+
+void chan_paths_challenge(struct chan_paths *p, int i, usec_t now, const struct rng *rng,
+                          uint8_t data[static 8])
+{
+    struct chan_path *at = &p->path[i];
+    unsigned max = at->heard ? CHAN_CHALLENGES_MAX : CHAN_PROBES_MAX;
+    if (at->challenges == 0)
+        rng_fill(rng, at->challenge, sizeof at->challenge);
+    memcpy(data, at->challenge, 8);
+    data[7] = (uint8_t)(data[7] + at->challenges);
+    at->challenged_at[at->challenges++] = now;
+    at->challenge_at = at->challenges < max ? now + at->challenge_gap_us : USEC_NEVER;
+    at->challenge_gap_us *= 2;
+}
+
+void chan_paths_postpone(struct chan_paths *p, int i, usec_t now)
+{
+    struct chan_path *at = &p->path[i];
+    at->respond = false;
+    if (at->challenge_at <= now) {
+        at->challenge_at = now + at->challenge_gap_us;
+        at->challenge_gap_us *= 2;
+    }
+}

@@ -1,0 +1,56 @@
+// Addresses at which the peer may be: probing, validation (after RFC 9000, section 8.2), and how much
+// may be sent before it.
+#ifndef BAUTA_NODE_CHANNEL_PATHS_H
+#define BAUTA_NODE_CHANNEL_PATHS_H
+
+#include "node/channel/channel.h"
+#include "node/channel/limits.h"
+
+#define CHAN_NO_PATH (-1)
+
+struct chan_path {
+    struct path path;
+    bool candidate, heard, validated;
+    bool respond;              // a PATH_RESPONSE is due
+    uint8_t response[8];
+    uint8_t challenge[8];      // the n-th challenge is this with n added to its last byte
+    uint8_t challenges;        // sent since the path was last begun: all of them may still be answered
+    usec_t challenge_at;       // when the next one is due; USEC_NEVER: none
+    usec_t challenge_gap_us;
+    usec_t challenged_at[CHAN_CHALLENGES_MAX];
+    usec_t heard_at;
+    uint64_t in_bytes, out_bytes;
+};
+
+struct chan_paths {
+    struct chan_path path[CHAN_PATHS_MAX];
+    uint8_t count;
+    int8_t active;   // validated and in use
+    int8_t last;     // where the last valid packet came from
+    int8_t speaking; // where the highest packet with more than probes came from
+};
+
+// All candidates are begun at once.
+void chan_paths_init(struct chan_paths *, usec_t now, const struct channel_config *);
+// A valid packet came from there: its index (an unknown address takes a slot), or CHAN_NO_PATH when full.
+int chan_paths_heard(struct chan_paths *, usec_t now, const struct path *, size_t bytes, usec_t gap_us);
+// Does the response answer our challenge at any address? Sets *sent_at. The index, or CHAN_NO_PATH.
+int chan_paths_response(struct chan_paths *, const uint8_t data[static 8], usec_t *sent_at);
+// Challenges every address that the peer was heard from anew.
+void chan_paths_restart(struct chan_paths *, usec_t now, usec_t gap_us);
+// Is a challenge or response due at path i?
+bool chan_paths_due(const struct chan_paths *, int i, usec_t now);
+usec_t chan_paths_deadline(const struct chan_paths *);
+// Makes the next challenge and counts it as sent.
+void chan_paths_challenge(struct chan_paths *, int i, usec_t now, const struct rng *, uint8_t data[static 8]);
+// What is due there can't be sent now: try a challenge later, forget a response.
+void chan_paths_postpone(struct chan_paths *, int i, usec_t now);
+// How many bytes may go there now.
+uint64_t chan_paths_allowance(const struct chan_paths *, int i);
+// Where to send: the path in use, else where the peer was heard last, else CHAN_NO_PATH.
+static inline int chan_paths_target(const struct chan_paths *p)
+{
+    return p->active >= 0 ? p->active : p->last;
+}
+
+#endif

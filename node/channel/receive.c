@@ -1,0 +1,217 @@
+// A datagram in: opened, checked against replay, its frames taken one by one.
+#include "node/channel/internal.h"
+
+static void on_datagram(struct channel *c, const struct chan_frame *f)
+{
+    if (c->datagrams == NULL)
+        c->datagrams = arena_take(c->arena, sizeof *c->datagrams);
+    struct chan_datagrams *d = c->datagrams;
+    if (d == NULL || d->count == CHAN_DATAGRAM_SLOTS)
+        return; // unreliable
+    struct chan_datagram *slot = &d->in[(d->first + d->count) % CHAN_DATAGRAM_SLOTS];
+    memcpy(slot->data, f->data, f->len);
+    slot->len = (uint16_t)f->len;
+    d->count++;
+}
+
+static void use_path(struct channel *c, int i, bool reset)
+{
+    c->paths.active = (int8_t)i;
+    c->tell_path = true;
+    if (reset)
+        chan_recovery_new_path(&c->recovery);
+}
+
+static void on_response(struct channel *c, usec_t now, const struct chan_frame *f)
+{
+    usec_t sent_at;
+    int i = chan_paths_response(&c->paths, f->data, &sent_at);
+    if (i == CHAN_NO_PATH)
+        return; // late, or of a path that gave way
+    int active = c->paths.active;
+    if (active == CHAN_NO_PATH) {
+        use_path(c, i, false);
+        chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
+        // A RATCHET1 sent to another address than the one that works: it goes again, here.
+        if (c->burst_path != CHAN_NO_PATH && c->burst_path != i) {
+            struct chan_sink sink = chan_sink(c);
+            chan_recovery_forget(&c->recovery, &sink);
+        }
+        c->burst_path = CHAN_NO_PATH;
+    } else if (i != active && (i == c->paths.speaking || c->recovery.pto_count >= 2)) {
+        // The peer speaks from another address now, or the one in use has fallen silent.
+        use_path(c, i, true);
+        chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
+    }
+}
+
+static void on_close(struct channel *c, usec_t now, const struct chan_frame *f)
+{
+    if (c->state == CHAN_CLOSING) {
+        chan_over(c, now);
+        return;
+    }
+    c->state = CHAN_CLOSING;
+    c->reason = CHANNEL_ENDED_PEER;
+    c->code = f->kind == CHAN_CLOSE_APPLICATION ? f->code : 0;
+    c->close_kind = CHAN_CLOSE_APPLICATION;
+    c->close_once = true;
+    c->close_at = now;
+    c->close_end = now + 10 * USEC_PER_MS;
+}
+
+struct turn { // one packet
+    uint64_t pn;
+    uint32_t step; // of the keys it came under
+    int path;
+    size_t bytes;
+    bool eliciting, soon; // asks for an ACK, at once
+    bool speaks;          // holds more than probes
+};
+
+// Only these may stand in a packet under the handshake's own keys, which a quantum computer can break.
+static bool is_control(enum chan_frame_type type)
+{
+    return type != CHAN_STREAM && type != CHAN_DATAGRAM && type != CHAN_MAX_DATA;
+}
+
+// 0, or a negative code: BAUTA_ESPACE: nothing wrong, but not kept. Others close the channel.
+static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct chan_frame *f,
+                    const struct chan_ack *ack)
+{
+    if (t->step == 0 && !is_control(f->type))
+        return BAUTA_ESTATE;
+    bool probing = f->type == CHAN_PATH_CHALLENGE || f->type == CHAN_PATH_RESPONSE || f->type == CHAN_PADDING;
+    t->speaks = t->speaks || !probing;
+    t->eliciting = t->eliciting || (!probing && f->type != CHAN_ACK && f->type != CHAN_CLOSE);
+    struct chan_sink sink = chan_sink(c);
+    switch (f->type) {
+    case CHAN_PADDING:
+        return 0;
+    case CHAN_PING:
+        t->soon = true;
+        return 0;
+    case CHAN_ACK:
+        return chan_recovery_ack(&c->recovery, now, ack, &sink);
+    case CHAN_STREAM:
+        return chan_streams_on_data(&c->streams, f);
+    case CHAN_MAX_DATA:
+        return chan_streams_on_max_data(&c->streams, f);
+    case CHAN_DATAGRAM:
+        if (f->len > CHANNEL_DATAGRAM_BYTES_MAX)
+            return BAUTA_EFORMAT;
+        on_datagram(c, f);
+        return 0;
+    case CHAN_PATH_CHALLENGE:
+        if (t->path != CHAN_NO_PATH) {
+            c->paths.path[t->path].respond = true;
+            memcpy(c->paths.path[t->path].response, f->data, 8);
+        }
+        return 0;
+    case CHAN_PATH_RESPONSE:
+        on_response(c, now, f);
+        return 0;
+    case CHAN_RATCHET:
+        t->soon = true;
+        chan_step_frame(c, now, f, t->step);
+        return 0;
+    case CHAN_CLOSE:
+        on_close(c, now, f);
+        return 0;
+    case CHAN_NEW_CID:
+        break;
+    }
+    return BAUTA_EFORMAT;
+}
+
+static void on_body(struct channel *c, usec_t now, struct turn *t, const uint8_t *body, size_t len)
+{
+    struct rd r = rd_init(body, len);
+    struct chan_frame f;
+    struct chan_ack ack;
+    bool kept = true;
+    if (len == 0)
+        chan_violation(c, now);
+    while (r.left > 0 && chan_alive(c)) {
+        int rc = chan_wire_get(&r, &f, &ack);
+        if (rc == 0)
+            rc = on_frame(c, now, t, &f, &ack);
+        if (rc == BAUTA_ESPACE)
+            kept = false;
+        else if (rc != 0)
+            chan_violation(c, now);
+    }
+    if (chan_alive(c) && kept)
+        chan_seen_acknowledge(&c->seen, now, t->pn, t->eliciting, t->soon || t->bytes < CLASS_FULL);
+}
+
+// After our CLOSE only the peer's matters; ours goes again, ever more rarely.
+static void on_body_closing(struct channel *c, usec_t now, const uint8_t *body, size_t len)
+{
+    struct rd r = rd_init(body, len);
+    struct chan_frame f;
+    struct chan_ack ack;
+    while (r.left > 0 && chan_wire_get(&r, &f, &ack) == 0)
+        if (f.type == CHAN_CLOSE) {
+            on_close(c, now, &f);
+            return;
+        }
+    if (++c->close_in >= c->close_answer) {
+        c->close_answer *= 2;
+        c->close_at = now;
+    }
+}
+
+static int drop(struct channel *c, int rc)
+{
+    c->packets_dropped++;
+    return rc;
+}
+
+int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_BYTES], unsigned phase,
+                    const struct path *from, uint8_t *datagram, size_t len)
+{
+    if (c->state >= CHAN_ENDED || phase >= CHAN_PHASES)
+        return drop(c, BAUTA_ESTATE);
+    struct chan_phase_in *in = &c->keys.in[phase];
+    if (!in->live || memcmp(in->cid, cid, CID_BYTES) != 0 || in->dies_at <= now)
+        return drop(c, BAUTA_ESTATE);
+    if (len < PACKET_HEADER_BYTES + packet_tag_bytes(c->aead) || len > UINT16_MAX)
+        return drop(c, BAUTA_EFORMAT);
+    uint64_t pn;
+    uint8_t *body;
+    size_t body_len;
+    int rc = packet_open(datagram, len, &in->keys, cid, phase, &pn, &body, &body_len);
+    if (rc != 0)
+        return drop(c, rc);
+    pn &= PACKET_PN_MAX;
+    rc = chan_seen_check(&c->seen, pn);
+    if (rc != 0)
+        return drop(c, rc);
+    bool highest = pn >= c->seen.next;
+    chan_seen_mark(&c->seen, pn);
+
+    c->packets_in++;
+    c->bytes_in += len;
+    c->step_bytes += len;
+    c->active_at = now;
+    if (!c->heard)
+        c->heard = c->tell_heard = true;
+    usec_t pto = chan_recovery_pto(&c->recovery);
+    usec_t old = 3 * pto > CHAN_OLD_KEYS_US ? 3 * pto : CHAN_OLD_KEYS_US;
+    struct turn t = {.pn = pn, .step = in->step, .bytes = len};
+    if (chan_keys_heard(&c->keys, phase, now + old) && c->message_out.type == 2)
+        chan_message_end(&c->message_out); // RATCHET2 did arrive
+    t.path = chan_paths_heard(&c->paths, now, from, len, c->recovery.srtt_us / 2);
+    if (c->state == CHAN_CLOSING) {
+        if (!c->close_once)
+            on_body_closing(c, now, body, body_len);
+        return 0;
+    }
+    on_body(c, now, &t, body, body_len);
+    if (c->state == CHAN_LINGER && !chan_streams_pending(&c->streams))
+        chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);
+    if (highest && t.speaks && t.path != CHAN_NO_PATH)
+        c->paths.speaking = (int8_t)t.path;
+    return 0;
+}

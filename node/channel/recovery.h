@@ -1,0 +1,73 @@
+// What was sent and what became of it: round-trip time, loss detection, probe timeout, persistent
+// congestion (RFC 9002, sections 5 to 7).
+#ifndef BAUTA_NODE_CHANNEL_RECOVERY_H
+#define BAUTA_NODE_CHANNEL_RECOVERY_H
+
+#include "dht/arena.h"
+#include "node/channel/cc.h"
+#include "node/channel/wire.h"
+
+enum chan_sent_flags {
+    CHAN_SENT_ELICITING = 1, // tracked: in flight until acknowledged or lost
+    CHAN_SENT_DONE = 2       // acknowledged, lost, or never tracked
+};
+
+struct chan_sent { // one packet: everything that must go out again if it is lost
+    usec_t at;
+    uint64_t offset[CHAN_STREAM_FRAMES]; // STREAM frames
+    uint16_t len[CHAN_STREAM_FRAMES];    // 0: none
+    uint16_t bytes;                      // on the wire
+    uint16_t credit;                     // bit i: MAX_DATA of stream i; bit 8: of the channel
+    uint16_t ratchet_offset, ratchet_len;
+    uint8_t stream[CHAN_STREAM_FRAMES];
+    uint8_t ratchet_serial;
+    uint8_t flags;
+};
+
+struct chan_sink { // the channel's own hands for the contents of packets
+    void *ctx;
+    void (*acked)(void *ctx, const struct chan_sent *);
+    void (*lost)(void *ctx, const struct chan_sent *);
+};
+
+struct chan_recovery {
+    struct chan_sent *ring; // packet pn stands at ring[pn % cap], base <= pn < next
+    uint32_t cap;           // power of two
+    uint32_t tracked;       // ack-eliciting packets in flight
+    uint64_t base, next;
+    uint64_t acked_next;    // largest acknowledged + 1; 0: none
+    usec_t srtt_us, rttvar_us, min_rtt_us, latest_us;
+    bool has_rtt;
+    bool last_full;         // the last tracked packet was a full one: its ACK may be delayed
+    usec_t first_rtt_at;
+    usec_t loss_at;         // when the next packet counts as lost by time; USEC_NEVER: none
+    usec_t last_at;         // last tracked packet sent
+    usec_t unanswered_at;   // since when something waits for an answer; USEC_NEVER: nothing does
+    uint32_t pto_count;
+    uint64_t lost_packets;
+    struct chan_cc cc;
+};
+
+void chan_recovery_init(struct chan_recovery *r, usec_t rtt_hint_us);
+void chan_recovery_free(struct chan_recovery *r, struct arena *a);
+// Is there a slot for one more packet? False: memory or the window is full until ACKs come.
+bool chan_recovery_room(struct chan_recovery *r, struct arena *a);
+// Takes packet number r->next.
+void chan_recovery_sent(struct chan_recovery *r, usec_t now, const struct chan_sent *s);
+// 0, or BAUTA_EFORMAT: it acknowledges what was never sent.
+int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack *ack,
+                      const struct chan_sink *sink);
+void chan_recovery_rtt(struct chan_recovery *r, usec_t now, usec_t sample_us, usec_t delay_us);
+usec_t chan_recovery_pto(const struct chan_recovery *r); // without backoff
+usec_t chan_recovery_deadline(const struct chan_recovery *r);
+// What is due at `now`: declares losses, or returns true for a probe timeout (the caller sends
+// probes and calls again after the next deadline).
+bool chan_recovery_expire(struct chan_recovery *r, usec_t now, const struct chan_sink *sink);
+// The oldest tracked packet, NULL if none.
+const struct chan_sent *chan_recovery_oldest(const struct chan_recovery *r);
+// Everything in flight went nowhere (a path that never worked): send it again, blame no congestion.
+void chan_recovery_forget(struct chan_recovery *r, const struct chan_sink *sink);
+// Another path: what was learnt of the old one does not hold.
+void chan_recovery_new_path(struct chan_recovery *r);
+
+#endif

@@ -1,0 +1,100 @@
+#include "node/channel/seen.h"
+
+#define WORDS (CHAN_REPLAY_PACKETS / 64)
+
+void chan_seen_init(struct chan_seen *s)
+{
+    memset(s, 0, sizeof *s);
+    s->ack_deadline = USEC_NEVER;
+}
+
+int chan_seen_check(const struct chan_seen *s, uint64_t pn)
+{
+    if (pn >= s->next)
+        return 0;
+    if (s->next - pn > CHAN_REPLAY_PACKETS)
+        return BAUTA_EREPLAY;
+    uint64_t word = s->bits[(pn / 64) % WORDS];
+    return (word >> (pn % 64)) & 1 ? BAUTA_EREPLAY : 0;
+}
+
+void chan_seen_mark(struct chan_seen *s, uint64_t pn)
+{
+    if (pn >= s->next) {
+        if (pn - s->next >= CHAN_REPLAY_PACKETS) {
+            memset(s->bits, 0, sizeof s->bits);
+        } else {
+            for (uint64_t i = s->next; i <= pn; i++)
+                s->bits[(i / 64) % WORDS] &= ~(UINT64_C(1) << (i % 64));
+        }
+        s->next = pn + 1;
+    }
+    s->bits[(pn / 64) % WORDS] |= UINT64_C(1) << (pn % 64);
+}
+
+// Puts pn among the ranges; the lowest falls out where there are too many.
+static void insert(struct chan_seen *s, uint64_t pn)
+{
+    struct chan_range *r = s->range;
+    uint32_t i = 0;
+    while (i < s->ranges && r[i].lo > pn + 1)
+        i++;
+    if (i < s->ranges && pn < r[i].hi && pn >= r[i].lo)
+        return;
+    if (i < s->ranges && r[i].lo == pn + 1) {
+        r[i].lo = pn;
+        if (i + 1 < s->ranges && r[i + 1].hi == pn) {
+            r[i].lo = r[i + 1].lo;
+            memmove(r + i + 1, r + i + 2, (s->ranges - i - 2) * sizeof *r);
+            s->ranges--;
+        }
+        return;
+    }
+    if (i < s->ranges && r[i].hi == pn) {
+        r[i].hi = pn + 1;
+        return;
+    }
+    if (i >= CHAN_ACK_RANGES)
+        return;
+    uint32_t moved = s->ranges - i;
+    if (s->ranges == CHAN_ACK_RANGES)
+        moved--;
+    else
+        s->ranges++;
+    memmove(r + i + 1, r + i, moved * sizeof *r);
+    r[i] = (struct chan_range){pn, pn + 1};
+}
+
+void chan_seen_acknowledge(struct chan_seen *s, usec_t now, uint64_t pn, bool eliciting, bool soon)
+{
+    bool in_order = s->ranges > 0 && pn == s->range[0].hi;
+    bool largest = s->ranges == 0 || pn >= s->range[0].hi;
+    if (in_order)
+        s->range[0].hi = pn + 1;
+    else
+        insert(s, pn);
+    // A range that reaches below the replay window is cut: its length must fit the wire's u16.
+    while (s->ranges > 0 && s->range[s->ranges - 1].hi + CHAN_REPLAY_PACKETS <= s->next)
+        s->ranges--;
+    if (s->ranges > 0 && s->range[s->ranges - 1].lo + CHAN_REPLAY_PACKETS < s->next)
+        s->range[s->ranges - 1].lo = s->next - CHAN_REPLAY_PACKETS;
+    if (largest)
+        s->largest_at = now;
+    if (!eliciting)
+        return;
+    s->unacked++;
+    if (soon || !in_order || s->unacked >= CHAN_ACK_EVERY)
+        s->ack_now = true;
+    else if (s->ack_deadline == USEC_NEVER)
+        s->ack_deadline = now + CHAN_ACK_DELAY_US;
+}
+
+void chan_seen_put(struct chan_seen *s, usec_t now, struct wr *w)
+{
+    if (s->ranges == 0)
+        return;
+    chan_wire_ack(w, s->range, s->ranges, now - s->largest_at);
+    s->unacked = 0;
+    s->ack_now = false;
+    s->ack_deadline = USEC_NEVER;
+}

@@ -1,0 +1,32 @@
+// Packet numbers that arrived: the replay window, and what to acknowledge and when.
+#ifndef BAUTA_NODE_CHANNEL_SEEN_H
+#define BAUTA_NODE_CHANNEL_SEEN_H
+
+#include "node/channel/wire.h"
+
+struct chan_seen {
+    uint64_t bits[CHAN_REPLAY_PACKETS / 64]; // of pn % window; valid for [next - window, next)
+    uint64_t next;                           // largest seen + 1; 0: none
+    struct chan_range range[CHAN_ACK_RANGES]; // what is acknowledged, highest first
+    uint32_t ranges;
+    usec_t largest_at;   // when the largest acknowledged one came
+    uint32_t unacked;    // ack-eliciting ones since the last ACK
+    bool ack_now;
+    usec_t ack_deadline; // USEC_NEVER: none
+};
+
+void chan_seen_init(struct chan_seen *s);
+// 0 or BAUTA_EREPLAY (seen, or below the window).
+int chan_seen_check(const struct chan_seen *s, uint64_t pn);
+// An authentic packet: it will never be taken again.
+void chan_seen_mark(struct chan_seen *s, uint64_t pn);
+// It was also understood and kept: acknowledge it, `soon` at once.
+void chan_seen_acknowledge(struct chan_seen *s, usec_t now, uint64_t pn, bool eliciting, bool soon);
+// Is an ACK to be sent although nothing else is?
+static inline bool chan_seen_due(const struct chan_seen *s, usec_t now)
+{
+    return s->unacked > 0 && (s->ack_now || s->ack_deadline <= now);
+}
+void chan_seen_put(struct chan_seen *s, usec_t now, struct wr *w);
+
+#endif

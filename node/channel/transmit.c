@@ -1,0 +1,250 @@
+// Datagrams out: built straight into the caller's buffer, padded to a class, sealed in place.
+#include "node/channel/internal.h"
+
+struct pack { // what one call of channel_transmit has put together
+    uint8_t *buf;
+    size_t cap, used;
+    struct batch *batch;
+    size_t max, count;
+    bool open; // the last batch takes more
+};
+
+static bool same_path(const struct path *a, const struct path *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+// Room for one more datagram of any size to `to`, or NULL.
+static uint8_t *pack_room(const struct pack *p, const struct path *to)
+{
+    if (p->cap - p->used < CLASS_FULL)
+        return NULL;
+    if (p->count < p->max)
+        return p->buf + p->used;
+    // The last batch may still grow by anything not longer than its segments.
+    const struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
+    if (last != NULL && p->open && last->seg_size == CLASS_FULL && same_path(&last->path, to))
+        return p->buf + p->used;
+    return NULL;
+}
+
+static void pack_add(struct pack *p, usec_t now, const struct path *to, size_t len)
+{
+    struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
+    if (last != NULL && p->open && len <= last->seg_size && same_path(&last->path, to)) {
+        last->count++;
+        last->len += (uint32_t)len;
+    } else {
+        assert(p->count < p->max);
+        last = &p->batch[p->count++];
+        *last = (struct batch){.path = *to,
+                               .seg_size = (uint16_t)len,
+                               .count = 1,
+                               .len = (uint32_t)len,
+                               .data = p->buf + p->used,
+                               .not_before = now};
+    }
+    p->open = len == last->seg_size && last->count < CHAN_BATCH_SEGMENTS &&
+              last->len + CLASS_FULL <= CHAN_BATCH_BYTES_MAX;
+    p->used += len;
+}
+
+// Room for frames in a datagram of at most `bytes`.
+static struct wr frames(const struct channel *c, uint8_t *packet, size_t bytes)
+{
+    return wr_init(packet + PACKET_HEADER_BYTES, bytes - PACKET_HEADER_BYTES - packet_tag_bytes(c->aead));
+}
+
+// Pads, seals, counts.
+static void finish(struct channel *c, usec_t now, struct pack *p, int path, struct wr *w, struct chan_sent *s)
+{
+    uint8_t *packet = w->start - PACKET_HEADER_BYTES;
+    size_t around = PACKET_HEADER_BYTES + packet_tag_bytes(c->aead);
+    uint16_t size = class_of((uint32_t)(around + wr_len(w)));
+    assert(size > 0 && !w->bad);
+    wr_zero(w, size - around - wr_len(w));
+    uint64_t pn = c->recovery.next | (uint64_t)c->keys.out_phase << CHAN_PN_BITS;
+    size_t len = packet_seal(packet, wr_len(w), &c->keys.out, pn, c->keys.out_cid, c->remote_mask);
+    assert(len == size);
+    (void)len;
+    s->bytes = size;
+    chan_recovery_sent(&c->recovery, now, s);
+    if (s->flags & CHAN_SENT_ELICITING)
+        c->active_at = now;
+    struct chan_path *to = &c->paths.path[path];
+    to->out_bytes += size;
+    c->packets_out++;
+    c->bytes_out += size;
+    c->step_bytes += size;
+    pack_add(p, now, &to->path, size);
+}
+
+// ---- probes -----------------------------------------------------------------------------------------
+static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
+{
+    struct chan_path *at = &c->paths.path[i];
+    bool first = at->candidate && at->challenges < CHAN_PROBES_MAX; // bounded by their number
+    if ((!first && chan_paths_allowance(&c->paths, i) < CLASS_SMALL) ||
+        !chan_recovery_room(&c->recovery, c->arena)) {
+        chan_paths_postpone(&c->paths, i, now);
+        return;
+    }
+    uint8_t *packet = pack_room(p, &at->path);
+    if (packet == NULL)
+        return;
+    struct wr w = frames(c, packet, CLASS_SMALL);
+    if (at->respond) {
+        chan_wire_path(&w, CHAN_PATH_RESPONSE, at->response);
+        at->respond = false;
+    }
+    if (at->challenge_at <= now) {
+        uint8_t data[8];
+        chan_paths_challenge(&c->paths, i, now, &c->rng, data);
+        chan_wire_path(&w, CHAN_PATH_CHALLENGE, data);
+    }
+    struct chan_sent s = {0};
+    finish(c, now, p, i, &w, &s);
+}
+
+// ---- everything else ----------------------------------------------------------------------------------
+static bool has_data(const struct channel *c)
+{
+    return c->message_out.due_bytes > 0 || c->ping_due ||
+           (c->ready && (c->streams.credit_due != 0 || chan_streams_ready(&c->streams) ||
+                         (c->datagrams != NULL && c->datagrams->out.len > 0)));
+}
+
+static void put_message(struct channel *c, struct wr *w, struct chan_sent *s)
+{
+    struct chan_message_out *m = &c->message_out;
+    if (m->due_bytes == 0 || w->left <= CHAN_RATCHET_HEADER_BYTES)
+        return;
+    uint16_t offset, len;
+    if (!chan_message_take(m, w->left - CHAN_RATCHET_HEADER_BYTES, &offset, &len))
+        return;
+    chan_wire_ratchet(w, m->step, m->type, offset, m->data + offset, len);
+    s->ratchet_offset = offset;
+    s->ratchet_len = len;
+    s->ratchet_serial = m->serial;
+    s->flags |= CHAN_SENT_ELICITING;
+}
+
+static void put_streams(struct channel *c, struct wr *w, struct chan_sent *s)
+{
+    for (unsigned i = 0; i < CHAN_STREAM_FRAMES && w->left > CHAN_STREAM_HEADER_BYTES; i++) {
+        struct chan_chunk chunk;
+        if (!chan_streams_take(&c->streams, w->left - CHAN_STREAM_HEADER_BYTES, &chunk))
+            return;
+        uint8_t *to = chan_wire_stream(w, chunk.stream, chunk.offset, chunk.len);
+        chan_streams_copy(&c->streams, &chunk, to);
+        s->stream[i] = chunk.stream;
+        s->offset[i] = chunk.offset;
+        s->len[i] = chunk.len;
+        s->flags |= CHAN_SENT_ELICITING;
+    }
+}
+
+static void put_data(struct channel *c, struct wr *w, struct chan_sent *s)
+{
+    put_message(c, w, s);
+    if (c->ready) {
+        s->credit = chan_streams_put_credit(&c->streams, w);
+        if (s->credit != 0)
+            s->flags |= CHAN_SENT_ELICITING;
+        struct chan_datagram *d = c->datagrams != NULL ? &c->datagrams->out : NULL;
+        if (d != NULL && d->len > 0 && w->left >= CHAN_DATAGRAM_HEADER_BYTES + d->len) {
+            chan_wire_datagram(w, d->data, d->len);
+            d->len = 0;
+            s->flags |= CHAN_SENT_ELICITING;
+        }
+        put_streams(c, w, s);
+    }
+    if (c->ping_due || !(s->flags & CHAN_SENT_ELICITING)) {
+        if (w->left > 0) {
+            wr_u8(w, CHAN_PING);
+            s->flags |= CHAN_SENT_ELICITING;
+        }
+    }
+    c->ping_due = false;
+}
+
+// One packet of ACK and data to a path. False: nothing to send, or no room.
+static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path, uint64_t allowance)
+{
+    bool open = chan_cc_open(&c->recovery.cc) || c->probes > 0;
+    bool data = (open && has_data(c)) || c->probes > 0;
+    if (!data && !chan_seen_due(&c->seen, now)) {
+        c->recovery.cc.limited = !open && has_data(c);
+        return false;
+    }
+    uint16_t size = allowance >= CLASS_FULL     ? CLASS_FULL
+                    : allowance >= CLASS_MEDIUM ? CLASS_MEDIUM
+                    : allowance >= CLASS_CHAT   ? CLASS_CHAT
+                    : allowance >= CLASS_SMALL  ? CLASS_SMALL
+                                                : 0;
+    uint8_t *packet = pack_room(p, &c->paths.path[path].path);
+    if (size == 0 || packet == NULL || !chan_recovery_room(&c->recovery, c->arena))
+        return false;
+    struct chan_sent s = {0};
+    struct wr w = frames(c, packet, size);
+    if (c->seen.unacked > 0 && w.left >= CHAN_ACK_BYTES(CHAN_ACK_RANGES))
+        chan_seen_put(&c->seen, now, &w);
+    if (data)
+        put_data(c, &w, &s);
+    if (data && c->probes > 0)
+        c->probes--;
+    finish(c, now, p, path, &w, &s);
+    return true;
+}
+
+// The first RATCHET1 beside the first probe, to one address that has not answered yet.
+static void send_burst(struct channel *c, usec_t now, struct pack *p)
+{
+    int path = c->burst_path;
+    if (path == CHAN_NO_PATH || c->message_out.due_bytes == 0 || c->message_out.type != 1 ||
+        c->message_out.step != 1 || chan_paths_target(&c->paths) != CHAN_NO_PATH)
+        return;
+    while (c->message_out.due_bytes > 0)
+        if (!send_packet(c, now, p, path, CLASS_FULL))
+            break;
+}
+
+static bool send_close(struct channel *c, usec_t now, struct pack *p, int path)
+{
+    uint8_t *packet = pack_room(p, &c->paths.path[path].path);
+    if (packet == NULL || !chan_recovery_room(&c->recovery, c->arena) ||
+        chan_paths_allowance(&c->paths, path) < CLASS_TINY)
+        return false;
+    struct wr w = frames(c, packet, CLASS_TINY);
+    chan_wire_close(&w, c->close_kind, c->code);
+    struct chan_sent s = {0};
+    finish(c, now, p, path, &w, &s);
+    c->close_at = c->close_once ? USEC_NEVER : now + c->close_gap_us;
+    c->close_gap_us *= 2;
+    return true;
+}
+
+size_t channel_transmit(struct channel *c, usec_t now, uint8_t *buf, size_t cap, struct batch *batch, size_t max)
+{
+    struct pack p = {.buf = buf, .cap = cap, .batch = batch, .max = max};
+    int target = chan_paths_target(&c->paths);
+    if (c->state >= CHAN_ENDED)
+        return 0;
+    if (c->state == CHAN_CLOSING) {
+        if (c->close_at > now || target == CHAN_NO_PATH)
+            return 0;
+        if (!send_close(c, now, &p, target))
+            c->close_at = now + c->close_gap_us;
+        else if (c->close_once)
+            chan_over(c, now);
+        return p.count;
+    }
+    for (int i = 0; i < c->paths.count; i++)
+        if (chan_paths_due(&c->paths, i, now))
+            send_probe(c, now, &p, i);
+    send_burst(c, now, &p);
+    if (target != CHAN_NO_PATH)
+        while (send_packet(c, now, &p, target, chan_paths_allowance(&c->paths, target)))
+            ;
+    return p.count;
+}
