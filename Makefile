@@ -135,6 +135,9 @@ $(eval $(call product,bauta-sim,tools/sim/main.c,sim))
 $(eval $(call product,bauta-bench,tools/bench/main.c,bench))
 $(eval $(call product,noise-vectors,tools/noise-vectors.c,crypto))
 
+# Those that tests start under the sanitizers.
+ASAN_PROGRAMS := $(patsubst $(B)/%,$(B)/asan/%,$(filter %/bauta %/noise-vectors,$(PROGRAMS)))
+
 # ---- tests: tests/unit/LAYER/NAME.c links that layer; tests/sim/NAME.c links the simulator ----------
 UNIT := $(wildcard tests/unit/*/*.c)
 SIMT := $(wildcard tests/sim/*.c)
@@ -167,13 +170,13 @@ all: $(PROGRAMS)
 run: $(B)/bauta
 	$(B)/bauta demo
 
-test: $(PROGRAMS) $(PROGRAMS:$(B)/%=$(B)/asan/%) $(TESTS_obj) $(TESTS_asan) $(REPLAYS)
+test: $(PROGRAMS) $(ASAN_PROGRAMS) $(TESTS_obj) $(TESTS_asan) $(REPLAYS)
 	@tests/run --build $(B)
 
 check: $(UNIT_obj)
 	@tests/run --build $(B) --quick
 
-asan: $(PROGRAMS:$(B)/%=$(B)/asan/%) $(TESTS_asan) $(REPLAYS)
+asan: $(ASAN_PROGRAMS) $(TESTS_asan) $(REPLAYS)
 	@tests/run --build $(B) --asan
 
 lint: $(PROGRAMS)
