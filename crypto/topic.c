@@ -20,12 +20,20 @@ static bool is_white_space(int32_t c)
            c == 0x205f || c == 0x3000;
 }
 
+// Default_Ignorable_Code_Point covers these blocks as a whole, assigned or not; utf8proc knows the
+// assigned ones only, so that a later table would fold the others differently.
+static bool is_reserved_ignorable(int32_t c)
+{
+    return c == 0x2065 || (c >= 0xfff0 && c <= 0xfff8) || (c >= 0xe0000 && c <= 0xe0fff);
+}
+
 static bool is_control(int32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c <= 0x9f);
 }
 
-// Trims, and turns each run of white space into one space, in place. Returns the new count.
+// Trims, and turns each run of white space into one space, in place; drops what utf8proc left of the
+// ignorable code points. Returns the new count.
 static size_t squeeze(int32_t *point, size_t count)
 {
     size_t kept = 0;
@@ -35,6 +43,8 @@ static size_t squeeze(int32_t *point, size_t count)
             gap = kept > 0;
             continue;
         }
+        if (is_reserved_ignorable(point[i]))
+            continue;
         if (gap)
             point[kept++] = ' ';
         gap = false;

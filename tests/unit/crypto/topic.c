@@ -85,6 +85,7 @@ static void by_hand(void **state)
         {"👨\xe2\x80\x8d👩\xe2\x80\x8d👧", "👨👩👧"},       // ignorable between emoji too
         {"\xe2\x9d\xa4\xef\xb8\x8f", "\xe2\x9d\xa4"}, // variation selector
         {"\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xed\x95\x9c"}, // Hangul jamo compose
+        {"a\xe2\x81\xa5\xef\xbf\xb0\xf3\xa0\x83\xbf\x62", "ab"},  // ignorable, yet unassigned
         {"C++", "c++"},
         {"c# ## d", "c# ## d"},
     };
