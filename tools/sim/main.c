@@ -77,8 +77,6 @@ static int write_summary(const char *folder, const char *text)
     char name[4096];
     if ((size_t)snprintf(name, sizeof name, "%s/summary.json", folder) >= sizeof name)
         return fail(folder, "too long a name");
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return fail(folder, strerror(errno));
     FILE *f = fopen(name, "w");
     if (f == NULL)
         return fail(name, strerror(errno));
@@ -108,6 +106,9 @@ int main(int argc, char **argv)
         sc.seed = o.seed;
     if (scenario_check(&sc, error, sizeof error) != 0)
         return fail(o.file, error);
+
+    if (o.out != NULL && mkdir(o.out, 0777) != 0 && errno != EEXIST)
+        return fail(o.out, strerror(errno)); // rather now than after the run
 
     struct timespec before, after;
     clock_gettime(CLOCK_MONOTONIC, &before);
