@@ -1,0 +1,50 @@
+// The command line and the --config file as one struct.
+#ifndef BAUTA_NODE_HOST_CONFIG_H
+#define BAUTA_NODE_HOST_CONFIG_H
+
+#include "dht/path.h"
+#include "node/host/limits.h"
+#include "node/node.h"
+
+enum command {
+    COMMAND_NONE,
+    COMMAND_RUN,
+    COMMAND_CHAT,
+    COMMAND_CTL,
+    COMMAND_STATUS,
+    COMMAND_DEMO,
+    COMMAND_RELAY,
+    COMMAND_HELP,
+    COMMAND_VERSION
+};
+
+#define CONFIG_TEXT_BYTES 320u // of HOST:PORT/KEY: a host name of 253, a port, a key
+
+struct bootstrap {
+    char host[256];         // a name to resolve, "" where contact.path is known
+    char port[6];
+    struct contact contact; // its key, and its path where that was written as numbers
+};
+
+struct config {
+    enum command command, about; // about: of `help COMMAND`
+    struct path listen[2];
+    size_t listens;
+    struct bootstrap bootstrap[CONFIG_BOOTSTRAPS_MAX];
+    size_t bootstraps;
+    char network[64];
+    char control[HOST_PATH_BYTES]; // "": the default path
+    char state[HOST_PATH_BYTES];   // "": nothing is kept
+    enum node_privacy privacy;
+    bool public_server, lab, lab_strict, no_lan, no_upnp, plain, help;
+    const char *word[CONFIG_TOPICS_MAX]; // topics of chat; METHOD and JSON of ctl
+    size_t words;
+};
+
+// 0, or an exit status (process.h) with a line for a person in `error`.
+int config_parse(struct config *, int argc, char **argv, char error[static HOST_ERROR_BYTES]);
+// HOST:PORT/KEY. 0 or BAUTA_EFORMAT.
+int config_bootstrap(struct bootstrap *, const char *text);
+const char *config_usage(enum command); // text of --help and `help COMMAND`
+
+#endif

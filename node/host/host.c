@@ -1,0 +1,585 @@
+#include "node/host/host.h"
+
+#include "crypto/bytes.h"
+#include "dht/path.h"
+#include "node/heap.h"
+#include "node/host/addrs.h"
+#include "node/host/alarm.h"
+#include "node/host/jobs.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define TRANSMIT_BYTES (NODE_TRANSMIT_BATCHES * CLASS_FULL)
+
+struct host_node {
+    struct host *host;
+    struct host_node *next;
+    struct heap_entry timer;
+    struct node *node; // NULL: closed, waits for its last handle or job
+    struct arena arena;
+    struct udp udp[HOST_SOCKETS_MAX];
+    size_t sockets;
+    uv_timer_t addrs_timer;
+    struct path local[MEET_LOCAL_PATHS_MAX];
+    size_t locals;
+    bool lab;
+    bool wants_jobs; // a job may wait for room
+    bool in_turn;
+    unsigned holds;  // handles and jobs that still point here
+    usec_t clock_at;
+    host_event_fn event;
+    void *ctx;
+};
+
+struct host {
+    uv_loop_t *loop;
+    struct alarm alarm;
+    struct jobs jobs;
+    struct heap heap;
+    struct host_node *nodes;
+    uint32_t node_count;
+    struct arena book_arena;
+    struct contact_book *book;
+    struct outbox *out;
+    struct udp_buffers *in;
+    uint8_t *transmit;
+    usec_t now;
+    bool closing;
+    unsigned holds; // nodes, the alarm, jobs of no node
+};
+
+// ---- what the machine is given ----------------------------------------------------------------------
+
+void host_random(void *ctx, void *buf, size_t len)
+{
+    (void)ctx;
+    randombytes_buf(buf, len);
+}
+
+bool host_aes_hardware(void)
+{
+    return sodium_runtime_has_aesni() != 0 || sodium_runtime_has_armcrypto() != 0;
+}
+
+int64_t host_unix_us(void)
+{
+    struct timeval tv;
+    gettimeofday(&tv, NULL);
+    return (int64_t)tv.tv_sec * 1000000 + tv.tv_usec;
+}
+
+static size_t page_round(size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (bytes + page - 1) / page * page;
+}
+
+// Whole pages, locked as far as the system lets us and left out of core dumps: they may hold keys.
+static void *pages_take(void *ctx, size_t bytes)
+{
+    (void)ctx;
+    void *p = NULL;
+    if (posix_memalign(&p, (size_t)sysconf(_SC_PAGESIZE), page_round(bytes)) != 0)
+        return NULL;
+    (void)sodium_mlock(p, page_round(bytes));
+    return p;
+}
+
+static void pages_give(void *ctx, void *p, size_t bytes)
+{
+    (void)ctx;
+    (void)sodium_munlock(p, page_round(bytes));
+    free(p);
+}
+
+usec_t host_now(struct host *h)
+{
+    usec_t now = uv_hrtime() / 1000;
+    if (now > h->now)
+        h->now = now;
+    return h->now;
+}
+
+// ---- one turn ---------------------------------------------------------------------------------------
+
+static void rearm(struct host *h)
+{
+    struct heap_entry *first = heap_first(&h->heap);
+    alarm_set(&h->alarm, first != NULL ? first->deadline : USEC_NEVER);
+}
+
+static struct udp *socket_for(struct host_node *hn, const struct path *to)
+{
+    for (size_t i = 0; i < hn->sockets; i++)
+        if (hn->udp[i].bound.family == to->family)
+            return &hn->udp[i];
+    return NULL;
+}
+
+// Sends runs of batches that share a socket, then tells the machine what failed.
+static void send_batches(struct host_node *hn, usec_t now, const struct batch *batch, size_t n)
+{
+    struct udp_failure fail[NODE_TRANSMIT_BATCHES + UDP_BATCH];
+    size_t failed = 0;
+    for (size_t i = 0; i < n;) {
+        struct udp *u = socket_for(hn, &batch[i].path);
+        size_t run = 1;
+        while (i + run < n && batch[i + run].path.family == batch[i].path.family)
+            run++;
+        if (u == NULL) {
+            for (size_t k = 0; k < run; k++)
+                if (failed < NODE_TRANSMIT_BATCHES)
+                    fail[failed++] = (struct udp_failure){batch[i + k].id, UV_EAFNOSUPPORT};
+        } else {
+            struct udp_failure some[UDP_BATCH];
+            size_t got = udp_send(u, batch + i, run, some);
+            for (size_t k = 0; k < got && failed < NODE_TRANSMIT_BATCHES; k++)
+                fail[failed++] = some[k];
+        }
+        i += run;
+    }
+    for (size_t i = 0; i < failed; i++)
+        node_sent(hn->node, now, fail[i].batch_id, fail[i].rc);
+}
+
+static void transmit(struct host_node *hn, usec_t now)
+{
+    struct batch batch[NODE_TRANSMIT_BATCHES];
+    bool again = true;
+    while (again) {
+        // The outbox, shared by all nodes, has to be emptied; bulk waits while a socket is full.
+        size_t cap = TRANSMIT_BYTES;
+        for (size_t i = 0; i < hn->sockets; i++)
+            if (udp_congested(&hn->udp[i]))
+                cap = 0;
+        size_t n = node_transmit(hn->node, now, hn->host->transmit, cap, batch, NODE_TRANSMIT_BATCHES);
+        again = n > 0;
+        send_batches(hn, now, batch, n);
+    }
+}
+
+static void on_job(void *ctx, uint32_t id, const uint8_t *result, int len);
+
+static void start_jobs(struct host_node *hn)
+{
+    struct host *h = hn->host;
+    struct job job;
+    hn->wants_jobs = true;
+    while (jobs_room(&h->jobs)) {
+        if (!node_job(hn->node, &job)) {
+            hn->wants_jobs = false;
+            break;
+        }
+        if (jobs_start(&h->jobs, &job, on_job, hn) == 0)
+            hn->holds++;
+        else
+            node_job_done(hn->node, host_now(h), job.id, NULL, BAUTA_ESPACE);
+    }
+    job_wipe(&job);
+}
+
+void host_node_turn(struct host_node *hn)
+{
+    if (hn->node == NULL || hn->in_turn)
+        return;
+    hn->in_turn = true;
+    usec_t now = host_now(hn->host);
+    struct node_event ev;
+    bool any = true;
+    while (any) {
+        any = false;
+        transmit(hn, now);
+        while (node_event(hn->node, now, &ev)) {
+            any = true;
+            if (hn->event != NULL)
+                hn->event(hn->ctx, hn, &ev);
+        }
+        sodium_memzero(&ev, sizeof ev);
+    }
+    transmit(hn, now);
+    start_jobs(hn);
+    transmit(hn, now);
+    heap_set(&hn->host->heap, &hn->timer, node_deadline(hn->node));
+    rearm(hn->host);
+    hn->in_turn = false;
+}
+
+static void tell_time(struct host_node *hn, usec_t now)
+{
+    if (hn->clock_at != 0 && now - hn->clock_at < HOST_CLOCK_US)
+        return;
+    hn->clock_at = now;
+    node_clock(hn->node, now, host_unix_us());
+}
+
+// ---- what wakes it ----------------------------------------------------------------------------------
+
+static void on_alarm(void *ctx)
+{
+    struct host *h = ctx;
+    usec_t now = host_now(h);
+    // Each node at most once, so that sockets get their turn.
+    for (uint32_t i = h->node_count; i > 0; i--) {
+        struct heap_entry *first = heap_first(&h->heap);
+        if (first == NULL || first->deadline > now)
+            break;
+        struct host_node *hn =
+            (struct host_node *)((char *)first - offsetof(struct host_node, timer));
+        tell_time(hn, now);
+        bool more = node_expire(hn->node, now, HOST_EXPIRE_BUDGET);
+        host_node_turn(hn);
+        if (more)
+            heap_set(&h->heap, &hn->timer, now + 1);
+    }
+    rearm(h);
+}
+
+static void on_socket(void *ctx, struct udp *u, bool readable, bool writable)
+{
+    struct host_node *hn = ctx;
+    struct host *h = hn->host;
+    if (writable) {
+        udp_flush(u);
+        host_node_turn(hn);
+    }
+    for (unsigned i = 0; readable && i < UDP_ROUNDS_MAX; i++) {
+        size_t n = udp_receive(u, h->in);
+        if (n == 0)
+            break;
+        usec_t now = host_now(h);
+        tell_time(hn, now);
+        node_receive(hn->node, now, h->in->rx, n);
+        host_node_turn(hn);
+        if (n < UDP_BATCH)
+            break;
+    }
+}
+
+static void release(struct host_node *hn);
+static void host_release(struct host *h);
+
+static void on_job(void *ctx, uint32_t id, const uint8_t *result, int len)
+{
+    struct host_node *hn = ctx;
+    struct host *h = hn->host;
+    if (hn->node != NULL) {
+        usec_t now = host_now(h);
+        tell_time(hn, now);
+        node_job_done(hn->node, now, id, result, len);
+        host_node_turn(hn);
+    }
+    release(hn);
+    for (struct host_node *other = h->nodes; other != NULL && jobs_room(&h->jobs); other = other->next)
+        if (other->wants_jobs && other->node != NULL)
+            host_node_turn(other);
+}
+
+struct free_job {
+    struct host *host;
+    void (*done)(void *ctx, const uint8_t *result, int len);
+    void *ctx;
+};
+
+static void on_free_job(void *ctx, uint32_t id, const uint8_t *result, int len)
+{
+    struct free_job *f = ctx;
+    (void)id;
+    f->done(f->ctx, result, len);
+    host_release(f->host);
+    free(f);
+}
+
+int host_job(struct host *h, const struct job *job,
+             void (*done)(void *ctx, const uint8_t *result, int len), void *ctx)
+{
+    struct free_job *f = malloc(sizeof *f);
+    if (f == NULL)
+        return UV_ENOMEM;
+    *f = (struct free_job){h, done, ctx};
+    int rc = jobs_start(&h->jobs, job, on_free_job, f);
+    if (rc == 0)
+        h->holds++;
+    else
+        free(f);
+    return rc;
+}
+
+// ---- own addresses ----------------------------------------------------------------------------------
+
+static void look_at_addresses(struct host_node *hn)
+{
+    struct path all[MEET_LOCAL_PATHS_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < hn->sockets; i++)
+        n += addrs_of(all + n, MEET_LOCAL_PATHS_MAX - n, &hn->udp[i].bound, hn->lab);
+    if (n == hn->locals && memcmp(all, hn->local, n * sizeof *all) == 0)
+        return;
+    memcpy(hn->local, all, n * sizeof *all);
+    hn->locals = n;
+    node_local_paths(hn->node, host_now(hn->host), all, n);
+    host_node_turn(hn);
+}
+
+static void on_addrs_timer(uv_timer_t *timer)
+{
+    look_at_addresses(timer->data);
+}
+
+size_t host_node_bound(const struct host_node *hn, struct path out[static HOST_SOCKETS_MAX])
+{
+    for (size_t i = 0; i < hn->sockets; i++)
+        out[i] = hn->udp[i].bound;
+    return hn->sockets;
+}
+
+bool host_node_contact(const struct host_node *hn, struct contact *c)
+{
+    struct path shown = hn->udp[0].bound;
+    if (addrs_wildcard(&shown)) {
+        static const uint8_t loopback4[4] = {127, 0, 0, 1};
+        static const uint8_t loopback6[16] = {[15] = 1};
+        shown = shown.family == 4 ? path_v4(loopback4, shown.port) : path_v6(loopback6, shown.port);
+        struct path first;
+        if (!hn->lab && addrs_of(&first, 1, &hn->udp[0].bound, false) == 1)
+            shown = first;
+    }
+    return node_contact(hn->node, &shown, c);
+}
+
+// ---- nodes ------------------------------------------------------------------------------------------
+
+static bool heap_room(struct host *h)
+{
+    if (h->node_count < h->heap.cap)
+        return true;
+    uint32_t cap = h->heap.cap == 0 ? 8 : h->heap.cap * 2;
+    struct heap_entry **grown = realloc(h->heap.entry, cap * sizeof *grown);
+    if (grown == NULL)
+        return false;
+    h->heap.entry = grown;
+    h->heap.cap = cap;
+    return true;
+}
+
+static int open_socket(struct host_node *hn, const struct path *listen, char *error)
+{
+    struct udp *u = &hn->udp[hn->sockets];
+    int rc = udp_open(u, hn->host->loop, listen, on_socket, hn);
+    if (rc != 0) {
+        char text[PATH_TEXT_BYTES];
+        path_format(text, listen);
+        snprintf(error, HOST_ERROR_BYTES, "can't listen on %s: %s", text, uv_strerror(rc));
+        return rc;
+    }
+    hn->sockets++;
+    hn->holds++;
+    return 0;
+}
+
+static int open_sockets(struct host_node *hn, const struct host_node_config *cfg, char *error)
+{
+    for (size_t i = 0; i < cfg->listens; i++) {
+        int rc = open_socket(hn, &cfg->listen[i], error);
+        if (rc != 0)
+            return rc;
+    }
+    if (cfg->listens > 0)
+        return 0;
+    // Every address. A computer may lack one of the families, but not both.
+    struct path any4 = {.family = 4}, any6 = {.family = 6};
+    int rc4 = open_socket(hn, &any4, error);
+    if (rc4 == 0)
+        any6.port = hn->udp[0].bound.port;
+    if (open_socket(hn, &any6, error) != 0) {
+        any6.port = 0;
+        int rc6 = open_socket(hn, &any6, error);
+        if (rc4 != 0 && rc6 != 0)
+            return rc6;
+    }
+    return 0;
+}
+
+static void release(struct host_node *hn)
+{
+    assert(hn->holds > 0);
+    if (--hn->holds > 0)
+        return;
+    struct host *h = hn->host;
+    arena_end(&hn->arena);
+    sodium_memzero(hn, sizeof *hn);
+    free(hn);
+    host_release(h);
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+    struct udp *u = (struct udp *)((char *)handle - offsetof(struct udp, handle));
+    release(u->ctx);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+void host_node_close(struct host_node *hn)
+{
+    struct host *h = hn->host;
+    heap_remove(&h->heap, &hn->timer);
+    rearm(h);
+    for (struct host_node **at = &h->nodes; *at != NULL; at = &(*at)->next) {
+        if (*at == hn) {
+            *at = hn->next;
+            h->node_count--;
+            break;
+        }
+    }
+    if (hn->node != NULL)
+        node_free(hn->node);
+    hn->node = NULL;
+    for (size_t i = 0; i < hn->sockets; i++)
+        udp_close(&hn->udp[i], on_socket_closed);
+    uv_close((uv_handle_t *)&hn->addrs_timer, on_timer_closed);
+}
+
+int host_node_open(struct host *h, const struct host_node_config *cfg, struct host_node **out,
+                   char error[static HOST_ERROR_BYTES])
+{
+    struct host_node *hn = heap_room(h) ? calloc(1, sizeof *hn) : NULL;
+    if (hn == NULL) {
+        snprintf(error, HOST_ERROR_BYTES, "out of memory");
+        return UV_ENOMEM;
+    }
+    hn->host = h;
+    hn->timer.deadline = USEC_NEVER;
+    hn->lab = cfg->node.lab;
+    hn->event = cfg->event;
+    hn->ctx = cfg->ctx;
+    arena_init(&hn->arena, HOST_NODE_BYTES_MAX, pages_take, pages_give, NULL);
+    uv_timer_init(h->loop, &hn->addrs_timer);
+    hn->addrs_timer.data = hn;
+    hn->holds = 1;
+    h->holds++;
+    hn->next = h->nodes;
+    h->nodes = hn;
+    h->node_count++;
+
+    int rc = open_sockets(hn, cfg, error);
+    struct node_config nc = cfg->node;
+    nc.rng = (struct rng){host_random, NULL};
+    nc.arena = &hn->arena;
+    nc.out = h->out;
+    nc.book = h->book;
+    nc.aes_hardware = host_aes_hardware();
+    if (rc == 0) {
+        rc = node_new(&hn->node, host_now(h), &nc);
+        if (rc != 0) {
+            hn->node = NULL;
+            snprintf(error, HOST_ERROR_BYTES, rc == BAUTA_EFORMAT
+                                                  ? "a network's name has 1 to 63 visible ASCII characters"
+                                                  : "out of memory");
+        }
+    }
+    sodium_memzero(&nc, sizeof nc);
+    if (rc != 0) {
+        host_node_close(hn);
+        return rc;
+    }
+    tell_time(hn, host_now(h));
+    look_at_addresses(hn);
+    uv_timer_start(&hn->addrs_timer, on_addrs_timer, HOST_ADDRS_MS, HOST_ADDRS_MS);
+    uv_unref((uv_handle_t *)&hn->addrs_timer);
+    host_node_turn(hn);
+    *out = hn;
+    return 0;
+}
+
+struct node *host_node_machine(struct host_node *hn)
+{
+    return hn->node;
+}
+
+int host_node_bootstrap(struct host_node *hn, const struct contact *c)
+{
+    int rc = node_bootstrap(hn->node, host_now(hn->host), c);
+    host_node_turn(hn);
+    return rc;
+}
+
+void host_node_counters(const struct host_node *hn, struct host_counters *out)
+{
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < hn->sockets; i++) {
+        out->dropped_full += hn->udp[i].dropped_full;
+        out->dropped_long += hn->udp[i].dropped_long;
+        out->send_failed += hn->udp[i].failed;
+    }
+    out->dropped_full += hn->host->out->dropped;
+}
+
+// ---- the host ---------------------------------------------------------------------------------------
+
+static void host_release(struct host *h)
+{
+    assert(h->holds > 0);
+    if (--h->holds > 0)
+        return;
+    if (h->book != NULL)
+        contact_book_end(h->book);
+    arena_end(&h->book_arena);
+    if (h->in != NULL)
+        sodium_memzero(h->in, sizeof *h->in);
+    if (h->out != NULL)
+        sodium_memzero(h->out, sizeof *h->out);
+    free(h->in);
+    free(h->out);
+    free(h->transmit);
+    free(h->heap.entry);
+    free(h);
+}
+
+static void on_alarm_closed(uv_handle_t *handle)
+{
+    host_release(handle->data);
+}
+
+int host_new(struct host **out, uv_loop_t *loop)
+{
+    struct host *h = calloc(1, sizeof *h);
+    if (h == NULL)
+        return UV_ENOMEM;
+    h->loop = loop;
+    h->holds = 1;
+    jobs_init(&h->jobs, loop);
+    arena_init(&h->book_arena, HOST_BOOK_BYTES_MAX, pages_take, pages_give, NULL);
+    h->book = contact_book_new(&h->book_arena, HOST_CONTACTS_MAX);
+    h->in = calloc(1, sizeof *h->in);
+    h->out = calloc(1, sizeof *h->out);
+    h->transmit = malloc(TRANSMIT_BYTES);
+    int rc = h->book == NULL || h->in == NULL || h->out == NULL || h->transmit == NULL ? UV_ENOMEM : 0;
+    if (rc == 0)
+        rc = alarm_open(&h->alarm, loop, on_alarm, h);
+    if (rc != 0) {
+        host_release(h);
+        return rc;
+    }
+    h->alarm.handle.data = h;
+    *out = h;
+    return 0;
+}
+
+void host_free(struct host *h)
+{
+    if (h->closing)
+        return;
+    h->closing = true;
+    while (h->nodes != NULL)
+        host_node_close(h->nodes);
+    (void)alarm_close(&h->alarm, on_alarm_closed);
+}

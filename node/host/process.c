@@ -1,0 +1,39 @@
+#include "node/host/process.h"
+
+#include "node/host/api.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+int process_fail(int status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("bauta: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return status;
+}
+
+int process_harden(void)
+{
+    struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+#ifdef __linux__
+    (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    if (sodium_init() < 0)
+        return process_fail(EXIT_FAILED, "this system gives no random numbers");
+    api_init();
+    return EXIT_OK;
+}

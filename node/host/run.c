@@ -1,0 +1,67 @@
+// `bauta run`: one node until it is interrupted.
+#include "node/host/run.h"
+
+#include "node/host/process.h"
+#include "node/host/serve.h"
+
+#include <stdio.h>
+
+struct run {
+    uv_loop_t loop;
+    uv_signal_t sigint, sigterm;
+    struct host *host;
+    struct serve *serve;
+    int status;
+};
+
+static void on_ready(void *ctx, struct serve *s, int status, const char *error)
+{
+    struct run *r = ctx;
+    if (status != EXIT_OK) {
+        r->status = process_fail(status, "%s", error);
+        return;
+    }
+    printf("ready %s\n", serve_contact(s));
+    fflush(stdout);
+}
+
+static void on_ended(void *ctx)
+{
+    struct run *r = ctx;
+    r->serve = NULL;
+    uv_close((uv_handle_t *)&r->sigint, NULL);
+    uv_close((uv_handle_t *)&r->sigterm, NULL);
+    host_free(r->host);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct run *r = signal->data;
+    (void)number;
+    if (r->serve != NULL)
+        serve_stop(r->serve);
+}
+
+int run_node(const struct config *c)
+{
+    struct run r = {.status = EXIT_OK};
+    struct serve_config sc = {.config = c, .ready = on_ready, .ended = on_ended, .ctx = &r};
+    int rc = uv_loop_init(&r.loop);
+    if (rc != 0)
+        return process_fail(EXIT_FAILED, "can't start: %s", uv_strerror(rc));
+    uv_signal_init(&r.loop, &r.sigint);
+    uv_signal_init(&r.loop, &r.sigterm);
+    r.sigint.data = r.sigterm.data = &r;
+    uv_signal_start(&r.sigint, on_signal, SIGINT);
+    uv_signal_start(&r.sigterm, on_signal, SIGTERM);
+    rc = host_new(&r.host, &r.loop);
+    if (rc == 0) {
+        sc.host = r.host;
+        rc = serve_start(&r.serve, &r.loop, &sc);
+    }
+    if (rc != 0)
+        return process_fail(EXIT_FAILED, "can't start: %s", uv_strerror(rc));
+    uv_run(&r.loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&r.loop);
+    return r.status;
+}

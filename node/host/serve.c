@@ -1,0 +1,296 @@
+#include "node/host/serve.h"
+
+#include "crypto/bytes.h"
+#include "crypto/nodekey.h"
+#include "node/host/process.h"
+#include "node/host/resolve.h"
+#include "node/host/state.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IDLE_POLL_MS 5u // how often a leaving node is asked if all is said
+
+struct serve {
+    uv_loop_t *loop;
+    struct serve_config cfg;
+    struct host_node *node;
+    struct control *control;
+    struct api api;
+    struct resolve *resolve[CONFIG_BOOTSTRAPS_MAX];
+    size_t resolves;
+    char control_path[HOST_PATH_BYTES];
+    struct net net;
+    uint8_t secret[32];
+    uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES];
+    enum node_privacy privacy;
+    uv_timer_t timer; // waits for the end
+    unsigned waited_ms;
+    bool started, searching, stopping, closed;
+    int status;
+    char error[HOST_ERROR_BYTES];
+};
+
+const char *serve_contact(const struct serve *s)
+{
+    return s->api.contact;
+}
+
+const char *serve_control_path(const struct serve *s)
+{
+    return s->control_path;
+}
+
+struct host_node *serve_node(struct serve *s)
+{
+    return s->node;
+}
+
+// ---- the end ----------------------------------------------------------------------------------------
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct serve *s = handle->data;
+    void (*ended)(void *) = s->cfg.ended;
+    void *ctx = s->cfg.ctx;
+    sodium_memzero(s, sizeof *s);
+    free(s);
+    ended(ctx);
+}
+
+static void close_all(struct serve *s)
+{
+    if (s->closed)
+        return;
+    s->closed = true;
+    for (size_t i = 0; i < s->resolves; i++)
+        resolve_stop(s->resolve[i]);
+    if (s->control != NULL)
+        control_close(s->control);
+    s->control = NULL;
+    if (s->node != NULL)
+        host_node_close(s->node);
+    s->node = NULL;
+    uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+}
+
+static void on_wait(uv_timer_t *timer)
+{
+    struct serve *s = timer->data;
+    s->waited_ms += IDLE_POLL_MS;
+    if (s->waited_ms >= HOST_STOP_MS || node_idle(host_node_machine(s->node)))
+        close_all(s);
+}
+
+void serve_stop(struct serve *s)
+{
+    if (s->stopping || s->node == NULL) {
+        s->stopping = true;
+        if (!s->searching) // else the puzzle's end closes it
+            close_all(s);
+        return;
+    }
+    s->stopping = true;
+    node_stop(host_node_machine(s->node), host_now(s->cfg.host));
+    host_node_turn(s->node);
+    uv_timer_start(&s->timer, on_wait, IDLE_POLL_MS, IDLE_POLL_MS);
+}
+
+static void give_up(struct serve *s, int status)
+{
+    s->status = status;
+    if (!s->stopping)
+        s->cfg.ready(s->cfg.ctx, s, status, s->error);
+    close_all(s);
+}
+
+// ---- the start --------------------------------------------------------------------------------------
+
+static void on_event(void *ctx, struct host_node *node, const struct node_event *ev)
+{
+    struct serve *s = ctx;
+    if (s->control != NULL)
+        control_event(s->control, ev);
+    if (s->cfg.event != NULL)
+        s->cfg.event(s->cfg.ctx, node, ev);
+}
+
+static void on_stop(void *ctx)
+{
+    serve_stop(ctx);
+}
+
+static void on_privacy(void *ctx, enum node_privacy p)
+{
+    struct serve *s = ctx;
+    char error[HOST_ERROR_BYTES];
+    s->privacy = p;
+    if (s->cfg.config->state[0] != 0 && state_privacy_keep(s->cfg.config->state, p, error) != 0)
+        (void)process_fail(0, "your choice holds for now, but %s", error);
+}
+
+static int open_control(struct serve *s)
+{
+    const struct config *c = s->cfg.config;
+    if (c->control[0] != 0) {
+        snprintf(s->control_path, sizeof s->control_path, "%s", c->control);
+    } else {
+        control_default_path(s->control_path);
+        if (control_make_dir(s->control_path, s->error) != 0)
+            return -1;
+    }
+    struct control_config cc = {.path = s->control_path,
+                                .host = s->cfg.host,
+                                .node = s->node,
+                                .api = &s->api,
+                                .stop = on_stop,
+                                .privacy = on_privacy,
+                                .ctx = s};
+    return control_open(&s->control, s->loop, &cc, s->error);
+}
+
+static void describe(struct serve *s)
+{
+    struct path bound[HOST_SOCKETS_MAX];
+    struct contact own;
+    s->api.node = host_node_machine(s->node);
+    size_t n = host_node_bound(s->node, bound);
+    for (size_t i = 0; i < n; i++)
+        path_format(s->api.listen[i], &bound[i]);
+    if (host_node_contact(s->node, &own))
+        contact_format(s->api.contact, &own);
+    else
+        snprintf(s->api.contact, sizeof s->api.contact, "-");
+}
+
+static void bootstrap(struct serve *s)
+{
+    const struct config *c = s->cfg.config;
+    for (size_t i = 0; i < c->bootstraps; i++) {
+        const struct bootstrap *b = &c->bootstrap[i];
+        if (b->host[0] == 0)
+            (void)host_node_bootstrap(s->node, &b->contact);
+        else if (resolve_start(&s->resolve[s->resolves], s->loop, s->node, b) == 0)
+            s->resolves++;
+    }
+}
+
+static void open_node(struct serve *s)
+{
+    const struct config *c = s->cfg.config;
+    struct host_node_config hc = {.listens = c->listens, .event = on_event, .ctx = s};
+    memcpy(hc.listen, c->listen, sizeof hc.listen);
+    hc.node.network = c->network[0] != 0 ? c->network : NULL;
+    hc.node.server = c->lab || c->public_server;
+    hc.node.lab = c->lab || c->lab_strict;
+    hc.node.prefix_limits = !c->lab;
+    hc.node.puzzle_bits = c->lab ? 0 : NODE_PUZZLE_BITS;
+    hc.node.privacy = s->privacy;
+    memcpy(hc.node.secret, s->secret, sizeof s->secret);
+    memcpy(hc.node.puzzle_nonce, s->puzzle_nonce, sizeof s->puzzle_nonce);
+    int rc = host_node_open(s->cfg.host, &hc, &s->node, s->error);
+    sodium_memzero(&hc, sizeof hc);
+    if (rc == 0)
+        describe(s);
+    if (rc != 0 || open_control(s) != 0) {
+        give_up(s, EXIT_FAILED);
+        return;
+    }
+    bootstrap(s);
+    s->started = true;
+    s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
+}
+
+static void on_puzzle(void *ctx, const uint8_t *result, int len)
+{
+    struct serve *s = ctx;
+    const char *state = s->cfg.config->state;
+    s->searching = false;
+    if (s->stopping) {
+        close_all(s);
+        return;
+    }
+    if (len != (int)PUZZLE_NONCE_BYTES) {
+        snprintf(s->error, sizeof s->error, "the key's puzzle could not be solved");
+        give_up(s, EXIT_FAILED);
+        return;
+    }
+    memcpy(s->puzzle_nonce, result, PUZZLE_NONCE_BYTES);
+    if (state[0] != 0 && state_key_keep(state, s->secret, s->puzzle_nonce, s->error) != 0) {
+        give_up(s, EXIT_FAILED);
+        return;
+    }
+    open_node(s);
+}
+
+// The key of a server and its puzzle: kept with --state, else fresh in each run.
+static void prepare_key(struct serve *s)
+{
+    const struct config *c = s->cfg.config;
+    bool puzzle = c->public_server && !c->lab;
+    uint8_t pk[32], seed[32];
+    randombytes_buf(s->secret, sizeof s->secret);
+    int kept = 0;
+    if (puzzle && c->state[0] != 0)
+        kept = state_key(c->state, s->secret, s->puzzle_nonce, s->error);
+    if (kept < 0) {
+        give_up(s, EXIT_FAILED);
+        return;
+    }
+    if (!puzzle) {
+        open_node(s);
+        return;
+    }
+    memcpy(seed, s->secret, sizeof seed);
+    key_pair(pk, s->secret, seed);
+    sodium_memzero(seed, sizeof seed);
+    if (kept > 0 && node_puzzle_ok(&s->net, pk, s->puzzle_nonce, NODE_PUZZLE_BITS)) {
+        open_node(s);
+        return;
+    }
+    struct job job;
+    job_node_puzzle(&job, 0, &s->net, pk, NODE_PUZZLE_BITS);
+    s->searching = host_job(s->cfg.host, &job, on_puzzle, s) == 0;
+    if (!s->searching) {
+        snprintf(s->error, sizeof s->error, "out of memory");
+        give_up(s, EXIT_FAILED);
+    }
+}
+
+static void on_start(uv_timer_t *timer)
+{
+    struct serve *s = timer->data;
+    const struct config *c = s->cfg.config;
+    s->privacy = c->privacy;
+    if (net_init(&s->net, c->network[0] != 0 ? c->network : "bauta") != BAUTA_OK) {
+        snprintf(s->error, sizeof s->error, "a network's name has 1 to 63 visible ASCII characters");
+        give_up(s, EXIT_USAGE);
+        return;
+    }
+    if (c->state[0] != 0) {
+        enum node_privacy kept = NODE_PRIVACY_UNCHOSEN;
+        if (state_open(c->state, s->error) != 0 || state_privacy(c->state, &kept, s->error) < 0) {
+            give_up(s, EXIT_FAILED);
+            return;
+        }
+        if (s->privacy == NODE_PRIVACY_UNCHOSEN)
+            s->privacy = kept;
+    }
+    prepare_key(s);
+}
+
+int serve_start(struct serve **out, uv_loop_t *loop, const struct serve_config *cfg)
+{
+    struct serve *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return UV_ENOMEM;
+    s->loop = loop;
+    s->cfg = *cfg;
+    uv_timer_init(loop, &s->timer);
+    s->timer.data = s;
+    uv_timer_start(&s->timer, on_start, 0, 0); // so that `ready` never comes before this returns
+    *out = s;
+    return 0;
+}

@@ -1,0 +1,6 @@
+#ifndef BAUTA_NODE_HOST_VERSION_H
+#define BAUTA_NODE_HOST_VERSION_H
+
+#define BAUTA_VERSION "0.1.0"
+
+#endif

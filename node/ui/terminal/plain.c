@@ -1,0 +1,783 @@
+#include "node/ui/terminal/plain.h"
+
+#include "crypto/bytes.h"
+#include "crypto/topic.h"
+#include "node/host/client.h"
+#include "node/host/control.h"
+#include "node/host/process.h"
+#include "node/host/serve.h"
+#include "node/ui/terminal/input.h"
+#include "node/ui/terminal/link.h"
+#include "node/ui/terminal/text.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PENDING_MAX 64u      // own messages on their way before a script has to wait
+#define GOODBYE_MS 1000u     // for the node to say that we leave
+#define LAST_WORDS_MS 3000u  // for what was said just before /quit to arrive
+#define ALIAS_BYTES 128u
+
+enum phase {
+    PHASE_START,
+    PHASE_ASK_PRIVACY,
+    PHASE_ASK_TOPIC, // no encounter: what is typed is a topic
+    PHASE_SEEKING,
+    PHASE_TALKING,
+    PHASE_OVER,      // the other one is gone, the encounter waits for /next
+    PHASE_LEAVING
+};
+enum call { CALL_STATUS = 1, CALL_SUBSCRIBE, CALL_PRIVACY, CALL_SEEK, CALL_SAY, CALL_NEXT, CALL_END,
+            CALL_BLOCK, CALL_VERIFY, CALL_LAST_END, CALL_DROP };
+
+struct plain {
+    uv_loop_t loop;
+    uv_signal_t sigint, sigterm;
+    uv_timer_t timer; // bounds the goodbye
+    const struct config *cfg;
+    struct host *host;   // with serve: a node of our own
+    struct serve *serve;
+    struct link *link;
+    struct input *input;
+    enum phase phase;
+    bool busy;     // an answer is due that decides what the next line means
+    bool quitting; // /quit was typed: leave when the last words have arrived
+    bool finished;
+    json_int_t encounter; // 0: none
+    unsigned pending;
+    json_t *topics; // to be sought once privacy is settled
+    char alias[ALIAS_BYTES];
+    int status;
+};
+
+static void pump(struct plain *p);
+static void leave(struct plain *p, int status);
+static void on_last_words(uv_timer_t *timer);
+
+// ---- lines out --------------------------------------------------------------------------------------
+
+static void say(struct plain *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct plain *p, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    if (fflush(stdout) != 0)
+        leave(p, EXIT_FAILED); // nobody reads any more
+}
+
+// A stranger's or a typed text as it may be shown; to be freed. NULL when out of memory.
+static char *shown(const char *text, size_t len)
+{
+    char *out = malloc(TEXT_SHOWN_MAX(len));
+    if (out != NULL)
+        text_show(out, text, len);
+    return out;
+}
+
+static void free_shown(char *text)
+{
+    if (text != NULL)
+        sodium_memzero(text, strlen(text));
+    free(text);
+}
+
+static char *topics_shown(json_t *topics)
+{
+    json_t *t;
+    size_t i, room = 1;
+    json_array_foreach(topics, i, t)
+        room += TEXT_SHOWN_MAX(json_string_length(t)) + 4;
+    char *out = malloc(room);
+    if (out == NULL)
+        return NULL;
+    size_t at = 0;
+    out[0] = 0;
+    json_array_foreach(topics, i, t) {
+        if (i > 0)
+            at += (size_t)snprintf(out + at, room - at, " or ");
+        at += text_show(out + at, json_string_value(t), json_string_length(t));
+    }
+    return out;
+}
+
+static void say_message(struct plain *p, json_t *text)
+{
+    const char *at = json_string_value(text), *end = at + json_string_length(text);
+    while (at <= end && p->phase != PHASE_LEAVING) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = newline != NULL ? newline : end;
+        char *line = shown(at, (size_t)(stop - at));
+        say(p, "%s: %s", p->alias, line != NULL ? line : "");
+        free_shown(line);
+        at = stop + 1;
+    }
+}
+
+static void ask_topic(struct plain *p)
+{
+    p->phase = PHASE_ASK_TOPIC;
+    say(p, "What do you want to talk about?");
+}
+
+static void ask_privacy(struct plain *p)
+{
+    p->phase = PHASE_ASK_PRIVACY;
+    say(p, "Should the stranger be able to see your internet address?");
+    say(p, "Type hide for: no, hide it. This version has no relays yet, so nobody can be found that way.");
+    say(p, "Type direct for: yes, connect directly. The stranger could learn your rough location from it.");
+    say(p, "You can change this at any time with /privacy.");
+}
+
+static void help(struct plain *p)
+{
+    say(p, "What you type is said. Lines that begin with / are commands; // says a line that begins with /.");
+    say(p, "/next: leave, and find someone else.");
+    say(p, "/end: leave this conversation.");
+    say(p, "/block: leave, and never meet them again while the node runs.");
+    say(p, "/verify: six words to compare, to be sure that nobody sits in between.");
+    say(p, "/seek TOPIC, TOPIC: leave, and talk about something else.");
+    say(p, "/privacy direct, or /privacy hide: may strangers see your internet address?");
+    say(p, "/quit: leave and stop.");
+}
+
+// ---- calls ------------------------------------------------------------------------------------------
+
+static bool ask(struct plain *p, enum call kind, const char *method, json_t *params)
+{
+    if (p->link != NULL && link_call(p->link, kind, method, params))
+        return true;
+    say(p, "The node can't be reached.");
+    return false;
+}
+
+static json_t *encounter_params(const struct plain *p)
+{
+    return json_pack("{s:I}", "encounter", p->encounter);
+}
+
+static void ask_blocking(struct plain *p, enum call kind, const char *method, json_t *params)
+{
+    p->busy = ask(p, kind, method, params) || p->busy;
+}
+
+// Takes `topics`. What is sought now ends first.
+static void seek(struct plain *p, json_t *topics)
+{
+    if (p->encounter != 0)
+        (void)ask(p, CALL_DROP, "end", encounter_params(p));
+    p->encounter = 0;
+    json_decref(p->topics);
+    p->topics = topics;
+    ask_blocking(p, CALL_SEEK, "seek", json_pack("{s:O}", "topics", topics));
+}
+
+// "night trains, jazz" as a list; NULL with a line said when there is none.
+static json_t *topics_of(struct plain *p, const char *text, size_t len)
+{
+    json_t *list = json_array();
+    for (size_t at = 0; at <= len;) {
+        const char *comma = memchr(text + at, ',', len - at);
+        size_t stop = comma != NULL ? (size_t)(comma - text) : len;
+        size_t from = at;
+        while (from < stop && (text[from] == ' ' || text[from] == '\t'))
+            from++;
+        if (from < stop)
+            json_array_append_new(list, json_stringn(text + from, stop - from));
+        at = stop + 1;
+    }
+    if (json_array_size(list) >= 1 && json_array_size(list) <= CONFIG_TOPICS_MAX)
+        return list;
+    say(p, json_array_size(list) == 0 ? "Name a topic." : "At most 8 topics at once.");
+    json_decref(list);
+    return NULL;
+}
+
+static void set_privacy(struct plain *p, const char *word)
+{
+    const char *mode = strcmp(word, "direct") == 0 || strcmp(word, "yes") == 0 ? "direct"
+                       : strcmp(word, "hide") == 0 || strcmp(word, "relayed") == 0 ||
+                               strcmp(word, "no") == 0
+                           ? "relayed"
+                           : NULL;
+    if (mode == NULL) {
+        say(p, "Type hide or direct.");
+        return;
+    }
+    ask_blocking(p, CALL_PRIVACY, "privacy", json_pack("{s:s}", "mode", mode));
+}
+
+// ---- lines in ---------------------------------------------------------------------------------------
+
+// A script's messages arrive before the conversation that they belong to is left.
+static bool must_wait(const struct plain *p)
+{
+    return p->pending > 0 && !input_terminal(p->input);
+}
+
+static void say_text(struct plain *p, const char *text, size_t len)
+{
+    if (!text_utf8(text, len)) {
+        say(p, "Not sent: that is not UTF-8 text.");
+        return;
+    }
+    if (ask(p, CALL_SAY, "say",
+            json_pack("{s:I, s:o}", "encounter", p->encounter, "text", json_stringn(text, len))))
+        p->pending++;
+}
+
+static bool word_is(const char *line, size_t len, const char *word)
+{
+    size_t n = strlen(word);
+    return len >= n && memcmp(line, word, n) == 0 && (len == n || line[n] == ' ');
+}
+
+static void quit(struct plain *p)
+{
+    if (p->pending == 0) {
+        leave(p, EXIT_OK);
+        return;
+    }
+    p->quitting = true;
+    p->busy = true;
+    uv_timer_start(&p->timer, on_last_words, LAST_WORDS_MS, 0);
+}
+
+// False: not now, ask again when something has happened.
+static bool command(struct plain *p, const char *line, size_t len)
+{
+    bool talks = p->encounter != 0;
+    const char *rest = memchr(line, ' ', len);
+    size_t rest_len = rest != NULL ? len - (size_t)(rest - line) - 1 : 0;
+    rest = rest != NULL ? rest + 1 : line + len;
+    if (word_is(line, len, "/help")) {
+        help(p);
+    } else if (word_is(line, len, "/quit")) {
+        if (must_wait(p))
+            return false;
+        quit(p);
+    } else if (word_is(line, len, "/privacy")) {
+        char word[16] = {0};
+        memcpy(word, rest, rest_len < sizeof word ? rest_len : 0);
+        set_privacy(p, word);
+    } else if (word_is(line, len, "/seek")) {
+        if (must_wait(p))
+            return false;
+        json_t *topics = topics_of(p, rest, rest_len);
+        if (topics != NULL)
+            seek(p, topics);
+    } else if (word_is(line, len, "/next") && talks) {
+        if (must_wait(p))
+            return false;
+        if (p->phase == PHASE_SEEKING)
+            say(p, "Still looking.");
+        else
+            ask_blocking(p, CALL_NEXT, "next", encounter_params(p));
+    } else if (word_is(line, len, "/end") && talks) {
+        if (must_wait(p))
+            return false;
+        ask_blocking(p, CALL_END, "end", encounter_params(p));
+    } else if (word_is(line, len, "/block") && talks) {
+        ask_blocking(p, CALL_BLOCK, "block", encounter_params(p));
+    } else if (word_is(line, len, "/verify") && talks) {
+        ask_blocking(p, CALL_VERIFY, "verify", encounter_params(p));
+    } else if (word_is(line, len, "/next") || word_is(line, len, "/end") || word_is(line, len, "/block") ||
+               word_is(line, len, "/verify")) {
+        say(p, "There is no conversation. Type a topic.");
+    } else {
+        say(p, "There is no such command. /help lists them.");
+    }
+    return true;
+}
+
+static bool blank(const char *line, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (line[i] != ' ' && line[i] != '\t')
+            return false;
+    return true;
+}
+
+// False: it can't be used yet.
+static bool on_line(struct plain *p, const char *line, size_t len)
+{
+    if (blank(line, len))
+        return true;
+    if (line[0] == '/' && (len < 2 || line[1] != '/'))
+        return command(p, line, len);
+    size_t skip = line[0] == '/' ? 1 : 0;
+    char word[16] = {0};
+    json_t *topics;
+    switch (p->phase) {
+    case PHASE_ASK_PRIVACY:
+        memcpy(word, line, len < sizeof word ? len : 0);
+        set_privacy(p, word);
+        return true;
+    case PHASE_ASK_TOPIC:
+        topics = text_utf8(line, len) ? topics_of(p, line, len) : NULL;
+        if (topics != NULL)
+            seek(p, topics);
+        return true;
+    case PHASE_SEEKING:
+        if (!input_terminal(p->input))
+            return false; // a script's line is for whoever comes
+        say(p, "Not sent: nobody is connected yet.");
+        return true;
+    case PHASE_TALKING:
+        if (p->pending >= PENDING_MAX)
+            return false;
+        say_text(p, line + skip, len - skip);
+        return true;
+    case PHASE_OVER:
+        say(p, "Not sent: they are gone. /next finds someone else.");
+        return true;
+    case PHASE_START:
+    case PHASE_LEAVING:
+        break;
+    }
+    return false;
+}
+
+static void pump(struct plain *p)
+{
+    while (p->phase != PHASE_LEAVING && p->phase != PHASE_START && !p->busy) {
+        const char *line;
+        size_t len;
+        switch (input_peek(p->input, &line, &len)) {
+        case INPUT_NONE:
+            return;
+        case INPUT_TOO_LONG:
+            say(p, "Not sent: a line may have 16,384 bytes.");
+            break;
+        case INPUT_LINE:
+            if (!on_line(p, line, len))
+                return;
+            if (p->phase != PHASE_LEAVING)
+                input_take(p->input);
+            break;
+        case INPUT_END:
+            // What was said arrives, or is said not to have.
+            if (p->pending == 0)
+                leave(p, EXIT_OK);
+            return;
+        }
+    }
+    if (p->quitting && p->pending == 0)
+        leave(p, EXIT_OK);
+}
+
+static void on_wake(void *ctx)
+{
+    pump(ctx);
+}
+
+// ---- answers ----------------------------------------------------------------------------------------
+
+static const char *message_of(json_t *error)
+{
+    const char *m = json_string_value(json_object_get(error, "message"));
+    return m != NULL ? m : "The node refused.";
+}
+
+static void on_sought(struct plain *p, json_t *result, json_t *error)
+{
+    json_int_t code = json_integer_value(json_object_get(error, "code"));
+    if (result != NULL) {
+        p->encounter = json_integer_value(json_object_get(result, "encounter"));
+        p->phase = PHASE_SEEKING;
+        json_decref(p->topics);
+        p->topics = NULL;
+    } else if (code == API_PRIVACY) {
+        ask_privacy(p);
+    } else if (code == API_NO_RELAY) {
+        say(p, "No relay answers right now, so your address can't be hidden.");
+        say(p, "Type /privacy direct to connect directly, or /quit.");
+        p->phase = PHASE_ASK_TOPIC;
+    } else {
+        say(p, "%s", message_of(error));
+        ask_topic(p);
+    }
+}
+
+static void on_privacy(struct plain *p, json_t *error)
+{
+    if (error != NULL) {
+        say(p, "%s", message_of(error));
+        return;
+    }
+    if (p->topics != NULL) {
+        json_t *topics = p->topics;
+        p->topics = NULL;
+        seek(p, topics);
+    } else if (p->phase == PHASE_ASK_PRIVACY) {
+        ask_topic(p);
+    } else {
+        say(p, "That holds from the next search on.");
+    }
+}
+
+static void on_words(struct plain *p, json_t *result, json_t *error)
+{
+    json_t *words = json_object_get(result, "words"), *w;
+    char line[256];
+    size_t at = 0, i;
+    if (error != NULL) {
+        say(p, "%s", message_of(error));
+        return;
+    }
+    line[0] = 0;
+    json_array_foreach(words, i, w)
+        at += (size_t)snprintf(line + at, at < sizeof line ? sizeof line - at : 0, " %s",
+                               json_string_value(w));
+    say(p, "If you want to be sure nobody sits in between, read these six words to each other over "
+           "another way. They must be the same:%s", line);
+}
+
+static void start_topics(struct plain *p)
+{
+    if (p->cfg->words == 0) {
+        ask_topic(p);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < p->cfg->words; i++)
+        json_array_append_new(list, json_string(p->cfg->word[i]));
+    seek(p, list);
+}
+
+static void on_status(struct plain *p, json_t *result)
+{
+    const char *privacy = json_string_value(json_object_get(result, "privacy"));
+    if (p->cfg->privacy != NODE_PRIVACY_UNCHOSEN) {
+        (void)ask(p, CALL_DROP, "privacy",
+                  json_pack("{s:s}", "mode", api_privacy_name(p->cfg->privacy)));
+        start_topics(p);
+    } else if (privacy != NULL && strcmp(privacy, "unchosen") == 0) {
+        if (p->cfg->words > 0) {
+            p->topics = json_array();
+            for (size_t i = 0; i < p->cfg->words; i++)
+                json_array_append_new(p->topics, json_string(p->cfg->word[i]));
+        }
+        ask_privacy(p);
+    } else {
+        start_topics(p);
+    }
+}
+
+static void on_answer(void *ctx, int kind, json_t *result, json_t *error)
+{
+    struct plain *p = ctx;
+    if (kind == CALL_LAST_END) {
+        leave(p, p->status);
+        return;
+    }
+    if (p->phase == PHASE_LEAVING)
+        return;
+    if (kind != CALL_SAY && kind != CALL_DROP && kind != CALL_SUBSCRIBE && !p->quitting)
+        p->busy = false;
+    switch ((enum call)kind) {
+    case CALL_STATUS:
+        on_status(p, result);
+        break;
+    case CALL_PRIVACY:
+        on_privacy(p, error);
+        break;
+    case CALL_SEEK:
+        on_sought(p, result, error);
+        break;
+    case CALL_SAY:
+        if (error != NULL) {
+            p->pending--;
+            say(p, "Not sent: %s", message_of(error));
+        }
+        break;
+    case CALL_NEXT:
+        if (error != NULL)
+            say(p, "%s", message_of(error));
+        else
+            p->phase = PHASE_SEEKING;
+        break;
+    case CALL_END:
+    case CALL_BLOCK:
+        p->encounter = 0;
+        say(p, kind == CALL_END ? "You left. The node has kept nothing of it."
+                                : "You left, and will not meet them again while the node runs.");
+        if (p->pending > 0)
+            say(p, "Not delivered: %u of your lines.", p->pending);
+        p->pending = 0;
+        ask_topic(p);
+        break;
+    case CALL_VERIFY:
+        on_words(p, result, error);
+        break;
+    case CALL_SUBSCRIBE:
+    case CALL_LAST_END:
+    case CALL_DROP:
+        break;
+    }
+    pump(p);
+}
+
+// ---- events -----------------------------------------------------------------------------------------
+
+static void on_seeking(struct plain *p, json_t *params)
+{
+    char *topics = topics_shown(json_object_get(params, "topics"));
+    p->phase = PHASE_SEEKING;
+    say(p, "Looking for someone who also wants to talk about %s.", topics != NULL ? topics : "it");
+    free_shown(topics);
+}
+
+static void on_progress(struct plain *p, json_t *params)
+{
+    const char *stage = json_string_value(json_object_get(params, "stage"));
+    if (stage != NULL && strcmp(stage, "connecting") == 0)
+        say(p, "Found someone. Shaking hands.");
+    else if (stage != NULL && strcmp(stage, "joining") == 0)
+        say(p, "Waiting for the network: no other computer has answered yet.");
+}
+
+static void on_matched(struct plain *p, json_t *params)
+{
+    json_t *topic = json_object_get(params, "topic");
+    const char *alias = json_string_value(json_object_get(params, "alias"));
+    const char *path = json_string_value(json_object_get(params, "path"));
+    char *about = shown(json_string_value(topic), json_string_length(topic));
+    bool direct = path == NULL || strcmp(path, "direct") == 0;
+    snprintf(p->alias, sizeof p->alias, "%s", alias != NULL ? alias : "Somebody");
+    p->phase = PHASE_TALKING;
+    say(p, "Connected. Nobody but the two of you can read this.");
+    say(p, "You talk with %s about %s. %s", p->alias, about != NULL ? about : "it",
+        direct ? "You could see each other's internet address." : "Your internet address is hidden.");
+    say(p, "/next finds someone else, /end leaves, /help says more.");
+    free_shown(about);
+}
+
+static void on_ended(struct plain *p, json_t *params)
+{
+    const char *reason = json_string_value(json_object_get(params, "reason"));
+    if (reason == NULL || strcmp(reason, "end") == 0 || strcmp(reason, "block") == 0)
+        return; // we did it, and the answer has said so
+    p->phase = PHASE_OVER;
+    if (strcmp(reason, "left") == 0)
+        say(p, "They left. The node has kept nothing of what you both wrote.");
+    else if (strcmp(reason, "gone") == 0)
+        say(p, "They are gone: nothing comes from them any more. The node has kept nothing.");
+    else if (strcmp(reason, "middle") == 0)
+        say(p, "Warning: somebody tried to sit between you. The connection was closed.");
+    else
+        say(p, "The connection broke. The node has kept nothing of what you both wrote.");
+    say(p, "/next finds someone else, /end stops looking.");
+}
+
+static void on_event(void *ctx, const char *method, json_t *params)
+{
+    struct plain *p = ctx;
+    if (p->phase == PHASE_LEAVING)
+        return;
+    if (strcmp(method, "warning") == 0) {
+        const char *text = json_string_value(json_object_get(params, "text"));
+        say(p, "Note: %s", text != NULL ? text : "something is wrong.");
+        return;
+    }
+    // The node may have other encounters, of the page or of a script.
+    if (p->encounter == 0 || json_integer_value(json_object_get(params, "encounter")) != p->encounter)
+        return;
+    if (strcmp(method, "seeking") == 0) {
+        on_seeking(p, params);
+    } else if (strcmp(method, "progress") == 0) {
+        on_progress(p, params);
+    } else if (strcmp(method, "matched") == 0) {
+        on_matched(p, params);
+    } else if (strcmp(method, "message") == 0) {
+        say_message(p, json_object_get(params, "text"));
+    } else if (strcmp(method, "typing") == 0) {
+        if (json_is_true(json_object_get(params, "on")))
+            say(p, "%s is writing.", p->alias);
+    } else if (strcmp(method, "delivered") == 0) {
+        p->pending -= p->pending > 0;
+        say(p, "Delivered.");
+    } else if (strcmp(method, "undelivered") == 0) {
+        p->pending -= p->pending > 0;
+        say(p, "Not delivered: they were gone before it arrived.");
+    } else if (strcmp(method, "ended") == 0) {
+        on_ended(p, params);
+    }
+    pump(p);
+}
+
+// ---- start and end ------------------------------------------------------------------------------------
+
+static void on_gone(void *ctx)
+{
+    struct plain *p = ctx;
+    if (p->phase == PHASE_LEAVING) {
+        leave(p, p->status);
+        return;
+    }
+    link_close(p->link);
+    p->link = NULL;
+    leave(p, process_fail(EXIT_FAILED, "the node has stopped"));
+}
+
+static void finish(struct plain *p)
+{
+    if (p->finished)
+        return;
+    p->finished = true;
+    link_close(p->link);
+    p->link = NULL;
+    uv_close((uv_handle_t *)&p->sigint, NULL);
+    uv_close((uv_handle_t *)&p->sigterm, NULL);
+    uv_close((uv_handle_t *)&p->timer, NULL);
+    if (p->serve != NULL)
+        serve_stop(p->serve);
+    else if (p->host != NULL)
+        host_free(p->host);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    finish(timer->data);
+}
+
+// Says goodbye, then ends. Called again when that is done.
+static void leave(struct plain *p, int status)
+{
+    if (p->phase == PHASE_LEAVING) {
+        finish(p);
+        return;
+    }
+    p->phase = PHASE_LEAVING;
+    p->status = status;
+    input_close(p->input);
+    if (p->encounter != 0 && p->link != NULL &&
+        link_call(p->link, CALL_LAST_END, "end", encounter_params(p)))
+        uv_timer_start(&p->timer, on_timer, GOODBYE_MS, 0);
+    else
+        finish(p);
+}
+
+static void on_last_words(uv_timer_t *timer)
+{
+    struct plain *p = timer->data;
+    if (p->quitting && p->phase != PHASE_LEAVING) {
+        say(p, "Not delivered: %u of your lines.", p->pending);
+        leave(p, EXIT_OK);
+    }
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    (void)number;
+    leave(signal->data, EXIT_OK);
+}
+
+static void on_linked(struct plain *p, int fd)
+{
+    struct link_config lc = {.answer = on_answer, .event = on_event, .gone = on_gone, .ctx = p};
+    int rc = link_open(&p->link, &p->loop, fd, &lc);
+    if (rc != 0) {
+        p->link = NULL;
+        leave(p, process_fail(EXIT_FAILED, "can't talk to the node: %s", uv_strerror(rc)));
+        return;
+    }
+    (void)ask(p, CALL_SUBSCRIBE, "subscribe", json_object());
+    ask_blocking(p, CALL_STATUS, "status", json_object());
+}
+
+static void on_ready(void *ctx, struct serve *s, int status, const char *error)
+{
+    struct plain *p = ctx;
+    if (status != EXIT_OK) {
+        p->status = process_fail(status, "%s", error);
+        return; // on_serve_ended follows
+    }
+    if (p->phase == PHASE_LEAVING)
+        return;
+    int fd = control_connect(serve_control_path(s));
+    if (fd < 0)
+        leave(p, process_fail(EXIT_FAILED, "can't reach the node: %s", strerror(-fd)));
+    else
+        on_linked(p, fd);
+}
+
+static void on_serve_ended(void *ctx)
+{
+    struct plain *p = ctx;
+    p->serve = NULL;
+    host_free(p->host);
+    p->host = NULL;
+    if (p->phase != PHASE_LEAVING)
+        leave(p, p->status);
+}
+
+static int start(struct plain *p)
+{
+    char path[HOST_PATH_BYTES];
+    client_path(p->cfg, path);
+    int fd = control_connect(path);
+    if (fd >= 0) {
+        on_linked(p, fd);
+        return EXIT_OK;
+    }
+    if (fd != -ENOENT && fd != -ECONNREFUSED)
+        return process_fail(EXIT_FAILED, "can't reach the node at %s: %s", path, strerror(-fd));
+    int rc = host_new(&p->host, &p->loop);
+    struct serve_config sc = {
+        .config = p->cfg, .host = p->host, .ready = on_ready, .ended = on_serve_ended, .ctx = p};
+    if (rc == 0)
+        rc = serve_start(&p->serve, &p->loop, &sc);
+    return rc == 0 ? EXIT_OK : process_fail(EXIT_FAILED, "can't start: %s", uv_strerror(rc));
+}
+
+// A topic on the command line that can be none is a mistake in using it.
+static int check_topics(const struct config *c)
+{
+    for (size_t i = 0; i < c->words; i++) {
+        uint8_t out[TOPIC_BYTES_MAX];
+        const uint8_t *text = (const uint8_t *)c->word[i];
+        size_t len, pass_at, pass_len, out_len;
+        topic_split(text, strlen(c->word[i]), &len, &pass_at, &pass_len);
+        int rc = topic_normalise(text, len, out, &out_len);
+        if (rc == BAUTA_ELIMIT)
+            return process_fail(EXIT_USAGE, "a topic is too long: 128 bytes at most");
+        if (rc != BAUTA_OK)
+            return process_fail(EXIT_USAGE, "a topic is empty or not readable text");
+    }
+    return EXIT_OK;
+}
+
+int plain_chat(const struct config *c)
+{
+    struct plain p = {.cfg = c, .status = EXIT_OK};
+    int rc = check_topics(c);
+    if (rc != EXIT_OK)
+        return rc;
+    rc = uv_loop_init(&p.loop);
+    if (rc == 0)
+        rc = input_open(&p.input, &p.loop, STDIN_FILENO, on_wake, &p);
+    if (rc != 0)
+        return process_fail(EXIT_FAILED, "can't start: %s", uv_strerror(rc));
+    uv_signal_init(&p.loop, &p.sigint);
+    uv_signal_init(&p.loop, &p.sigterm);
+    uv_timer_init(&p.loop, &p.timer);
+    p.sigint.data = p.sigterm.data = p.timer.data = &p;
+    uv_signal_start(&p.sigint, on_signal, SIGINT);
+    uv_signal_start(&p.sigterm, on_signal, SIGTERM);
+    rc = start(&p);
+    if (rc != EXIT_OK)
+        leave(&p, rc);
+    uv_run(&p.loop, UV_RUN_DEFAULT);
+    (void)uv_tty_reset_mode();
+    (void)uv_loop_close(&p.loop);
+    json_decref(p.topics);
+    return p.status;
+}
