@@ -90,15 +90,24 @@ size_t talk_message_encode(uint8_t *out, size_t cap, const struct talk_message *
 
 // ---- reading ----------------------------------------------------------------------------------------
 
-enum item_type { ITEM_NONE, ITEM_UINT, ITEM_TEXT, ITEM_BOOL, ITEM_MAP, ITEM_ARRAY, ITEM_TAG, ITEM_OTHER };
+enum item_type {
+    ITEM_NONE,
+    ITEM_UINT,
+    ITEM_TEXT,
+    ITEM_BOOL,
+    ITEM_MAP,
+    ITEM_ARRAY,
+    ITEM_TAG,
+    ITEM_OTHER
+};
 
 // One item as libcbor's callbacks report it. `value` is what its head carries.
 struct item {
     enum item_type type;
-    bool headed;        // the head carries `value`, which must be in shortest form
-    uint64_t value;     // number, length or count
+    bool headed;         // the head carries `value`, which must be in shortest form
+    uint64_t value;      // number, length or count
     const uint8_t *data; // of a string
-    size_t content;     // bytes after the head
+    size_t content;      // bytes after the head
 };
 
 static void on_number(void *ctx, enum item_type type, uint64_t v)

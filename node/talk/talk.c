@@ -21,11 +21,11 @@ struct talk {
 
     // Own messages, oldest first: delivered so far < first unsent < newest.
     struct outgoing *first, *last, *unsent;
-    uint32_t messages;    // in the list
-    size_t unsent_bytes;  // of frames not yet taken
-    uint32_t wire_last;   // id of the newest own message
-    uint32_t wire_sent;   // id of the newest that the stream has wholly
-    uint32_t wire_acked;  // by the peer
+    uint32_t messages;   // in the list
+    size_t unsent_bytes; // of frames not yet taken
+    uint32_t wire_last;  // id of the newest own message
+    uint32_t wire_sent;  // id of the newest that the stream has wholly
+    uint32_t wire_acked; // by the peer
 
     // What goes out beside texts: the newest state each, so that nothing piles up.
     bool ack_due, typing_now, typing_sent, leave_due, left_local;
@@ -144,7 +144,9 @@ int talk_say(struct talk *t, uint32_t id, const uint8_t *text, size_t len)
     uint8_t *frame = arena_take(t->arena, bytes);
     if (m != NULL && frame != NULL) {
         memcpy(frame, scratch, bytes);
-        *m = (struct outgoing){.frame = frame, .frame_bytes = (uint32_t)bytes, .app_id = id,
+        *m = (struct outgoing){.frame = frame,
+                               .frame_bytes = (uint32_t)bytes,
+                               .app_id = id,
                                .wire_id = ++t->wire_last};
         if (t->last != NULL)
             t->last->next = m;
@@ -250,8 +252,7 @@ static int take_message(struct talk *t)
             t->ack_due = true;
             break;
         }
-        t->event = (struct talk_event){
-            .kind = TALK_TEXT, .id = m.id, .text = m.text, .len = m.len};
+        t->event = (struct talk_event){.kind = TALK_TEXT, .id = m.id, .text = m.text, .len = m.len};
         t->waits = true;
         return 0; // the text stays where it is
     case TALK_KIND_DELIVERED:

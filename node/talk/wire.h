@@ -21,10 +21,10 @@
 #define TALK_KIND_TEXT 1u      // id, text
 #define TALK_KIND_DELIVERED 2u // id: this one and all before it
 #define TALK_KIND_READ 3u
-#define TALK_KIND_TYPING 4u    // on
+#define TALK_KIND_TYPING 4u // on
 #define TALK_KIND_VERIFY 5u
 #define TALK_KIND_KEEP 6u
-#define TALK_KIND_LEAVE 7u     // reason
+#define TALK_KIND_LEAVE 7u // reason
 
 // Heads: map(n) 1, key 1 + kind 1, key 1 + id 5, key 1 + length 3.
 #define TALK_TEXT_OVERHEAD_BYTES 13u

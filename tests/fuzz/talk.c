@@ -1,7 +1,7 @@
 // layer: talk
 // A peer's bytes at one end of a conversation, in pieces of changing size.
-#include "node/talk/message.h"
 #include "node/talk/talk.h"
+#include "node/talk/message.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -45,7 +45,8 @@ static void never_the_same_again(void **state)
         for (int i = 0; i < 3; i++)
             sim_person_next(s, at, p[i]);
         want = 6;
-        help_must(s, seed, sim_run(s, at + 15 * S, has_matches, &want), "the second and the third meet");
+        help_must(s, seed, sim_run(s, at + 15 * S, has_matches, &want),
+                  "the second and the third meet");
         help_must(s, seed, met(s, p[1], p[2]), "the second met the third");
         at = sim_now(s) + 3 * S;
         for (int i = 0; i < 3; i++)

@@ -1,7 +1,7 @@
 // What somebody on the wire sees of joins, meetings and conversations: sizes, and random bytes.
 #include "tests/sim/help.h"
 
-#define OFFSETS 64u      // at which the frequency of bytes is tested
+#define OFFSETS 64u // at which the frequency of bytes is tested
 #define DATAGRAMS_MIN 500u
 
 struct wire {
@@ -14,9 +14,11 @@ struct wire {
     uint64_t readable;
 };
 
-static void look(void *ctx, usec_t now, uint32_t from, const struct path *to, const uint8_t *data, size_t len)
+static void look(void *ctx, usec_t now, uint32_t from, const struct path *to, const uint8_t *data,
+                 size_t len)
 {
-    static const char *const secrets[] = {"mask tonight", "ridotto", "knows my", "uniform topic", "bauta"};
+    static const char *const secrets[] = {"mask tonight", "ridotto", "knows my", "uniform topic",
+                                          "bauta"};
     struct wire *w = ctx;
     (void)now;
     (void)from;
@@ -44,12 +46,13 @@ static uint64_t chi_square(const uint32_t count[static 256], uint64_t n)
     return (sum * 256 - n * n) * 1000 / n;
 }
 
-static void check(struct sim *s, uint64_t seed, const uint32_t count[static 256], uint64_t n, const char *where, size_t offset)
+static void check(struct sim *s, uint64_t seed, const uint32_t count[static 256], uint64_t n,
+                  const char *where, size_t offset)
 {
     uint64_t chi = chi_square(count, n);
     char what[96];
-    snprintf(what, sizeof what, "byte %zu from the %s is uniform (chi-square %llu / 1000 of %llu)", offset, where,
-             (unsigned long long)chi, (unsigned long long)n);
+    snprintf(what, sizeof what, "byte %zu from the %s is uniform (chi-square %llu / 1000 of %llu)",
+             offset, where, (unsigned long long)chi, (unsigned long long)n);
     // 7 deviations above and 5 below: once in a hundred million tests of random bytes.
     help_must(s, seed, chi < 420000 && chi > 140000, what);
 }
@@ -83,7 +86,8 @@ static void the_wire_shows_random_bytes(void **state)
             // A byte that is the same in one datagram of thirty would show.
             help_must(s, seed, most < w->at[i] / 30, "no byte stands out at any offset");
         }
-        print_message("seed %llu: %llu datagrams\n", (unsigned long long)seed, (unsigned long long)w->datagrams);
+        print_message("seed %llu: %llu datagrams\n", (unsigned long long)seed,
+                      (unsigned long long)w->datagrams);
         help_no_failures(s, seed);
         sim_free(s);
     }

@@ -21,15 +21,18 @@ static void queue_keeps_the_order(void **state)
     struct sim_queue q = {0};
     sim_prf_init(&prf, 7);
     for (uint32_t i = 0; i < 20000; i++)
-        sim_queue_push(&q, sim_prf_below(&prf, SIM_PRF_PAIR, i, 0, 0, 50), (uint32_t)sim_prf_below(&prf, SIM_PRF_PAIR, i, 1, 0, 5),
+        sim_queue_push(&q, sim_prf_below(&prf, SIM_PRF_PAIR, i, 0, 0, 50),
+                       (uint32_t)sim_prf_below(&prf, SIM_PRF_PAIR, i, 1, 0, 5),
                        (enum sim_class)sim_prf_below(&prf, SIM_PRF_PAIR, i, 2, 0, 4),
                        (uint32_t)sim_prf_below(&prf, SIM_PRF_PAIR, i, 3, 0, 5), i, NULL);
     struct sim_event a, b;
     assert_true(sim_queue_pop(&q, &a));
     for (uint32_t i = 1; i < 20000; i++) {
         assert_true(sim_queue_pop(&q, &b));
-        uint64_t x[5] = {a.at_us, a.destination, sim_event_class(&a), sim_event_source(&a), a.sequence};
-        uint64_t y[5] = {b.at_us, b.destination, sim_event_class(&b), sim_event_source(&b), b.sequence};
+        uint64_t x[5] = {a.at_us, a.destination, sim_event_class(&a), sim_event_source(&a),
+                         a.sequence};
+        uint64_t y[5] = {b.at_us, b.destination, sim_event_class(&b), sim_event_source(&b),
+                         b.sequence};
         int k = 0;
         while (k < 4 && x[k] == y[k])
             k++;
@@ -199,9 +202,12 @@ static void jobs_are_remembered_by_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(queue_keeps_the_order),      cmocka_unit_test(draws_depend_on_all_inputs),
-        cmocka_unit_test(streams_are_one_stream),     cmocka_unit_test(latency_is_as_promised),
-        cmocka_unit_test(addresses_are_spread_and_found), cmocka_unit_test(loss_is_the_wanted_share),
+        cmocka_unit_test(queue_keeps_the_order),
+        cmocka_unit_test(draws_depend_on_all_inputs),
+        cmocka_unit_test(streams_are_one_stream),
+        cmocka_unit_test(latency_is_as_promised),
+        cmocka_unit_test(addresses_are_spread_and_found),
+        cmocka_unit_test(loss_is_the_wanted_share),
         cmocka_unit_test(jobs_are_remembered_by_input),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,8 @@ static void a_third_dies(void **state)
         struct sim *s = help_sim(seed, 2);
         const struct sim_prf *prf = sim_random(s);
         for (uint32_t i = 0; i < NODES; i++)
-            (void)help_node(s, i < 3 ? 0 : sim_prf_below(prf, SIM_PRF_JOIN, i, 0, 0, 5 * S), i % 3 != 2 || i < 3);
+            (void)help_node(s, i < 3 ? 0 : sim_prf_below(prf, SIM_PRF_JOIN, i, 0, 0, 5 * S),
+                            i % 3 != 2 || i < 3);
         uint32_t killed = 0;
         for (uint32_t i = 0; i < NODES && killed < NODES / 3; i++) {
             bool person = i >= 3 && i < 3 + 2 * PAIRS;
@@ -32,7 +33,8 @@ static void a_third_dies(void **state)
             bool waits = i % 2 == 0 && i / 2 % 4 != 0;
             (void)help_person(s, 3 + i, topic, waits ? 15 * S : 21 * S, 3);
         }
-        help_must(s, seed, sim_run(s, 80 * S, help_people_done, NULL), "survivors meet within a minute");
+        help_must(s, seed, sim_run(s, 80 * S, help_people_done, NULL),
+                  "survivors meet within a minute");
         help_no_failures(s, seed);
         sim_free(s);
     }
@@ -52,7 +54,9 @@ static struct pair talk(uint64_t seed, uint32_t messages, usec_t until_us)
     p.ana = help_person(p.s, a, "last words", 2 * S, messages);
     p.ben = help_person(p.s, b, "last words", 2 * S, messages);
     (void)sim_run(p.s, until_us, NULL, NULL);
-    help_must(p.s, seed, sim_person(p.s, p.ana)->state == SIM_TALKING && sim_person(p.s, p.ben)->state == SIM_TALKING,
+    help_must(p.s, seed,
+              sim_person(p.s, p.ana)->state == SIM_TALKING &&
+                  sim_person(p.s, p.ben)->state == SIM_TALKING,
               "both talk");
     return p;
 }
@@ -66,10 +70,13 @@ static void a_killed_peer_is_gone(void **state)
         sim_node_kill(p.s, 10 * S, sim_person(p.s, p.ben)->config.node);
         (void)sim_run(p.s, 40 * S, NULL, NULL);
         const struct sim_match *m = sim_last_match(p.s, p.ana);
-        help_must(p.s, seed, sim_person(p.s, p.ana)->state == SIM_ENDED && strcmp(m->reason, "gone") == 0,
+        help_must(p.s, seed,
+                  sim_person(p.s, p.ana)->state == SIM_ENDED && strcmp(m->reason, "gone") == 0,
                   "the killed peer is gone within 30 s");
-        help_must(p.s, seed, m->said == m->delivered + m->undelivered, "each message is delivered or known not to be");
-        help_must(p.s, seed, seed % 2 == 0 || m->undelivered > 0, "what was said to the dead is not delivered");
+        help_must(p.s, seed, m->said == m->delivered + m->undelivered,
+                  "each message is delivered or known not to be");
+        help_must(p.s, seed, seed % 2 == 0 || m->undelivered > 0,
+                  "what was said to the dead is not delivered");
         help_no_failures(p.s, seed);
         sim_free(p.s);
     }
@@ -80,7 +87,9 @@ static void an_idle_conversation_lasts(void **state)
     (void)state;
     struct pair p = talk(9, 2, 10 * S);
     (void)sim_run(p.s, 600 * S, NULL, NULL);
-    help_must(p.s, 9, sim_person(p.s, p.ana)->state == SIM_TALKING && sim_person(p.s, p.ben)->state == SIM_TALKING,
+    help_must(p.s, 9,
+              sim_person(p.s, p.ana)->state == SIM_TALKING &&
+                  sim_person(p.s, p.ben)->state == SIM_TALKING,
               "both still talk after ten silent minutes");
     help_no_failures(p.s, 9);
     sim_free(p.s);
@@ -93,8 +102,9 @@ static void who_ends_has_left(void **state)
         struct pair p = talk(seed, 3, 10 * S);
         sim_person_end(p.s, 10 * S, p.ben);
         (void)sim_run(p.s, 12 * S, NULL, NULL);
-        help_must(p.s, seed, sim_person(p.s, p.ana)->state == SIM_ENDED &&
-                                 strcmp(sim_last_match(p.s, p.ana)->reason, "left") == 0,
+        help_must(p.s, seed,
+                  sim_person(p.s, p.ana)->state == SIM_ENDED &&
+                      strcmp(sim_last_match(p.s, p.ana)->reason, "left") == 0,
                   "who ends has left, within 2 s");
         help_no_failures(p.s, seed);
         sim_free(p.s);

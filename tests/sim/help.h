@@ -35,7 +35,8 @@ static inline int help_end(void **state)
 
 static inline struct sim *help_sim(uint64_t seed, uint32_t loss_percent)
 {
-    struct sim_config cfg = {.seed = seed, .loss_ppm = 10000 * loss_percent, .jobs = jobs, .no_aes_percent = 30};
+    struct sim_config cfg = {
+        .seed = seed, .loss_ppm = 10000 * loss_percent, .jobs = jobs, .no_aes_percent = 30};
     return sim_new(&cfg);
 }
 
@@ -48,9 +49,13 @@ static inline uint32_t help_node(struct sim *s, usec_t at_us, bool server)
     return sim_node_add(s, at_us, &n);
 }
 
-static inline uint32_t help_person(struct sim *s, uint32_t node, const char *topic, usec_t seek_at_us, uint32_t messages)
+static inline uint32_t help_person(struct sim *s, uint32_t node, const char *topic,
+                                   usec_t seek_at_us, uint32_t messages)
 {
-    struct sim_person_config p = {.node = node, .topic = topic, .seek_at_us = seek_at_us, .messages = messages,
+    struct sim_person_config p = {.node = node,
+                                  .topic = topic,
+                                  .seek_at_us = seek_at_us,
+                                  .messages = messages,
                                   .gap_us = 50 * MS};
     return sim_person_add(s, &p);
 }
@@ -69,12 +74,16 @@ static inline void help_show(const struct sim *s)
             st = ns.meet;
         }
         fprintf(stderr,
-                "  person %u of node %u on \"%s\": state %d, matches %u, peer %d, said %u, delivered %u, received %u; "
-                "offers %llu out %llu in, accepted %llu, matched %llu, no path %llu, contacts %u; warning %s\n",
-                i, p->config.node, p->config.topic, (int)p->state, p->matches, m != NULL ? (int)m->peer : -1,
-                m != NULL ? m->said : 0, m != NULL ? m->delivered : 0, m != NULL ? m->received : 0,
-                (unsigned long long)st.offers_out, (unsigned long long)st.offers_in, (unsigned long long)st.accepted,
-                (unsigned long long)st.matched, (unsigned long long)st.no_path, ns.dht.contacts,
+                "  person %u of node %u on \"%s\": state %d, matches %u, peer %d, said %u, "
+                "delivered %u, received %u; "
+                "offers %llu out %llu in, accepted %llu, matched %llu, no path %llu, contacts %u; "
+                "warning %s\n",
+                i, p->config.node, p->config.topic, (int)p->state, p->matches,
+                m != NULL ? (int)m->peer : -1, m != NULL ? m->said : 0,
+                m != NULL ? m->delivered : 0, m != NULL ? m->received : 0,
+                (unsigned long long)st.offers_out, (unsigned long long)st.offers_in,
+                (unsigned long long)st.accepted, (unsigned long long)st.matched,
+                (unsigned long long)st.no_path, ns.dht.contacts,
                 p->warnings > 0 ? p->warning : "none");
     }
 }

@@ -25,17 +25,23 @@ static void reads_every_setting(void **state)
     struct scenario sc;
     char error[256];
     static const char text[] =
-        "; a comment\n[network]\nname = lab7\nseed = 9223372036854775807\nnodes = 12\nservers_percent = 40\n"
-        "bootstraps = 2\nloss_percent = 2.5\nlab = yes\nprefix_limits = no\npuzzle_bits = 3\nno_aes_percent = 10\n"
+        "; a comment\n[network]\nname = lab7\nseed = 9223372036854775807\nnodes = "
+        "12\nservers_percent = 40\n"
+        "bootstraps = 2\nloss_percent = 2.5\nlab = yes\nprefix_limits = no\npuzzle_bits = "
+        "3\nno_aes_percent = 10\n"
         "unix_start_s = 1700000000\njoin_s = 1.5\n[people]\npairs = 25%\ncrowd = 3\nseek_at_s = 4\n"
-        "seek_spread_s = 0.25\nmessages = 7\ngap_ms = 20\n[failure]\nkill_at_s = 6\nkill_percent = 33\n"
+        "seek_spread_s = 0.25\nmessages = 7\ngap_ms = 20\n[failure]\nkill_at_s = 6\nkill_percent = "
+        "33\n"
         "[run]\nidle_s = 5\nduration_s = 60\n";
     assert_int_equal(read_text(&sc, text, error), 0);
     assert_string_equal(sc.network, "lab7");
-    assert_true(sc.seed == INT64_MAX && sc.nodes == 12 && sc.servers_percent == 40 && sc.bootstraps == 2);
+    assert_true(sc.seed == INT64_MAX && sc.nodes == 12 && sc.servers_percent == 40 &&
+                sc.bootstraps == 2);
     assert_true(sc.loss_ppm == 25000 && sc.lab && !sc.prefix_limits && sc.puzzle_bits == 3);
-    assert_true(sc.no_aes_percent == 10 && sc.unix_start_s == 1700000000 && sc.join_us == 1500 * MS);
-    assert_true(sc.pairs.percent && sc.pairs.value == 25 && !sc.crowd.percent && sc.crowd.value == 3);
+    assert_true(sc.no_aes_percent == 10 && sc.unix_start_s == 1700000000 &&
+                sc.join_us == 1500 * MS);
+    assert_true(sc.pairs.percent && sc.pairs.value == 25 && !sc.crowd.percent &&
+                sc.crowd.value == 3);
     assert_true(sc.seek_at_us == 4 * S && sc.seek_spread_us == 250 * MS && sc.messages == 7);
     assert_true(sc.gap_us == 20 * MS && sc.kill_at_us == 6 * S && sc.kill_percent == 33);
     assert_true(sc.idle_us == 5 * S && sc.duration_us == 60 * S);
@@ -105,9 +111,10 @@ static void small_runs(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "nodes", "seed", "virtual_s", "wall_s", "events", "events_per_s", "peak_rss_bytes", "bytes_per_node",
-        "lookups", "lookup_ok", "lookup_ms_p50", "lookup_ms_p95", "lookup_hops_p50", "seeks", "matched",
-        "match_ms_p50", "match_ms_p95", "idle_Bps_out", "idle_Bps_in"};
+        "nodes",         "seed",           "virtual_s",       "wall_s",     "events",
+        "events_per_s",  "peak_rss_bytes", "bytes_per_node",  "lookups",    "lookup_ok",
+        "lookup_ms_p50", "lookup_ms_p95",  "lookup_hops_p50", "seeks",      "matched",
+        "match_ms_p50",  "match_ms_p95",   "idle_Bps_out",    "idle_Bps_in"};
     struct scenario sc;
     char error[256];
     assert_int_equal(scenario_read(&sc, "tools/sim/scenarios/small.ini", error, sizeof error), 0);

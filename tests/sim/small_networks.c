@@ -5,8 +5,8 @@ static const unsigned sizes[] = {1, 2, 3, 5};
 
 // `servers` beside the two people, whose own nodes are servers or not. Everybody starts at once; the
 // people seek after `seek_at_us`.
-static void meet(uint64_t seed, unsigned servers, bool first_serves, bool second_serves, usec_t seek_at_us,
-                 uint32_t loss_percent)
+static void meet(uint64_t seed, unsigned servers, bool first_serves, bool second_serves,
+                 usec_t seek_at_us, uint32_t loss_percent)
 {
     struct sim *s = help_sim(seed, loss_percent);
     for (unsigned i = 0; i < servers; i++)
@@ -16,7 +16,8 @@ static void meet(uint64_t seed, unsigned servers, bool first_serves, bool second
     (void)help_person(s, ben, "small", seek_at_us, 5);
     bool met = sim_run(s, seek_at_us + 20 * S, help_people_done, NULL);
     char what[96];
-    snprintf(what, sizeof what, "two people meet with %u servers, themselves %d %d, seeking at %llu us", servers,
+    snprintf(what, sizeof what,
+             "two people meet with %u servers, themselves %d %d, seeking at %llu us", servers,
              first_serves, second_serves, (unsigned long long)seek_at_us);
     help_must(s, seed, met, what);
     help_no_failures(s, seed);
@@ -67,9 +68,11 @@ static void the_server_comes_last(void **state)
         uint32_t ana = help_node(s, 0, false), ben = help_node(s, 10 * S, false);
         (void)help_person(s, ana, "early", 1 * S, 3);
         (void)help_person(s, ben, "early", 11 * S, 3);
-        help_must(s, seed, !sim_run(s, 20 * S, help_people_done, NULL), "nobody meets without a server");
+        help_must(s, seed, !sim_run(s, 20 * S, help_people_done, NULL),
+                  "nobody meets without a server");
         // Bootstraps are asked again after at most 30 s.
-        help_must(s, seed, sim_run(s, 90 * S, help_people_done, NULL), "they meet once the server is there");
+        help_must(s, seed, sim_run(s, 90 * S, help_people_done, NULL),
+                  "they meet once the server is there");
         help_no_failures(s, seed);
         sim_free(s);
     }

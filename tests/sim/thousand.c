@@ -30,10 +30,11 @@ static void thousand(uint64_t seed, uint32_t loss_percent, usec_t within_us)
     sim_figures(s, &f);
     help_must(s, seed, f.matched == 2 * PAIRS + CROWD, "everybody met exactly one other");
     help_must(s, seed, f.outbox_dropped == 0, "no node has more to send than the outbox holds");
-    print_message("loss %u %%: %llu datagrams, all done at %llu ms, match p50 %llu ms p95 %llu ms, %llu bytes a node\n",
-                  loss_percent, (unsigned long long)f.datagrams, (unsigned long long)(sim_now(s) / MS),
-                  (unsigned long long)(f.match_us_p50 / MS), (unsigned long long)(f.match_us_p95 / MS),
-                  (unsigned long long)f.bytes_per_node);
+    print_message("loss %u %%: %llu datagrams, all done at %llu ms, match p50 %llu ms p95 %llu ms, "
+                  "%llu bytes a node\n",
+                  loss_percent, (unsigned long long)f.datagrams,
+                  (unsigned long long)(sim_now(s) / MS), (unsigned long long)(f.match_us_p50 / MS),
+                  (unsigned long long)(f.match_us_p95 / MS), (unsigned long long)f.bytes_per_node);
     sim_free(s);
 }
 

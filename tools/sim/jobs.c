@@ -55,7 +55,8 @@ static void grow(struct sim_jobs *m)
     m->slots = slots;
 }
 
-int sim_jobs_run(struct sim_jobs *m, const struct job *job, uint8_t result[static JOB_RESULT_BYTES_MAX])
+int sim_jobs_run(struct sim_jobs *m, const struct job *job,
+                 uint8_t result[static JOB_RESULT_BYTES_MAX])
 {
     if (2 * m->used >= m->slots)
         grow(m);

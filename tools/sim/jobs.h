@@ -11,7 +11,8 @@ struct sim_jobs;
 struct sim_jobs *sim_jobs_new(void);
 void sim_jobs_free(struct sim_jobs *); // NULL is fine
 // As job_run.
-int sim_jobs_run(struct sim_jobs *, const struct job *, uint8_t result[static JOB_RESULT_BYTES_MAX]);
+int sim_jobs_run(struct sim_jobs *, const struct job *,
+                 uint8_t result[static JOB_RESULT_BYTES_MAX]);
 usec_t sim_job_takes_us(const struct job *);
 
 #endif

@@ -4,22 +4,23 @@
 
 #include <stdint.h>
 
-#define SIM_NODES_MAX 4000000u       // more than anybody has memory for
-#define SIM_LATENCY_FLOOR_US 2000u   // the window in which nodes may run in any order, on any rank
-#define SIM_PLANE_US 48500u          // side of the square that nodes live on: median round trip 80 ms
+#define SIM_NODES_MAX 4000000u     // more than anybody has memory for
+#define SIM_LATENCY_FLOOR_US 2000u // the window in which nodes may run in any order, on any rank
+#define SIM_PLANE_US 48500u        // side of the square that nodes live on: median round trip 80 ms
 #define SIM_DATAGRAM_BYTES_MAX 1472u // Ethernet's MTU less IPv4's and UDP's headers; longer: lost
 #define SIM_PORT_MIN 1024u           // nodes refuse to talk to lower ports
-#define SIM_CLOCK_EVERY_US 1000000u  // how often a node is told the wall clock, when anything reaches it
-#define SIM_EXPIRE_BUDGET 64u        // of one node_expire
-#define SIM_TURN_ROUNDS_MAX 100000u  // more in one turn: the node does not come to rest, a bug
-#define SIM_WAKES_MAX 200000u        // deadlines of one node in one virtual second; more: a bug
-#define SIM_TRANSMIT_BYTES 262144u   // buffer of node_transmit, shared by all nodes
+#define SIM_CLOCK_EVERY_US                                                                         \
+    1000000u                  // how often a node is told the wall clock, when anything reaches it
+#define SIM_EXPIRE_BUDGET 64u // of one node_expire
+#define SIM_TURN_ROUNDS_MAX 100000u // more in one turn: the node does not come to rest, a bug
+#define SIM_WAKES_MAX 200000u       // deadlines of one node in one virtual second; more: a bug
+#define SIM_TRANSMIT_BYTES 262144u  // buffer of node_transmit, shared by all nodes
 #define SIM_NODE_ARENA_BYTES_MAX (16u * 1024 * 1024) // of one node
 // The book of contacts, shared by all nodes: each server at its one address, and room for old ones.
 #define SIM_BOOK_CONTACTS(nodes) (2u * (nodes) + 64u)
 #define SIM_BOOK_BYTES_MAX (UINT64_C(4) << 30)
-#define SIM_BOOTSTRAPS_MAX 8u        // contacts that a newcomer is told
-#define SIM_TEXT_BYTES 160u          // of one message of a person
+#define SIM_BOOTSTRAPS_MAX 8u // contacts that a newcomer is told
+#define SIM_TEXT_BYTES 160u   // of one message of a person
 
 // A person's reaction to an event comes this much later, so that it is an event of its own.
 #define SIM_REACTION_US 1000u

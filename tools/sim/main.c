@@ -118,7 +118,8 @@ int main(int argc, char **argv)
     clock_gettime(CLOCK_MONOTONIC, &after);
     struct rusage usage_now;
     getrusage(RUSAGE_SELF, &usage_now);
-    char *text = scenario_summary(s, &sc, seconds(&before, &after), (uint64_t)usage_now.ru_maxrss * 1024);
+    char *text =
+        scenario_summary(s, &sc, seconds(&before, &after), (uint64_t)usage_now.ru_maxrss * 1024);
     bool failed = sim_failures(s) > 0;
     sim_free(s);
     if (o.out != NULL)

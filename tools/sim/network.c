@@ -46,7 +46,9 @@ void sim_network_free(struct sim_network *n)
 
 static uint32_t slot_of(const struct sim_network *n, const struct path *p)
 {
-    uint64_t h = ((uint64_t)p->ip[0] << 24 | (uint64_t)p->ip[1] << 16 | (uint64_t)p->ip[2] << 8 | p->ip[3]) << 16;
+    uint64_t h =
+        ((uint64_t)p->ip[0] << 24 | (uint64_t)p->ip[1] << 16 | (uint64_t)p->ip[2] << 8 | p->ip[3])
+        << 16;
     h = (h | p->port) * UINT64_C(0x9e3779b97f4a7c15);
     return (uint32_t)(h >> 32) & (n->slots - 1);
 }
@@ -74,7 +76,8 @@ static struct path address(const struct sim_network *n, uint32_t node, bool lab)
 {
     for (uint64_t attempt = 0;; attempt++) {
         uint64_t v = sim_prf_u64(n->prf, SIM_PRF_ADDRESS, node, 0, attempt);
-        uint8_t ip[4] = {lab ? 127 : (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+        uint8_t ip[4] = {lab ? 127 : (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
+                         (uint8_t)v};
         uint64_t port = sim_prf_below(n->prf, SIM_PRF_PORT, node, 0, attempt, 65536 - SIM_PORT_MIN);
         struct path p = path_v4(ip, (uint16_t)(SIM_PORT_MIN + port));
         if (path_reachable(&p, lab) && sim_network_find(n, &p) == SIM_NOBODY)
@@ -113,8 +116,8 @@ usec_t sim_network_latency(const struct sim_network *n, uint32_t a, uint32_t b)
     return SIM_LATENCY_FLOOR_US + root(dx * dx + dy * dy) + s->access_us + t->access_us;
 }
 
-bool sim_network_carry(const struct sim_network *n, uint32_t from, const struct path *to, uint64_t number,
-                       uint32_t *destination, usec_t *takes_us)
+bool sim_network_carry(const struct sim_network *n, uint32_t from, const struct path *to,
+                       uint64_t number, uint32_t *destination, usec_t *takes_us)
 {
     *destination = sim_network_find(n, to);
     if (*destination == SIM_NOBODY)

@@ -89,8 +89,8 @@ static void run_next(struct sim *s, void *ctx, uint64_t person)
     s->seeks++;
 }
 
-static void leave_encounter(struct sim *s, uint32_t person, int (*leave)(struct node *, usec_t, uint32_t),
-                            const char *how)
+static void leave_encounter(struct sim *s, uint32_t person,
+                            int (*leave)(struct node *, usec_t, uint32_t), const char *how)
 {
     struct sim_person *p = &s->person[person];
     struct node *n;
@@ -116,9 +116,11 @@ static void run_block(struct sim *s, void *ctx, uint64_t person)
 }
 
 // Long enough to see in a datagram if it were not sealed.
-static int text_of(char out[static SIM_TEXT_BYTES], uint32_t person, uint32_t match, uint32_t number)
+static int text_of(char out[static SIM_TEXT_BYTES], uint32_t person, uint32_t match,
+                   uint32_t number)
 {
-    return snprintf(out, SIM_TEXT_BYTES, "%u.%u.%u I wear my mask tonight, and nobody at the ridotto knows my name",
+    return snprintf(out, SIM_TEXT_BYTES,
+                    "%u.%u.%u I wear my mask tonight, and nobody at the ridotto knows my name",
                     person, match, number);
 }
 
@@ -224,7 +226,8 @@ static void link_match(struct sim *s, uint32_t person)
         sim_fail(s, "person %u is matched over a path that leads nowhere", person);
         return;
     }
-    for (uint32_t q = s->host[m->peer_node]->first_person; q != SIM_NOBODY; q = s->person[q].next_of_node) {
+    for (uint32_t q = s->host[m->peer_node]->first_person; q != SIM_NOBODY;
+         q = s->person[q].next_of_node) {
         struct sim_person *o = &s->person[q];
         struct sim_match *om = q != person ? current(o) : NULL;
         if (om == NULL || strcmp(om->words, m->words) != 0)
@@ -285,8 +288,8 @@ static void on_message(struct sim *s, uint32_t person, const struct node_event *
     char want[SIM_TEXT_BYTES];
     int len = text_of(want, m->peer, m->peer_match, m->received);
     if (e->len != (size_t)len || memcmp(e->text, want, e->len) != 0)
-        sim_fail(s, "person %u awaits message %u of person %u and gets: %.*s", person, m->received, m->peer,
-                 (int)e->len, e->text);
+        sim_fail(s, "person %u awaits message %u of person %u and gets: %.*s", person, m->received,
+                 m->peer, (int)e->len, e->text);
     m->received++;
 }
 
@@ -317,13 +320,15 @@ static void on_ended(struct sim *s, uint32_t person, const char *reason)
     end_match(s, p, reason);
     p->state = SIM_ENDED;
     if (p->config.next_when_left)
-        sim_command(s, s->now + SIM_REACTION_US, p->config.node, p->config.node, run_next, NULL, person);
+        sim_command(s, s->now + SIM_REACTION_US, p->config.node, p->config.node, run_next, NULL,
+                    person);
 }
 
 void sim_people_event(struct sim *s, uint32_t node, const struct node_event *e)
 {
     if (e->kind == NODE_WARNING && e->encounter == 0) {
-        for (uint32_t i = s->host[node]->first_person; i != SIM_NOBODY; i = s->person[i].next_of_node) {
+        for (uint32_t i = s->host[node]->first_person; i != SIM_NOBODY;
+             i = s->person[i].next_of_node) {
             s->person[i].warnings++;
             snprintf(s->person[i].warning, sizeof s->person[i].warning, "%s", e->reason);
         }
@@ -392,7 +397,8 @@ void sim_check_people(struct sim *s)
             if (m->peer == SIM_NOBODY) {
                 bool gone = m->peer_node != SIM_NOBODY && s->host[m->peer_node]->node == NULL;
                 if (strcmp(m->reason, "died") != 0 && !gone)
-                    sim_fail(s, "person %u is matched with node %u, where nobody has its words", i, m->peer_node);
+                    sim_fail(s, "person %u is matched with node %u, where nobody has its words", i,
+                             m->peer_node);
                 continue;
             }
             const struct sim_match *o = &s->person[m->peer].match[m->peer_match];

@@ -13,7 +13,8 @@ void sim_prf_init(struct sim_prf *p, uint64_t seed)
     crypto_generichash(p->key, sizeof p->key, le, sizeof le, NULL, 0);
 }
 
-uint64_t sim_prf_u64(const struct sim_prf *p, enum sim_purpose purpose, uint32_t a, uint32_t b, uint64_t counter)
+uint64_t sim_prf_u64(const struct sim_prf *p, enum sim_purpose purpose, uint32_t a, uint32_t b,
+                     uint64_t counter)
 {
     uint8_t in[20], out[crypto_shorthash_BYTES];
     struct wr w = wr_init(in, sizeof in);
@@ -26,14 +27,15 @@ uint64_t sim_prf_u64(const struct sim_prf *p, enum sim_purpose purpose, uint32_t
     return rd_le64(&r);
 }
 
-uint64_t sim_prf_below(const struct sim_prf *p, enum sim_purpose purpose, uint32_t a, uint32_t b, uint64_t counter,
-                       uint32_t n)
+uint64_t sim_prf_below(const struct sim_prf *p, enum sim_purpose purpose, uint32_t a, uint32_t b,
+                       uint64_t counter, uint32_t n)
 {
     uint64_t v = sim_prf_u64(p, purpose, a, b, counter);
     return ((v >> 32) * n + ((v & UINT32_MAX) * n >> 32)) >> 32;
 }
 
-void sim_prf_key(const struct sim_prf *p, const char *purpose, uint32_t node, uint8_t out[static 32])
+void sim_prf_key(const struct sim_prf *p, const char *purpose, uint32_t node,
+                 uint8_t out[static 32])
 {
     uint8_t le[12];
     struct wr w = wr_init(le, sizeof le);

@@ -7,7 +7,8 @@
 
 void *sim_grow(void *old, size_t count, size_t each_bytes)
 {
-    void *p = each_bytes != 0 && count > SIZE_MAX / each_bytes ? NULL : realloc(old, count * each_bytes);
+    void *p =
+        each_bytes != 0 && count > SIZE_MAX / each_bytes ? NULL : realloc(old, count * each_bytes);
     if (p == NULL) {
         fprintf(stderr, "bauta-sim: out of memory\n");
         exit(1);
@@ -33,7 +34,7 @@ void sim_queue_push(struct sim_queue *q, usec_t at_us, uint32_t destination, enu
         q->room = q->room == 0 ? 1024 : 2 * q->room;
         q->heap = sim_grow(q->heap, q->room, sizeof *q->heap);
     }
-    struct sim_event e = {at_us, destination, sequence, (uint64_t)class << 32 | source, payload};
+    struct sim_event e = {at_us, destination, sequence, (uint64_t) class << 32 | source, payload};
     size_t i = q->count++;
     while (i > 0 && before(&e, &q->heap[(i - 1) / ARITY])) {
         q->heap[i] = q->heap[(i - 1) / ARITY];

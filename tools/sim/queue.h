@@ -10,9 +10,9 @@ enum sim_class { SIM_COMMAND, SIM_DATAGRAM, SIM_JOB, SIM_WAKE };
 struct sim_event {
     usec_t at_us;
     uint32_t destination;
-    uint32_t sequence;   // of the source
+    uint32_t sequence;     // of the source
     uint64_t class_source; // class << 32 | source
-    void *payload;       // owned by the queue's user
+    void *payload;         // owned by the queue's user
 };
 
 struct sim_queue {
@@ -29,8 +29,8 @@ static inline uint32_t sim_event_source(const struct sim_event *e)
     return (uint32_t)e->class_source;
 }
 
-void sim_queue_push(struct sim_queue *, usec_t at_us, uint32_t destination, enum sim_class, uint32_t source,
-                    uint32_t sequence, void *payload);
+void sim_queue_push(struct sim_queue *, usec_t at_us, uint32_t destination, enum sim_class,
+                    uint32_t source, uint32_t sequence, void *payload);
 const struct sim_event *sim_queue_first(const struct sim_queue *); // NULL: empty
 bool sim_queue_pop(struct sim_queue *, struct sim_event *);
 void sim_queue_free(struct sim_queue *); // the array; payloads are the user's

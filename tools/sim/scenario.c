@@ -56,8 +56,17 @@ static bool take_thousandths(const char *text, uint64_t max, uint64_t *out)
     return *out <= 1000 * max;
 }
 
-enum field_type { FIELD_U32, FIELD_U64, FIELD_I64, FIELD_SECONDS, FIELD_MS, FIELD_PPM, FIELD_BOOL, FIELD_AMOUNT,
-                  FIELD_NAME };
+enum field_type {
+    FIELD_U32,
+    FIELD_U64,
+    FIELD_I64,
+    FIELD_SECONDS,
+    FIELD_MS,
+    FIELD_PPM,
+    FIELD_BOOL,
+    FIELD_AMOUNT,
+    FIELD_NAME
+};
 struct field {
     const char *section, *name;
     enum field_type type;
@@ -78,7 +87,7 @@ static const struct field fields[] = {
     {"network", "prefix_limits", FIELD_BOOL, AT(prefix_limits), 0},
     {"network", "puzzle_bits", FIELD_U32, AT(puzzle_bits), NODE_PUZZLE_BITS},
     {"network", "no_aes_percent", FIELD_U32, AT(no_aes_percent), 100},
-    {"network", "unix_start_s", FIELD_I64, AT(unix_start_s), INT32_MAX * UINT64_C(2)},
+    {"network", "unix_start_s", FIELD_I64, AT(unix_start_s), INT32_MAX *UINT64_C(2)},
     {"network", "join_s", FIELD_SECONDS, AT(join_us), SECONDS_MAX},
     {"people", "pairs", FIELD_AMOUNT, AT(pairs), SIM_NODES_MAX},
     {"people", "crowd", FIELD_AMOUNT, AT(crowd), SIM_NODES_MAX},
@@ -162,7 +171,8 @@ static int take_line(void *ctx, const char *section, const char *name, const cha
         if (set_field(r->scenario, &fields[i], value))
             return 1;
         if (r->error[0] == '\0')
-            snprintf(r->error, r->error_bytes, "[%.20s] %.30s = %.40s: not a value that it takes", section, name, value);
+            snprintf(r->error, r->error_bytes, "[%.20s] %.30s = %.40s: not a value that it takes",
+                     section, name, value);
         return 0;
     }
     if (r->error[0] == '\0')
@@ -172,10 +182,19 @@ static int take_line(void *ctx, const char *section, const char *name, const cha
 
 int scenario_read(struct scenario *sc, const char *file, char *error, size_t error_bytes)
 {
-    *sc = (struct scenario){.seed = 1, .network = "bauta", .nodes = 100, .servers_percent = 50, .bootstraps = 3,
-                            .prefix_limits = true, .join_us = 10 * USEC_PER_S, .seek_at_us = 30 * USEC_PER_S,
-                            .seek_spread_us = USEC_PER_S, .messages = 3, .gap_us = 100 * USEC_PER_MS,
-                            .idle_us = 60 * USEC_PER_S, .duration_us = 120 * USEC_PER_S,
+    *sc = (struct scenario){.seed = 1,
+                            .network = "bauta",
+                            .nodes = 100,
+                            .servers_percent = 50,
+                            .bootstraps = 3,
+                            .prefix_limits = true,
+                            .join_us = 10 * USEC_PER_S,
+                            .seek_at_us = 30 * USEC_PER_S,
+                            .seek_spread_us = USEC_PER_S,
+                            .messages = 3,
+                            .gap_us = 100 * USEC_PER_MS,
+                            .idle_us = 60 * USEC_PER_S,
+                            .duration_us = 120 * USEC_PER_S,
                             .unix_start_s = SIM_UNIX_START_S};
     error[0] = '\0';
     FILE *in = fopen(file, "r");
@@ -194,7 +213,8 @@ int scenario_read(struct scenario *sc, const char *file, char *error, size_t err
     if (line == 0)
         return 0;
     char why[128];
-    snprintf(why, sizeof why, "%s", error[0] != '\0' ? error : "neither a [section], a name = value nor a comment");
+    snprintf(why, sizeof why, "%s",
+             error[0] != '\0' ? error : "neither a [section], a name = value nor a comment");
     snprintf(error, error_bytes, "line %d: %s", line, why);
     return -1;
 }
@@ -240,13 +260,15 @@ static void add_nodes(struct sim *s, const struct scenario *sc)
     uint32_t sure = sure_servers(sc);
     for (uint32_t i = 0; i < sc->nodes; i++) {
         struct sim_node_config n = {0};
-        n.server = i < sure || sim_prf_below(sim_random(s), SIM_PRF_CLASS, i, 0, 0, 100) < sc->servers_percent;
+        n.server = i < sure ||
+                   sim_prf_below(sim_random(s), SIM_PRF_CLASS, i, 0, 0, 100) < sc->servers_percent;
         // Each of the first knows those before it; all others know all of them.
         n.bootstraps = i < sure ? i : sure;
         for (uint32_t b = 0; b < n.bootstraps; b++)
             n.bootstrap[b] = b;
-        usec_t at_us = i < sure ? 100 * USEC_PER_MS * i
-                                : sim_prf_u64(sim_random(s), SIM_PRF_JOIN, i, 0, 0) % (sc->join_us + 1);
+        usec_t at_us = i < sure
+                           ? 100 * USEC_PER_MS * i
+                           : sim_prf_u64(sim_random(s), SIM_PRF_JOIN, i, 0, 0) % (sc->join_us + 1);
         sim_node_add(s, at_us, &n);
     }
 }
@@ -259,14 +281,17 @@ static void add_people(struct sim *s, const struct scenario *sc)
     for (uint32_t i = 0; i < sc->nodes; i++)
         seat[i] = i;
     for (uint32_t i = 0; i < all; i++) {
-        uint32_t j = i + (uint32_t)sim_prf_below(sim_random(s), SIM_PRF_PERSON, i, 0, 0, sc->nodes - i);
+        uint32_t j =
+            i + (uint32_t)sim_prf_below(sim_random(s), SIM_PRF_PERSON, i, 0, 0, sc->nodes - i);
         uint32_t node = seat[j];
         seat[j] = seat[i];
         char topic[32] = "everybody's topic";
         if (i < 2 * pairs)
             snprintf(topic, sizeof topic, "topic %u", i / 2);
-        struct sim_person_config p = {.node = node, .topic = topic, .messages = sc->messages, .gap_us = sc->gap_us};
-        p.seek_at_us = sc->seek_at_us + sim_prf_u64(sim_random(s), SIM_PRF_SEEK, i, 0, 0) % (sc->seek_spread_us + 1);
+        struct sim_person_config p = {
+            .node = node, .topic = topic, .messages = sc->messages, .gap_us = sc->gap_us};
+        p.seek_at_us = sc->seek_at_us +
+                       sim_prf_u64(sim_random(s), SIM_PRF_SEEK, i, 0, 0) % (sc->seek_spread_us + 1);
         sim_person_add(s, &p);
     }
     free(seat);
@@ -311,7 +336,8 @@ static void put_ms(json_t *o, const char *name, uint64_t us)
     json_object_set_new(o, name, json_real((double)us / 1000));
 }
 
-char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s, uint64_t peak_rss_bytes)
+char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s,
+                       uint64_t peak_rss_bytes)
 {
     struct sim_figures f;
     char digest[65];

@@ -118,7 +118,8 @@ const struct sim_prf *sim_random(const struct sim *s)
     return &s->prf;
 }
 
-void sim_tap(struct sim *s, void (*tap)(void *, usec_t, uint32_t, const struct path *, const uint8_t *, size_t),
+void sim_tap(struct sim *s,
+             void (*tap)(void *, usec_t, uint32_t, const struct path *, const uint8_t *, size_t),
              void *ctx)
 {
     s->tap = tap;
@@ -136,7 +137,8 @@ void sim_fail(struct sim *s, const char *format, ...)
     if (s->config.quiet || s->failures > 20)
         return;
     va_list args;
-    fprintf(stderr, "seed %llu, at %llu us: ", (unsigned long long)s->config.seed, (unsigned long long)s->now);
+    fprintf(stderr, "seed %llu, at %llu us: ", (unsigned long long)s->config.seed,
+            (unsigned long long)s->now);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -167,18 +169,21 @@ static void send_one(struct sim *s, uint32_t from, const struct path *to, usec_t
     struct datagram *d = sim_grow(NULL, 1, sizeof *d + len);
     d->len = (uint16_t)len;
     memcpy(d->data, data, len);
-    sim_queue_push(&s->queue, leaves_us + takes_us, destination, SIM_DATAGRAM, from, h->sequence++, d);
+    sim_queue_push(&s->queue, leaves_us + takes_us, destination, SIM_DATAGRAM, from, h->sequence++,
+                   d);
 }
 
 static bool drain_sends(struct sim *s, uint32_t node)
 {
     struct batch batch[NODE_TRANSMIT_BATCHES];
-    size_t k = node_transmit(s->host[node]->node, s->now, s->buf, SIM_TRANSMIT_BYTES, batch, NODE_TRANSMIT_BATCHES);
+    size_t k = node_transmit(s->host[node]->node, s->now, s->buf, SIM_TRANSMIT_BYTES, batch,
+                             NODE_TRANSMIT_BATCHES);
     for (size_t i = 0; i < k; i++) {
         usec_t leaves_us = batch[i].not_before > s->now ? batch[i].not_before : s->now;
         struct rd r = rd_init(batch[i].data, batch[i].len);
         while (r.left > 0) {
-            size_t len = batch[i].seg_size != 0 && batch[i].seg_size < r.left ? batch[i].seg_size : r.left;
+            size_t len =
+                batch[i].seg_size != 0 && batch[i].seg_size < r.left ? batch[i].seg_size : r.left;
             send_one(s, node, &batch[i].path, leaves_us, rd_bytes(&r, len), len);
         }
     }
@@ -193,7 +198,8 @@ static bool drain_jobs(struct sim *s, uint32_t node)
     while (node_job(h->node, &job)) {
         struct job *copy = sim_grow(NULL, 1, sizeof *copy);
         *copy = job;
-        sim_queue_push(&s->queue, s->now + sim_job_takes_us(&job), node, SIM_JOB, node, h->sequence++, copy);
+        sim_queue_push(&s->queue, s->now + sim_job_takes_us(&job), node, SIM_JOB, node,
+                       h->sequence++, copy);
         any = true;
     }
     return any;
@@ -265,7 +271,8 @@ static void solve_puzzle(struct sim *s, const struct sim_host *h, struct node_co
     struct net net;
     struct job job;
     uint8_t pk[32], sk[32], result[JOB_RESULT_BYTES_MAX];
-    if (s->config.puzzle_bits == 0 || net_init(&net, cfg->network != NULL ? cfg->network : "bauta") != 0)
+    if (s->config.puzzle_bits == 0 ||
+        net_init(&net, cfg->network != NULL ? cfg->network : "bauta") != 0)
         return;
     key_pair(pk, sk, h->secret);
     job_node_puzzle(&job, 1, &net, pk, s->config.puzzle_bits);
@@ -299,7 +306,8 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         .lab = s->config.lab,
         .prefix_limits = !s->config.lab && !s->config.no_prefix_limits,
         .puzzle_bits = s->config.puzzle_bits,
-        .aes_hardware = sim_prf_below(&s->prf, SIM_PRF_AES, i, 0, 0, 100) >= s->config.no_aes_percent,
+        .aes_hardware =
+            sim_prf_below(&s->prf, SIM_PRF_AES, i, 0, 0, 100) >= s->config.no_aes_percent,
         .privacy = NODE_DIRECT,
     };
     memcpy(cfg.secret, h->secret, sizeof cfg.secret);
@@ -363,15 +371,18 @@ void sim_node_kill(struct sim *s, usec_t at_us, uint32_t node)
 
 // ---- events -----------------------------------------------------------------------------------------
 
-void sim_command(struct sim *s, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *run, void *ctx, uint64_t arg)
+void sim_command(struct sim *s, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *run,
+                 void *ctx, uint64_t arg)
 {
     struct command *c = sim_grow(NULL, 1, sizeof *c);
     *c = (struct command){run, ctx, arg};
     uint32_t sequence = source == SIM_NOBODY ? s->commands++ : s->host[source]->sequence++;
-    sim_queue_push(&s->queue, at_us > s->now ? at_us : s->now, node, SIM_COMMAND, source, sequence, c);
+    sim_queue_push(&s->queue, at_us > s->now ? at_us : s->now, node, SIM_COMMAND, source, sequence,
+                   c);
 }
 
-void sim_at(struct sim *s, usec_t at_us, void (*run)(struct sim *, void *, uint64_t), void *ctx, uint64_t arg)
+void sim_at(struct sim *s, usec_t at_us, void (*run)(struct sim *, void *, uint64_t), void *ctx,
+            uint64_t arg)
 {
     sim_command(s, at_us, SIM_NOBODY, SIM_NOBODY, run, ctx, arg);
 }

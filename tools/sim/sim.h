@@ -37,7 +37,8 @@ struct sim_node_config {
     uint32_t bootstrap[SIM_BOOTSTRAPS_MAX]; // nodes, servers
     uint32_t bootstraps;
 };
-uint32_t sim_node_add(struct sim *, usec_t at_us, const struct sim_node_config *); // its number, from 0
+uint32_t sim_node_add(struct sim *, usec_t at_us,
+                      const struct sim_node_config *); // its number, from 0
 // At once and for ever, without a word to anybody.
 void sim_node_kill(struct sim *, usec_t at_us, uint32_t node);
 uint32_t sim_nodes(const struct sim *);
@@ -49,7 +50,7 @@ const struct sim_prf *sim_random(const struct sim *);
 // ---- people: one encounter at a time of one node ------------------------------------------------------
 struct sim_person_config {
     uint32_t node;
-    const char *topic;   // copied
+    const char *topic; // copied
     usec_t seek_at_us;
     uint32_t messages;   // that it says in each conversation
     usec_t gap_us;       // between two of them
@@ -59,14 +60,14 @@ enum sim_person_state { SIM_ABSENT, SIM_SEEKING, SIM_TALKING, SIM_ENDED };
 
 struct sim_match { // one conversation of one person
     uint32_t encounter;
-    usec_t at_us, asked_us; // matched; the seek or next before it
-    usec_t ended_us;        // USEC_NEVER: not yet
-    char words[128];        // separated by spaces
-    char reason[16];        // of its end
-    uint32_t peer_node;     // whose address the channel used
+    usec_t at_us, asked_us;    // matched; the seek or next before it
+    usec_t ended_us;           // USEC_NEVER: not yet
+    char words[128];           // separated by spaces
+    char reason[16];           // of its end
+    uint32_t peer_node;        // whose address the channel used
     uint32_t peer, peer_match; // SIM_NOBODY until the other end has the same words
     uint32_t said, delivered, undelivered, received;
-    uint32_t *ids;          // of what was said
+    uint32_t *ids; // of what was said
 };
 struct sim_person {
     struct sim_person_config config;
@@ -76,7 +77,7 @@ struct sim_person {
     struct sim_match *match;
     uint32_t matches;
     uint32_t warnings;
-    char warning[32];   // code of the last
+    char warning[32];      // code of the last
     uint32_t next_of_node; // SIM_NOBODY: none
 };
 uint32_t sim_person_add(struct sim *, const struct sim_person_config *); // its number, from 0
@@ -100,11 +101,13 @@ void sim_check_people(struct sim *);
 // Returns what `done` said last; without `done`: true.
 bool sim_run(struct sim *, usec_t until_us, bool (*done)(const struct sim *, void *ctx), void *ctx);
 // Something of the caller's own at a time.
-void sim_at(struct sim *, usec_t at_us, void (*run)(struct sim *, void *ctx, uint64_t arg), void *ctx,
-            uint64_t arg);
+void sim_at(struct sim *, usec_t at_us, void (*run)(struct sim *, void *ctx, uint64_t arg),
+            void *ctx, uint64_t arg);
 // Every datagram as it leaves a node, lost ones too.
-void sim_tap(struct sim *, void (*tap)(void *ctx, usec_t now, uint32_t from, const struct path *to,
-                                       const uint8_t *data, size_t len), void *ctx);
+void sim_tap(struct sim *,
+             void (*tap)(void *ctx, usec_t now, uint32_t from, const struct path *to,
+                         const uint8_t *data, size_t len),
+             void *ctx);
 
 // ---- figures ----------------------------------------------------------------------------------------
 void sim_fail(struct sim *, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -118,12 +121,12 @@ struct sim_figures {
     uint64_t events, datagrams, lost, oversized, outbox_dropped;
     uint64_t lookups, lookups_ok;
     uint64_t lookup_us_p50, lookup_us_p95, lookup_hops_p50;
-    uint32_t seeks, matched;       // of people: seeks and nexts; matches
+    uint32_t seeks, matched;             // of people: seeks and nexts; matches
     uint64_t match_us_p50, match_us_p95; // from when both sought
     uint64_t said, delivered, undelivered, received;
     uint64_t idle_Bps_out, idle_Bps_in; // average, payload of UDP
     uint32_t idle_nodes;
-    uint64_t bytes_per_node;       // arenas and the shared book, over living nodes
+    uint64_t bytes_per_node; // arenas and the shared book, over living nodes
 };
 void sim_figures(struct sim *, struct sim_figures *);
 

@@ -5,22 +5,22 @@
 #include "tools/sim/queue.h"
 #include "tools/sim/sim.h"
 
-struct sim_host { // one node and what the simulator knows of it
+struct sim_host {      // one node and what the simulator knows of it
     struct node *node; // NULL before its start and after its end
     struct arena arena;
     struct sim_stream stream;
     struct sim_node_config config;
     uint8_t secret[32];
-    uint8_t chain[16];       // H_i of the digest
-    usec_t armed_us;         // of its queue entry that counts; USEC_NEVER: none
-    usec_t clocked_us;       // when it was last told the wall clock
-    uint32_t sequence;       // of its events
-    uint64_t number;         // of its datagrams
+    uint8_t chain[16]; // H_i of the digest
+    usec_t armed_us;   // of its queue entry that counts; USEC_NEVER: none
+    usec_t clocked_us; // when it was last told the wall clock
+    uint32_t sequence; // of its events
+    uint64_t number;   // of its datagrams
     uint64_t bytes_in, bytes_out;
-    bool idle;               // in the idle measurement
+    bool idle; // in the idle measurement
     uint64_t idle_in, idle_out;
-    uint32_t first_person;   // SIM_NOBODY: none
-    uint64_t wake_second;    // for SIM_WAKES_MAX
+    uint32_t first_person; // SIM_NOBODY: none
+    uint64_t wake_second;  // for SIM_WAKES_MAX
     uint32_t wakes;
     bool dead;
 };
@@ -58,8 +58,8 @@ struct sim {
 
 typedef void sim_run_fn(struct sim *, void *ctx, uint64_t arg);
 // A command for one node: it runs, then what the node has to say is carried on.
-void sim_command(struct sim *, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *, void *ctx,
-                 uint64_t arg);
+void sim_command(struct sim *, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *,
+                 void *ctx, uint64_t arg);
 void sim_people_event(struct sim *, uint32_t node, const struct node_event *);
 void sim_people_node_died(struct sim *, uint32_t node);
 void sim_people_figures(struct sim *, struct sim_figures *);

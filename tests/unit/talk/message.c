@@ -71,7 +71,8 @@ static void encodes_and_decodes(void **state)
     (void)state;
     json_t *list = vectors("messages"), *v;
     size_t i;
-    json_array_foreach(list, i, v) {
+    json_array_foreach(list, i, v)
+    {
         uint8_t frame[FRAME_BYTES_MAX], out[FRAME_BYTES_MAX];
         size_t n = frame_of(v, frame);
         struct talk_message want = message_of(v), got;
@@ -92,7 +93,8 @@ static void reads_newer(void **state)
     (void)state;
     json_t *list = vectors("accepted"), *v;
     size_t i;
-    json_array_foreach(list, i, v) {
+    json_array_foreach(list, i, v)
+    {
         uint8_t frame[FRAME_BYTES_MAX];
         size_t n = frame_of(v, frame);
         struct talk_message want = message_of(v), got;
@@ -107,7 +109,8 @@ static void refuses(void **state)
     (void)state;
     json_t *list = vectors("refused"), *v;
     size_t i;
-    json_array_foreach(list, i, v) {
+    json_array_foreach(list, i, v)
+    {
         uint8_t frame[FRAME_BYTES_MAX];
         size_t n = frame_of(v, frame);
         struct talk_message got;
@@ -123,7 +126,8 @@ static void flips_keep_one_encoding(void **state)
     (void)state;
     json_t *list = vectors("messages"), *v;
     size_t i, decoded = 0;
-    json_array_foreach(list, i, v) {
+    json_array_foreach(list, i, v)
+    {
         uint8_t frame[FRAME_BYTES_MAX], out[FRAME_BYTES_MAX];
         size_t n = frame_of(v, frame);
         for (size_t bit = 16; bit < 8 * n; bit++) {
@@ -197,9 +201,12 @@ static void text_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(encodes_and_decodes), cmocka_unit_test(reads_newer),
-        cmocka_unit_test(refuses),             cmocka_unit_test(flips_keep_one_encoding),
-        cmocka_unit_test(longest_text),        cmocka_unit_test(text_rules),
+        cmocka_unit_test(encodes_and_decodes),
+        cmocka_unit_test(reads_newer),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(flips_keep_one_encoding),
+        cmocka_unit_test(longest_text),
+        cmocka_unit_test(text_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
