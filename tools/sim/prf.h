@@ -46,6 +46,6 @@ struct sim_stream {
     uint8_t left; // unused bytes at the end of buf
 };
 void sim_stream_init(struct sim_stream *, const struct sim_prf *, uint32_t node);
-void sim_stream_fill(void *stream, void *buf, size_t len); // a struct rng's fill
+void sim_stream_fill(void *ctx, void *buf, size_t len); // a struct rng's fill
 
 #endif

@@ -434,7 +434,7 @@ static void dispatch(struct sim *s, const struct sim_event *e)
     enum sim_class class = sim_event_class(e);
     uint32_t node = e->destination;
     struct sim_host *h = node != SIM_NOBODY ? s->host[node] : NULL;
-    if (class == SIM_WAKE && (h->node == NULL || e->at_us != h->armed_us))
+    if (class == SIM_WAKE && (h == NULL || h->node == NULL || e->at_us != h->armed_us))
         return; // an entry that an earlier one replaced
     s->events++;
     if (class == SIM_COMMAND) {
@@ -442,7 +442,7 @@ static void dispatch(struct sim *s, const struct sim_event *e)
         if (h != NULL && h->node != NULL)
             begin_turn(s, node);
         c->run(s, c->ctx, c->arg);
-    } else if (h->node != NULL) {
+    } else if (h != NULL && h->node != NULL) {
         begin_turn(s, node);
         if (class == SIM_DATAGRAM) {
             deliver(s, e);
