@@ -22,8 +22,7 @@ static void on_lost(void *ctx, const struct chan_sent *s)
             chan_streams_lost(&c->streams, &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
     if (s->ratchet_len > 0)
         chan_message_lost(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
-    chan_streams_credit_lost(&c->streams, s->credit);
-}
+    chan_streams_credit_lost(&c->streams, s->credit);}
 
 struct chan_sink chan_sink(struct channel *c)
 {
@@ -195,6 +194,9 @@ static void expire_recovery(struct channel *c, usec_t now)
     struct chan_sink sink = chan_sink(c);
     if (chan_paths_target(&c->paths) != CHAN_NO_PATH && chan_recovery_expire(&c->recovery, now, &sink))
         probe_timeout(c, now);
+    // Whether the peer is still there was asked, and nothing that could be answered is on its way.
+    if (c->recovery.tracked == 0 && c->recovery.unanswered_at != USEC_NEVER)
+        c->ping_due = true;
 }
 
 static void expire_alive(struct channel *c, usec_t now)

@@ -43,6 +43,7 @@
 #define CHAN_CHALLENGES_MAX 11u        // to an address that the peer was heard from
 #define CHAN_PROBE_GAP_US (50 * USEC_PER_MS)
 #define CHAN_PROBE_GAP_US_MIN (2 * USEC_PER_MS)
+#define CHAN_PROBE_GAP_US_MAX (400 * USEC_PER_MS)
 #define CHAN_AMPLIFICATION 3u          // bytes sent for each received, until the path is validated
 
 // ---- life -----------------------------------------------------------------------------------------------

@@ -62,14 +62,13 @@ int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, 
     struct chan_path *at = &p->path[i];
     if (!at->heard) {
         at->heard = true;
-        if (!at->validated && at->challenges < CHAN_CHALLENGES_MAX) {
-            at->challenge_gap_us = gap_us > CHAN_PROBE_GAP_US_MIN ? gap_us : CHAN_PROBE_GAP_US_MIN;
-            // A challenge that is out already may have been dropped by the NAT that now lets us in.
-            usec_t last = at->challenges > 0 ? at->challenged_at[at->challenges - 1] : 0;
-            at->challenge_at = at->challenges > 0 && last + at->challenge_gap_us > now
-                                   ? last + at->challenge_gap_us
-                                   : now;
-        }
+        at->challenge_at = USEC_NEVER;
+        at->challenge_gap_us = gap_us > CHAN_PROBE_GAP_US_MIN ? gap_us : CHAN_PROBE_GAP_US_MIN;
+    }
+    // A challenge that is out already may have been dropped by the NAT that now lets us in.
+    if (!at->validated && at->challenge_at == USEC_NEVER && at->challenges < CHAN_CHALLENGES_MAX) {
+        usec_t next = at->challenges > 0 ? at->challenged_at[at->challenges - 1] + at->challenge_gap_us : 0;
+        at->challenge_at = next > now ? next : now;
     }
     at->heard_at = now;
     at->in_bytes += bytes;
@@ -139,15 +138,14 @@ void chan_paths_challenge(struct chan_paths *p, int i, usec_t now, const struct 
     data[7] = (uint8_t)(data[7] + at->challenges);
     at->challenged_at[at->challenges++] = now;
     at->challenge_at = at->challenges < max ? now + at->challenge_gap_us : USEC_NEVER;
-    at->challenge_gap_us *= 2;
+    at->challenge_gap_us = at->challenge_gap_us < CHAN_PROBE_GAP_US_MAX / 2 ? at->challenge_gap_us * 2
+                                                                            : CHAN_PROBE_GAP_US_MAX;
 }
 
-void chan_paths_postpone(struct chan_paths *p, int i, usec_t now)
+void chan_paths_give_up(struct chan_paths *p, int i, usec_t now)
 {
     struct chan_path *at = &p->path[i];
     at->respond = false;
-    if (at->challenge_at <= now) {
-        at->challenge_at = now + at->challenge_gap_us;
-        at->challenge_gap_us *= 2;
-    }
+    if (at->challenge_at <= now)
+        at->challenge_at = USEC_NEVER;
 }

@@ -43,8 +43,8 @@ bool chan_paths_due(const struct chan_paths *, int i, usec_t now);
 usec_t chan_paths_deadline(const struct chan_paths *);
 // Makes the next challenge and counts it as sent.
 void chan_paths_challenge(struct chan_paths *, int i, usec_t now, const struct rng *, uint8_t data[static 8]);
-// What is due there can't be sent now: try a challenge later, forget a response.
-void chan_paths_postpone(struct chan_paths *, int i, usec_t now);
+// What is due there can't be sent: the next packet from there asks for it again.
+void chan_paths_give_up(struct chan_paths *, int i, usec_t now);
 // How many bytes may go there now.
 uint64_t chan_paths_allowance(const struct chan_paths *, int i);
 // Where to send: the path in use, else where the peer was heard last, else CHAN_NO_PATH.

@@ -185,18 +185,18 @@ int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack
             sink->acked(sink->ctx, s);
         }
     }
+    bool answer = progress || largest + 1 > r->acked_next; // or a late one of a packet held for lost
     if (largest + 1 > r->acked_next)
         r->acked_next = largest + 1;
     if (sample > 0)
         chan_recovery_rtt(r, now, sample - 1, ack->delay_us);
-    if (!progress)
-        return 0;
-    r->pto_count = 0;
-    r->unanswered_at = r->tracked > 0 ? now : USEC_NEVER;
-    advance(r);
-    detect(r, now, sink);
-    if (r->tracked == 0)
-        r->unanswered_at = USEC_NEVER;
+    if (progress) {
+        r->pto_count = 0;
+        advance(r);
+        detect(r, now, sink);
+    }
+    if (answer)
+        r->unanswered_at = r->tracked > 0 ? now : USEC_NEVER;
     return 0;
 }
 

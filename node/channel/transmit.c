@@ -83,10 +83,13 @@ static void finish(struct channel *c, usec_t now, struct pack *p, int path, stru
 static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
 {
     struct chan_path *at = &c->paths.path[i];
-    bool first = at->candidate && at->challenges < CHAN_PROBES_MAX; // bounded by their number
-    if ((!first && chan_paths_allowance(&c->paths, i) < CLASS_SMALL) ||
-        !chan_recovery_room(&c->recovery, c->arena)) {
-        chan_paths_postpone(&c->paths, i, now);
+    bool challenge = at->challenge_at <= now;
+    // The first probes are bounded by their number, all others by what was received.
+    bool first = at->candidate && challenge && at->challenges < CHAN_PROBES_MAX;
+    size_t frame_bytes = CHAN_PATH_BYTES * ((at->respond ? 1u : 0u) + (challenge ? 1u : 0u));
+    uint16_t size = class_of((uint32_t)(PACKET_HEADER_BYTES + frame_bytes + packet_tag_bytes(c->aead)));
+    if ((!first && chan_paths_allowance(&c->paths, i) < size) || !chan_recovery_room(&c->recovery, c->arena)) {
+        chan_paths_give_up(&c->paths, i, now);
         return;
     }
     uint8_t *packet = pack_room(p, &at->path);
@@ -97,13 +100,15 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
         chan_wire_path(&w, CHAN_PATH_RESPONSE, at->response);
         at->respond = false;
     }
-    if (at->challenge_at <= now) {
+    if (challenge) {
         uint8_t data[8];
         chan_paths_challenge(&c->paths, i, now, &c->rng, data);
         chan_wire_path(&w, CHAN_PATH_CHALLENGE, data);
     }
     struct chan_sent s = {0};
     finish(c, now, p, i, &w, &s);
+    if (first)
+        at->out_bytes -= size;
 }
 
 // ---- everything else ----------------------------------------------------------------------------------

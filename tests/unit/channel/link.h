@@ -83,6 +83,7 @@ struct net {
     size_t count, cap;
     uint64_t order;
     uint64_t passed;
+    usec_t arrival[2]; // the latest in order
     // sees each datagram before the link does; false: the link does not carry it
     bool (*tap)(struct net *, unsigned from, const struct path *to, uint8_t *data, size_t *len);
     void *tap_ctx;
@@ -168,18 +169,21 @@ static UNUSED void carry(struct net *n, unsigned from, const struct path *to, ui
     if (n->tap != NULL && !n->tap(n, from, to, copy, &len))
         return;
     unsigned target = from ^ 1;
-    struct path at = n->end[target].address;
-    if (n->cut || n->end[target].dead || memcmp(to, &at, sizeof at) != 0)
+    if (n->cut || n->end[target].dead || memcmp(to, &n->end[target].address, sizeof *to) != 0)
         return;
     if (prng_next(&n->prng) % 1000 < n->loss_pm)
         return;
     unsigned copies = prng_next(&n->prng) % 1000 < n->dup_pm ? 2 : 1;
     for (unsigned i = 0; i < copies; i++) {
-        usec_t jitter = n->jitter_us > 0 ? prng_next(&n->prng) % n->jitter_us : 0;
+        usec_t at = n->now + n->delay_us + (n->jitter_us > 0 ? prng_next(&n->prng) % n->jitter_us : 0);
         if (prng_next(&n->prng) % 1000 < n->reorder_pm)
-            jitter += 2 * n->jitter_us + n->delay_us / 2;
+            at += 2 * n->jitter_us + n->delay_us / 2; // overtaken
+        else if (at < n->arrival[target])
+            at = n->arrival[target]; // a queue keeps the order
+        else
+            n->arrival[target] = at;
         n->passed++;
-        inject(n, target, &n->end[from].address, copy, len, n->now + n->delay_us + jitter);
+        inject(n, target, &n->end[from].address, copy, len, at);
     }
 }
 

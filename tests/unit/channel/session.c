@@ -41,10 +41,338 @@ static void meets_and_talks(void **state)
     }
 }
 
+// ---- many seeds -----------------------------------------------------------------------------------------
+static void one_seed(uint64_t seed)
+{
+    struct net *n = net_new(seed, seed % 2 ? PACKET_AEGIS256 : PACKET_CHACHA20POLY1305);
+    struct prng p = {seed * 77};
+    static const usec_t delays[] = {100, 1000, 20000, 80000, 150000};
+    n->delay_us = delays[prng_next(&p) % 5];
+    n->jitter_us = prng_next(&p) % (n->delay_us + 1);
+    n->loss_pm = (unsigned)(prng_next(&p) % 4) * 50;
+    n->dup_pm = (unsigned)(prng_next(&p) % 3) * 50;
+    n->reorder_pm = (unsigned)(prng_next(&p) % 3) * 50;
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned s = 0; s < CHANNEL_STREAMS_MAX; s++)
+            n->end[i].want[s] = prng_next(&p) % 3 == 0 ? prng_next(&p) % 40000 : 0;
+        n->end[i].config.rtt_hint_us = prng_next(&p) % 2 ? 2 * n->delay_us : 0;
+        n->end[i].config.receive_bytes = prng_next(&p) % 2 ? 1 : 0; // the smallest, or the default
+    }
+    n->end[0].config.observed = prng_next(&p) % 3 == 0 ? 9 : 0;
+    net_start(n, 0);
+    net_run(n, n->now + prng_next(&p) % 200000); // the confirm is on its way
+    net_start(n, 1);
+    NET_UNTIL(n, 10 * USEC_PER_S, net_matched(n) || n->end[0].closed || n->end[1].closed);
+    if (!net_matched(n))
+        fail_msg("seed %llu: not matched (reasons %d %d)", (unsigned long long)seed, n->end[0].reason,
+                 n->end[1].reason);
+    NET_UNTIL(n, 120 * USEC_PER_S, net_done(n));
+    if (!net_done(n))
+        fail_msg("seed %llu: not everything arrived", (unsigned long long)seed);
+    uint16_t words[2][SAS_WORDS];
+    assert_true(channel_words(n->end[0].channel, words[0]) && channel_words(n->end[1].channel, words[1]));
+    assert_memory_equal(words[0], words[1], sizeof words[0]);
+    // A last message and a close in one breath: it still arrives.
+    n->end[0].want[0] += 3000;
+    end_turn(n, 0);
+    channel_close(n->end[0].channel, n->now, 1);
+    NET_UNTIL(n, 20 * USEC_PER_S, n->end[0].closed && n->end[1].closed);
+    if (!n->end[0].closed || !n->end[1].closed)
+        fail_msg("seed %llu: not closed (%d %d)", (unsigned long long)seed, n->end[0].closed, n->end[1].closed);
+    if (n->loss_pm == 0)
+        assert_int_equal(n->end[1].got[0], n->end[0].want[0]);
+    net_free(n);
+}
+
+static void many_seeds(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 150; seed++)
+        one_seed(seed);
+}
+
+// ---- the end ----------------------------------------------------------------------------------------------
+static void no_path_in_two_seconds(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct net *n = net_new(3, PACKET_CHACHA20POLY1305);
+        struct end *e = &n->end[i];
+        for (unsigned k = 1; k < CHANNEL_CANDIDATES_MAX; k++) {
+            e->config.candidate[k] = (struct path){.ip = {10, 0, 9, (uint8_t)k}, .port = 5000, .family = 4};
+            e->config.candidates++;
+        }
+        usec_t start = n->now;
+        net_start(n, i);
+        net_run(n, start + 10 * USEC_PER_S);
+        assert_true(e->closed);
+        assert_int_equal(e->reason, CHANNEL_ENDED_NO_PATH);
+        assert_int_equal(e->closed_at - start, 2 * USEC_PER_S);
+        // Three probes a candidate, and RATCHET1 once, in two packets.
+        struct channel_status st;
+        channel_status(e->channel, &st);
+        assert_int_equal(st.packets_out, 3 * 6 + (i == 0 ? 2 : 0));
+        assert_int_equal(channel_deadline(e->channel), USEC_NEVER);
+        net_free(n);
+    }
+}
+
+static void a_killed_peer_is_gone(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct net *n = net_new(seed, PACKET_AEGIS256);
+        net_connect(n);
+        net_run(n, n->now + seed * 7 * USEC_PER_S);
+        assert_false(n->end[0].closed);
+        n->end[1].dead = true;
+        usec_t died = n->now;
+        net_run(n, died + 60 * USEC_PER_S);
+        assert_true(n->end[0].closed);
+        assert_int_equal(n->end[0].reason, CHANNEL_ENDED_GONE);
+        assert_in_range(n->end[0].closed_at - died, 8 * USEC_PER_S, 28500 * USEC_PER_MS);
+        net_free(n);
+    }
+}
+
+static void close_in_each_state(void **state)
+{
+    (void)state;
+    // At every moment of the first 200 ms, from either end.
+    for (unsigned who = 0; who < 2; who++)
+        for (usec_t at = 0; at <= 200000; at += 5000) {
+            struct net *n = net_new(at + who, PACKET_CHACHA20POLY1305);
+            n->end[0].want[0] = n->end[1].want[0] = 100;
+            net_start_both(n);
+            net_run(n, n->now + at);
+            channel_close(n->end[who].channel, n->now, 5);
+            channel_close(n->end[who].channel, n->now, 6); // changes nothing
+            end_turn(n, who);
+            net_run(n, n->now + 15 * USEC_PER_S);
+            assert_true(n->end[0].closed && n->end[1].closed);
+            assert_int_equal(n->end[who].reason, CHANNEL_ENDED_LOCAL);
+            enum channel_reason other = n->end[who ^ 1].reason;
+            assert_true(other == CHANNEL_ENDED_PEER || other == CHANNEL_ENDED_NO_PATH ||
+                        (at < 20000 && other == CHANNEL_ENDED_GONE)); // closed before it knew a path
+            if (other == CHANNEL_ENDED_PEER)
+                assert_int_equal(n->end[who ^ 1].code, 5);
+            assert_int_equal(channel_stream_send(n->end[who].channel, n->now, 0, (const uint8_t *)"x", 1),
+                             BAUTA_ESTATE);
+            net_free(n);
+        }
+}
+
+static void unread_data_comes_before_closed(void **state)
+{
+    (void)state;
+    struct net *n = net_new(11, PACKET_CHACHA20POLY1305);
+    net_connect(n);
+    n->end[1].lazy = true;
+    n->end[0].want[2] = 9000;
+    NET_UNTIL(n, USEC_PER_S, channel_stream_pending(n->end[0].channel, 2) == 0 && n->end[0].sent[2] == 9000);
+    n->end[1].lazy = false;
+    channel_close(n->end[0].channel, n->now, 9);
+    end_turn(n, 0);
+    NET_UNTIL(n, 5 * USEC_PER_S, n->end[1].closed);
+    assert_true(n->end[1].closed);
+    end_read(n, 1, 2);
+    assert_int_equal(n->end[1].got[2], 9000);
+    net_free(n);
+}
+
+// ---- long life ---------------------------------------------------------------------------------------------
+static void ratchets_for_ten_minutes(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct net *n = net_new(seed, seed % 2 ? PACKET_AEGIS256 : PACKET_CHACHA20POLY1305);
+        n->loss_pm = seed > 2 ? 50 : 0;
+        n->jitter_us = 5000;
+        n->reorder_pm = 50;
+        net_connect(n);
+        usec_t start = n->now;
+        for (unsigned s = 0; s < 1200; s++) {
+            n->end[s % 2].want[0] += 700;
+            net_run(n, start + s * USEC_PER_S / 2);
+            if (n->end[0].closed || n->end[1].closed)
+                fail_msg("seed %llu: closed after %u half seconds (%d %d)", (unsigned long long)seed, s,
+                         n->end[0].reason, n->end[1].reason);
+        }
+        NET_UNTIL(n, 10 * USEC_PER_S, net_done(n));
+        assert_true(net_done(n));
+        for (unsigned i = 0; i < 2; i++) {
+            struct channel_status st;
+            channel_status(n->end[i].channel, &st);
+            assert_in_range(st.step, 5, 6); // at 0, 120, 240, 360, 480 s: the phase has come round to 1
+            assert_in_range(n->end[i].cids, 1, 2);
+            assert_in_range(n->end[i].arena.used_bytes, 1, 32 * 1024);
+        }
+        net_free(n);
+    }
+}
+
+static void idle_end_pings(void **state)
+{
+    (void)state;
+    struct net *n = net_new(21, PACKET_CHACHA20POLY1305);
+    net_connect(n);
+    net_run(n, n->now + USEC_PER_S);
+    uint64_t before[2] = {n->end[0].channel->packets_out, n->end[1].channel->packets_out};
+    net_run(n, n->now + 100 * USEC_PER_S);
+    assert_false(n->end[0].closed || n->end[1].closed);
+    uint64_t sent = n->end[0].channel->packets_out - before[0] + n->end[1].channel->packets_out - before[1];
+    assert_in_range(sent, 2 * 4, 2 * 7); // a PING and its ACK every 16 to 20 s
+    net_free(n);
+}
+
+// ---- bulk ----------------------------------------------------------------------------------------------------
+static void bulk(void **state)
+{
+    (void)state;
+    static const unsigned losses[] = {0, 10, 50};
+    for (unsigned i = 0; i < 3; i++) {
+        struct net *n = net_new(31 + i, PACKET_AEGIS256);
+        n->delay_us = 2000;
+        n->jitter_us = 200;
+        n->loss_pm = losses[i];
+        net_connect(n);
+        usec_t start = n->now;
+        n->end[0].want[0] = 10000000;
+        end_turn(n, 0);
+        NET_UNTIL(n, 600 * USEC_PER_S, net_done(n) || n->end[0].closed);
+        if (!net_done(n))
+            fail_msg("loss %u: %llu of %llu bytes", losses[i], (unsigned long long)n->end[1].got[0],
+                     (unsigned long long)n->end[0].want[0]);
+        struct channel_status st;
+        channel_status(n->end[0].channel, &st);
+        print_message("10 MB, %u per mille lost: %llu ms, %llu packets, %llu lost\n", losses[i],
+                      (unsigned long long)(n->now - start) / 1000, (unsigned long long)st.packets_out,
+                      (unsigned long long)st.packets_lost);
+        if (losses[i] == 0)
+            assert_in_range(n->now - start, 1, 300 * USEC_PER_MS);
+        assert_in_range(st.packets_out, 8400, 12000);
+        net_free(n);
+    }
+}
+
+static void a_reader_that_stops_stops_the_writer(void **state)
+{
+    (void)state;
+    struct net *n = net_new(41, PACKET_CHACHA20POLY1305);
+    n->end[1].config.receive_bytes = 256 * 1024;
+    net_connect(n);
+    n->end[1].lazy = true;
+    n->end[0].want[0] = 4u << 20;
+    net_run(n, n->now + 5 * USEC_PER_S);
+    assert_in_range(n->end[1].arena.used_bytes, 64 * 1024, (256 + 64) * 1024);
+    assert_true(n->end[0].sent[0] < n->end[0].want[0]);
+    // Another stream still gets through.
+    n->end[0].want[1] = 1000;
+    end_turn(n, 0);
+    net_run(n, n->now + USEC_PER_S);
+    n->end[1].lazy = false;
+    end_read(n, 1, 1);
+    assert_int_equal(n->end[1].got[1], 1000);
+    end_read(n, 1, 0);
+    end_turn(n, 1);
+    NET_UNTIL(n, 60 * USEC_PER_S, net_done(n));
+    assert_true(net_done(n));
+    net_run(n, n->now + USEC_PER_S);
+    assert_in_range(n->end[0].arena.used_bytes, 1, 32 * 1024);
+    assert_in_range(n->end[1].arena.used_bytes, 1, 32 * 1024);
+    net_free(n);
+}
+
+static void datagrams(void **state)
+{
+    (void)state;
+    struct net *n = net_new(51, PACKET_AEGIS256);
+    uint8_t data[CHANNEL_DATAGRAM_BYTES_MAX + 1] = {0};
+    net_start_both(n);
+    assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, 100), BAUTA_ESTATE);
+    NET_UNTIL(n, 5 * USEC_PER_S, net_matched(n));
+    data[0] = 0x5a;
+    data[99] = 0xa5;
+    for (unsigned i = 0; i < 50; i++) {
+        assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, 100), 0);
+        assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, 100), BAUTA_ELIMIT);
+        end_turn(n, 0);
+        net_run(n, n->now + 1000);
+    }
+    net_run(n, n->now + USEC_PER_S);
+    assert_int_equal(n->end[1].datagrams, 50);
+    assert_int_equal(n->end[1].datagrams_ok, 50);
+    assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, sizeof data), BAUTA_ELIMIT);
+    assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, sizeof data - 1), 0);
+    end_turn(n, 0);
+    net_run(n, n->now + USEC_PER_S);
+    assert_int_equal(n->end[1].datagrams, 51);
+    net_free(n);
+}
+
+// ---- paths -----------------------------------------------------------------------------------------------------
+static void dead_candidates_do_no_harm(void **state)
+{
+    (void)state;
+    for (unsigned observed = 0; observed <= 6; observed++) {
+        struct net *n = net_new(60 + observed, PACKET_CHACHA20POLY1305);
+        for (unsigned i = 0; i < 2; i++) {
+            struct channel_config *c = &n->end[i].config;
+            c->candidates = 6;
+            for (unsigned k = 0; k < 6; k++)
+                c->candidate[k] = (struct path){.ip = {10, 0, 9, (uint8_t)k}, .port = 5000, .family = 4};
+            c->candidate[4] = address_of(i ^ 1);
+            c->observed = (uint8_t)observed;
+        }
+        usec_t start = n->now;
+        net_connect(n);
+        // Where RATCHET1 missed, it follows as soon as a path is known.
+        assert_in_range(n->end[0].matched_at - start, 80000, 140000);
+        struct path used = address_of(1);
+        assert_memory_equal(&n->end[0].path_used, &used, sizeof used);
+        net_free(n);
+    }
+}
+
+static void an_unknown_address_is_learnt(void **state)
+{
+    (void)state;
+    // The responder has none of the initiator's true addresses: only what it hears leads there.
+    struct net *n = net_new(71, PACKET_CHACHA20POLY1305);
+    n->end[1].config.candidate[0].ip[3] = 99;
+    net_connect(n);
+    n->end[1].want[0] = 30000;
+    NET_UNTIL(n, 5 * USEC_PER_S, net_done(n));
+    assert_true(net_done(n));
+    struct path used = address_of(0);
+    assert_memory_equal(&n->end[1].path_used, &used, sizeof used);
+    // It moves (its NAT forgot it): the conversation follows.
+    n->end[0].address.port = 7777;
+    n->end[0].want[0] = n->end[1].want[0] += 30000;
+    end_turn(n, 0);
+    end_turn(n, 1);
+    NET_UNTIL(n, 8 * USEC_PER_S, net_done(n));
+    assert_true(net_done(n));
+    assert_int_equal(n->end[1].path_used.port, 7777);
+    net_free(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(meets_and_talks),
+        cmocka_unit_test(many_seeds),
+        cmocka_unit_test(no_path_in_two_seconds),
+        cmocka_unit_test(a_killed_peer_is_gone),
+        cmocka_unit_test(close_in_each_state),
+        cmocka_unit_test(unread_data_comes_before_closed),
+        cmocka_unit_test(ratchets_for_ten_minutes),
+        cmocka_unit_test(idle_end_pings),
+        cmocka_unit_test(bulk),
+        cmocka_unit_test(a_reader_that_stops_stops_the_writer),
+        cmocka_unit_test(datagrams),
+        cmocka_unit_test(dead_candidates_do_no_harm),
+        cmocka_unit_test(an_unknown_address_is_learnt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
