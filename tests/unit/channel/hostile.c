@@ -1,0 +1,479 @@
+// A peer, or somebody on the path, that breaks the rules.
+#include "tests/unit/channel/link.h"
+
+// The peer's hands: seals frames as the other end would, under its current keys.
+struct forger {
+    struct packet_keys keys;
+    uint8_t cid[CID_BYTES], mask[MASK_KEY_BYTES];
+    unsigned phase;
+    uint64_t pn;
+    enum packet_aead aead;
+};
+
+// Speaks to end `to` in phase 0 with the handshake's keys.
+static struct forger forger_first(const struct net *n, unsigned to)
+{
+    const struct channel_config *c = &n->end[to].config;
+    struct forger f = {.pn = 1000, .aead = c->aead};
+    packet_keys_derive(&f.keys, c->aead, c->initiator ? c->k_ri : c->k_ir);
+    memcpy(f.cid, c->local_cid, CID_BYTES);
+    memcpy(f.mask, c->local_mask, MASK_KEY_BYTES);
+    return f;
+}
+
+// Speaks to end `to` under whatever keys it receives now.
+static struct forger forger_now(const struct net *n, unsigned to)
+{
+    struct forger f = forger_first(n, to);
+    const struct chan_keys *k = &n->end[to].channel->keys;
+    f.phase = k->newest;
+    f.keys = k->in[k->newest].keys;
+    memcpy(f.cid, k->in[k->newest].cid, CID_BYTES);
+    f.pn = n->end[to].channel->seen.next;
+    return f;
+}
+
+static size_t forge(struct forger *f, uint8_t *packet, const uint8_t *frames, size_t len)
+{
+    size_t size = class_of((uint32_t)(PACKET_HEADER_BYTES + len + packet_tag_bytes(f->aead)));
+    assert_true(size > 0);
+    size_t body = size - PACKET_HEADER_BYTES - packet_tag_bytes(f->aead);
+    memset(packet, 0, size);
+    memcpy(packet + PACKET_HEADER_BYTES, frames, len);
+    uint64_t pn = f->pn++ | (uint64_t)f->phase << CHAN_PN_BITS;
+    assert_int_equal(packet_seal(packet, body, &f->keys, pn, f->cid, f->mask), size);
+    return size;
+}
+
+static int give(struct net *n, unsigned to, struct forger *f, const struct wr *w)
+{
+    uint8_t packet[CLASS_FULL];
+    size_t len = forge(f, packet, w->start, wr_len(w));
+    end_receive(n, to, &n->end[to ^ 1].address, packet, len);
+    return n->end[to].last_rc;
+}
+
+static void expect_protocol_end(struct net *n, unsigned i)
+{
+    end_turn(n, i);
+    net_run(n, n->now + 5 * USEC_PER_S);
+    assert_true(n->end[i].closed);
+    assert_int_equal(n->end[i].reason, CHANNEL_ENDED_PROTOCOL);
+}
+
+static void no_text_before_the_first_step(void **state)
+{
+    (void)state;
+    for (unsigned kind = 0; kind < 3; kind++)
+        for (unsigned to = 0; to < 2; to++)
+            for (unsigned when = 0; when < 2; when++) {
+                struct net *n = net_new(1 + kind, (enum packet_aead)(kind % 2));
+                if (when == 0)
+                    net_start(n, to);
+                else
+                    net_connect(n); // phase 0 keys still live for some seconds: no text under them either
+                struct forger f = forger_first(n, to);
+                uint8_t buf[64];
+                struct wr w = wr_init(buf, sizeof buf);
+                if (kind == 0)
+                    memset(chan_wire_stream(&w, 0, 0, 5), 'x', 5);
+                else if (kind == 1)
+                    chan_wire_datagram(&w, (const uint8_t *)"hello", 5);
+                else
+                    chan_wire_max_data(&w, 0, 1000);
+                assert_int_equal(give(n, to, &f, &w), 0);
+                expect_protocol_end(n, to);
+                assert_int_equal(n->end[to].got[0], 0);
+                assert_int_equal(n->end[to].datagrams, 0);
+                net_free(n);
+            }
+}
+
+static void replays_and_damage_are_dropped(void **state)
+{
+    (void)state;
+    for (int aead = 0; aead < 2; aead++) {
+        struct net *n = net_new(5, (enum packet_aead)aead);
+        net_connect(n);
+        net_run(n, n->now + USEC_PER_S);
+        struct forger f = forger_now(n, 1);
+        uint8_t ping[1] = {CHAN_PING}, packet[CLASS_FULL], copy[CLASS_FULL];
+        size_t len = forge(&f, packet, ping, 1);
+        // Every truncation and every flipped bit.
+        uint64_t in = n->end[1].channel->packets_in;
+        for (size_t cut = 0; cut < len; cut++) {
+            memcpy(copy, packet, len);
+            end_receive(n, 1, &n->end[0].address, copy, cut);
+            if (cut >= DATAGRAM_BYTES_MIN)
+                assert_int_not_equal(n->end[1].last_rc, 0);
+        }
+        for (size_t bit = 0; bit < 8 * len; bit++) {
+            memcpy(copy, packet, len);
+            copy[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+            end_receive(n, 1, &n->end[0].address, copy, len);
+            assert_int_not_equal(n->end[1].last_rc, 0);
+        }
+        assert_int_equal(n->end[1].channel->packets_in, in);
+        memcpy(copy, packet, len);
+        end_receive(n, 1, &n->end[0].address, copy, len);
+        assert_int_equal(n->end[1].last_rc, 0);
+        memcpy(copy, packet, len);
+        end_receive(n, 1, &n->end[0].address, copy, len);
+        assert_int_equal(n->end[1].last_rc, BAUTA_EREPLAY);
+        // Straight to the channel: too short, another cid, a phase that does not exist.
+        uint8_t cid[CID_BYTES];
+        memcpy(cid, f.cid, sizeof cid);
+        struct channel *c = n->end[1].channel;
+        for (size_t cut = 0; cut < 32; cut++) {
+            memcpy(copy, packet, len);
+            assert_int_equal(channel_receive(c, n->now, cid, f.phase, &n->end[0].address, copy, cut),
+                             cut < PACKET_HEADER_BYTES + packet_tag_bytes((enum packet_aead)aead)
+                                 ? BAUTA_EFORMAT
+                                 : BAUTA_EAUTH);
+        }
+        assert_int_equal(channel_receive(c, n->now, cid, f.phase + 1, &n->end[0].address, copy, len),
+                         BAUTA_ESTATE);
+        assert_int_equal(channel_receive(c, n->now, cid, 7, &n->end[0].address, copy, len), BAUTA_ESTATE);
+        cid[0] ^= 1;
+        assert_int_equal(channel_receive(c, n->now, cid, f.phase, &n->end[0].address, copy, len),
+                         BAUTA_ESTATE);
+        // The window: 8,192 back is the last that counts.
+        cid[0] ^= 1;
+        uint64_t top = f.pn + 20000;
+        static const struct {
+            uint64_t back;
+            int rc;
+        } steps[] = {{0, 0}, {1, 0}, {1, BAUTA_EREPLAY}, {8191, 0}, {8191, BAUTA_EREPLAY}, {8192, BAUTA_EREPLAY},
+                     {9000, BAUTA_EREPLAY}, {4000, 0}, {0, BAUTA_EREPLAY}};
+        for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
+            f.pn = top - steps[i].back;
+            len = forge(&f, packet, ping, 1);
+            end_receive(n, 1, &n->end[0].address, packet, len);
+            assert_int_equal(n->end[1].last_rc, steps[i].rc);
+        }
+        assert_false(n->end[1].closed);
+        net_free(n);
+    }
+}
+
+static void old_keys_die(void **state)
+{
+    (void)state;
+    struct net *n = net_new(6, PACKET_CHACHA20POLY1305);
+    net_connect(n);
+    struct forger f = forger_first(n, 0);
+    uint8_t ping[1] = {CHAN_PING};
+    struct wr w = wr_init(ping, 1);
+    wr_u8(&w, CHAN_PING);
+    assert_int_equal(n->end[0].cids, 2);
+    net_run(n, n->now + 4 * USEC_PER_S);
+    assert_int_equal(n->end[0].cids, 1); // CHANNEL_CID_DROP
+    assert_int_equal(give(n, 0, &f, &w), BAUTA_EUNKNOWN);
+    const struct channel *c = n->end[0].channel;
+    for (size_t i = 0; i < sizeof c->keys.in[0].keys.key; i++)
+        assert_int_equal(c->keys.in[0].keys.key[i], 0);
+    net_free(n);
+}
+
+enum crime {
+    ACK_OF_UNSENT,
+    ACK_BELOW_ZERO,
+    STREAM_OVER_WINDOW,
+    STREAM_OVER_CHANNEL,
+    STREAM_OVERFLOW,
+    STREAM_UNKNOWN,
+    MAX_DATA_UNKNOWN,
+    TYPE_NEW_CID,
+    TYPE_UNKNOWN,
+    CUT_FRAME,
+    RATCHET_AHEAD,
+    RATCHET_TOO_SOON,
+    RATCHET_TYPE,
+    RATCHET_TOO_LONG,
+    DATAGRAM_TOO_LONG,
+    CRIMES
+};
+
+static void commit(struct wr *w, enum crime crime)
+{
+    static const uint8_t zero[1200];
+    struct chan_range r[2] = {{UINT64_C(1) << 40, (UINT64_C(1) << 40) + 2}, {5, 6}};
+    switch (crime) {
+    case ACK_OF_UNSENT:
+        chan_wire_ack(w, r, 1, 0);
+        break;
+    case ACK_BELOW_ZERO:
+        wr_u8(w, CHAN_ACK);
+        wr_le64(w, 3);
+        wr_le32(w, 0);
+        wr_u8(w, 0);
+        wr_le16(w, 4);
+        break;
+    case STREAM_OVER_WINDOW:
+        wr_bytes(w, zero, 0);
+        memset(chan_wire_stream(w, 0, CHAN_CREDIT_INITIAL, 1), 0, 1);
+        break;
+    case STREAM_OVER_CHANNEL:
+        memset(chan_wire_stream(w, 0, CHAN_CREDIT_INITIAL - 1, 1), 0, 1);
+        memset(chan_wire_stream(w, 1, 0, 1), 0, 1);
+        break;
+    case STREAM_OVERFLOW:
+        memset(chan_wire_stream(w, 0, CHAN_OFFSET_MAX, 1), 0, 1);
+        break;
+    case STREAM_UNKNOWN:
+        memset(chan_wire_stream(w, CHANNEL_STREAMS_MAX, 0, 1), 0, 1);
+        break;
+    case MAX_DATA_UNKNOWN:
+        chan_wire_max_data(w, CHANNEL_STREAMS_MAX, 1);
+        break;
+    case TYPE_NEW_CID:
+        wr_u8(w, CHAN_NEW_CID);
+        break;
+    case TYPE_UNKNOWN:
+        wr_u8(w, 0xee);
+        break;
+    case CUT_FRAME:
+        wr_u8(w, CHAN_STREAM);
+        wr_u8(w, 0);
+        wr_le(w, 0, 6);
+        wr_le16(w, 5000);
+        break;
+    case RATCHET_AHEAD:
+        chan_wire_ratchet(w, 9, 1, 0, zero, 10);
+        break;
+    case RATCHET_TOO_SOON: // a whole RATCHET1 takes two frames
+        chan_wire_ratchet(w, 2, 1, 0, zero, 600);
+        break;
+    case RATCHET_TYPE:
+        chan_wire_ratchet(w, 2, 9, 0, zero, 10);
+        break;
+    case RATCHET_TOO_LONG:
+        chan_wire_ratchet(w, 2, 1, 1220, zero, 40);
+        break;
+    case DATAGRAM_TOO_LONG:
+        chan_wire_datagram(w, zero, CHANNEL_DATAGRAM_BYTES_MAX + 1);
+        break;
+    case CRIMES:
+        break;
+    }
+}
+
+static void each_crime_closes(void **state)
+{
+    (void)state;
+    for (enum crime crime = 0; crime < CRIMES; crime++) {
+        struct net *n = net_new(8, PACKET_CHACHA20POLY1305);
+        net_connect(n);
+        net_run(n, n->now + USEC_PER_S);
+        struct forger f = forger_now(n, 0); // the initiator: step 2 is the responder's to start
+        uint8_t buf[CLASS_FULL - PACKET_HEADER_BYTES - 16];
+        struct wr w = wr_init(buf, sizeof buf);
+        commit(&w, crime);
+        assert_false(w.bad);
+        assert_int_equal(give(n, 0, &f, &w), 0);
+        if (crime == RATCHET_TOO_SOON) {
+            w = wr_init(buf, sizeof buf);
+            uint8_t zero[624] = {0};
+            chan_wire_ratchet(&w, 2, 1, 600, zero, sizeof zero);
+            assert_int_equal(give(n, 0, &f, &w), 0);
+        }
+        if (chan_alive(n->end[0].channel))
+            fail_msg("crime %d went unpunished", (int)crime);
+        expect_protocol_end(n, 0);
+        net_free(n);
+    }
+}
+
+// An empty body says nothing, not even padding: nobody honest sends it.
+static void nothing_at_all_closes(void **state)
+{
+    (void)state;
+    struct net *n = net_new(9, PACKET_AEGIS256);
+    net_connect(n);
+    struct forger f = forger_now(n, 0);
+    uint8_t packet[PACKET_HEADER_BYTES + PACKET_TAG_BYTES_MAX];
+    size_t len = packet_seal(packet, 0, &f.keys, f.pn | (uint64_t)f.phase << CHAN_PN_BITS, f.cid, f.mask);
+    end_receive(n, 0, &n->end[1].address, packet, len);
+    expect_protocol_end(n, 0);
+    net_free(n);
+}
+
+static void holes_have_a_limit(void **state)
+{
+    (void)state;
+    // Every second byte of a stream, far more holes than are remembered: memory stays small, nothing
+    // breaks, and what was not kept was not acknowledged.
+    struct net *n = net_new(10, PACKET_CHACHA20POLY1305);
+    net_connect(n);
+    struct forger f = forger_now(n, 1);
+    for (uint64_t i = 0; i < 4000; i++) {
+        uint8_t buf[32];
+        struct wr w = wr_init(buf, sizeof buf);
+        *chan_wire_stream(&w, 0, 2 * i + 1, 1) = stream_byte(0, 0, 2 * i + 1);
+        assert_int_equal(give(n, 1, &f, &w), 0);
+    }
+    assert_true(chan_alive(n->end[1].channel));
+    assert_in_range(n->end[1].channel->streams.stream[0].ahead.count, 100, CHAN_RANGES_MAX);
+    assert_in_range(n->end[1].arena.used_bytes, 1, 64 * 1024);
+    struct chan_range top = n->end[1].channel->seen.range[0];
+    assert_true(top.hi < f.pn);
+    net_free(n);
+}
+
+static bool spy(struct net *n, unsigned from, const struct path *to, uint8_t *data, size_t *len)
+{
+    (void)to;
+    (void)data;
+    uint64_t *bytes = n->tap_ctx;
+    bytes[from] += *len;
+    return true;
+}
+
+static void a_forged_source_is_not_flooded(void **state)
+{
+    (void)state;
+    // Somebody on the path sends genuine packets on from a victim's address.
+    struct net *n = net_new(12, PACKET_CHACHA20POLY1305);
+    net_connect(n);
+    net_run(n, n->now + USEC_PER_S);
+    struct path victim = {.ip = {10, 9, 9, 9}, .port = 53, .family = 4};
+    struct forger f = forger_now(n, 1);
+    n->end[1].want[0] = 500000;
+    uint64_t got = 0, bytes[2] = {0};
+    uint8_t packet[CLASS_FULL], ping[1] = {CHAN_PING};
+    n->cut = true;
+    n->tap = spy;
+    n->tap_ctx = bytes;
+    for (unsigned i = 0; i < 3; i++) {
+        size_t len = forge(&f, packet, ping, 1);
+        got += len;
+        end_receive(n, 1, &victim, packet, len);
+        end_turn(n, 1);
+        net_run(n, n->now + 300000);
+    }
+    const struct chan_paths *p = &n->end[1].channel->paths;
+    bool found = false;
+    for (int i = 0; i < p->count; i++)
+        if (memcmp(&p->path[i].path, &victim, sizeof victim) == 0) {
+            found = true;
+            assert_false(p->path[i].validated);
+            assert_in_range(p->path[i].out_bytes, 64, 3 * got);
+        }
+    assert_true(found);
+    assert_true(p->active == 0);
+    net_free(n);
+}
+
+static void a_man_in_the_middle_is_told(void **state)
+{
+    (void)state;
+    struct net *n = net_new(13, PACKET_CHACHA20POLY1305);
+    net_start_both(n);
+    NET_UNTIL(n, USEC_PER_S, n->end[1].channel->ratchet.state == RATCHET_WORDS_R);
+    n->end[1].channel->ratchet.n_own[0] ^= 1; // RATCHET4 is not what was committed to
+    net_run(n, n->now + 5 * USEC_PER_S);
+    assert_true(n->end[0].closed);
+    assert_false(n->end[0].matched);
+    assert_int_equal(n->end[0].reason, CHANNEL_ENDED_MIDDLE);
+    assert_true(n->end[1].closed);
+    assert_int_equal(n->end[1].reason, CHANNEL_ENDED_PEER);
+    net_free(n);
+}
+
+static void a_step_that_never_comes_closes(void **state)
+{
+    (void)state;
+    // A peer that speaks but never steps: first in phase 0, then after the first step.
+    struct net *n = net_new(14, PACKET_CHACHA20POLY1305);
+    net_start(n, 1);
+    struct forger f = forger_first(n, 1);
+    uint8_t buf[1];
+    usec_t start = n->now;
+    while (!n->end[1].closed && n->now < start + 60 * USEC_PER_S) {
+        struct wr w = wr_init(buf, 1);
+        wr_u8(&w, CHAN_PING);
+        give(n, 1, &f, &w);
+        end_turn(n, 1);
+        net_run(n, n->now + 500000);
+    }
+    assert_int_equal(n->end[1].reason, CHANNEL_ENDED_PROTOCOL);
+    assert_in_range(n->end[1].closed_at - start, 10 * USEC_PER_S, 12 * USEC_PER_S);
+    net_free(n);
+
+    n = net_new(15, PACKET_CHACHA20POLY1305);
+    net_connect(n);
+    n->end[1].channel->ratchet.initiator = true; // forgets that step 2 is its own
+    start = n->now;
+    for (unsigned i = 0; i < 600 && !n->end[0].closed; i++) {
+        n->end[0].want[0] += 10;
+        end_turn(n, 0);
+        net_run(n, n->now + 500000);
+    }
+    assert_true(n->end[0].closed);
+    assert_in_range(n->end[0].closed_at - start, 239 * USEC_PER_S, 243 * USEC_PER_S);
+    net_free(n);
+}
+
+// ---- bytes on the wire ---------------------------------------------------------------------------------------
+struct histogram {
+    uint32_t count[64][256];
+    uint32_t datagrams;
+};
+
+static bool census(struct net *n, unsigned from, const struct path *to, uint8_t *data, size_t *len)
+{
+    (void)from;
+    (void)to;
+    struct histogram *h = n->tap_ctx;
+    assert_true(*len >= 64);
+    for (unsigned i = 0; i < 64; i++)
+        h->count[i][data[i]]++;
+    h->datagrams++;
+    return true;
+}
+
+static void every_datagram_looks_random(void **state)
+{
+    (void)state;
+    for (int aead = 0; aead < 2; aead++) {
+        struct histogram *h = calloc(1, sizeof *h);
+        assert_non_null(h);
+        struct net *n = net_new(16 + (unsigned)aead, (enum packet_aead)aead);
+        n->tap = census;
+        n->tap_ctx = h;
+        net_connect(n);
+        for (unsigned i = 0; i < 300; i++) {
+            n->end[i % 2].want[0] += 20 + i % 200;
+            end_turn(n, i % 2);
+            net_run(n, n->now + 300000);
+        }
+        assert_true(h->datagrams >= 500);
+        // Uniform bytes: mean N/256; the most frequent of 64 * 256 stays under mean + 8 sqrt(mean) + 8.
+        double mean = h->datagrams / 256.0;
+        for (unsigned i = 0; i < 64; i++)
+            for (unsigned v = 0; v < 256; v++) {
+                double over = (double)h->count[i][v] - mean;
+                if (over > 8 && (over - 8) * (over - 8) > 64 * mean)
+                    fail_msg("offset %u is %02x in %u of %u", i, v, h->count[i][v], h->datagrams);
+            }
+        net_free(n);
+        free(h);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_text_before_the_first_step),
+        cmocka_unit_test(replays_and_damage_are_dropped),
+        cmocka_unit_test(old_keys_die),
+        cmocka_unit_test(each_crime_closes),
+        cmocka_unit_test(nothing_at_all_closes),
+        cmocka_unit_test(holes_have_a_limit),
+        cmocka_unit_test(a_forged_source_is_not_flooded),
+        cmocka_unit_test(a_man_in_the_middle_is_told),
+        cmocka_unit_test(a_step_that_never_comes_closes),
+        cmocka_unit_test(every_datagram_looks_random),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
