@@ -52,7 +52,6 @@
 #define OFFER_RTO_MIN_US (60 * USEC_PER_MS)  // two legs through the introducer, and the answer's delay
 #define OFFER_RTO_MAX_US (600 * USEC_PER_MS)
 #define OFFER_SEEN_MAX 4096u      // opened messages remembered by each record
-#define OFFER_SEEN_BLOCK 63u      // entries of one block from the arena: just under 2 KiB
 #define OFFER_RATE_INTRODUCER 16u // offers a second through one introducer, and as burst
 #define OFFER_RATE_SEARCH 32u     // offers a second on one topic
 #define OFFER_POW_RATE 20u        // Argon2id checks a second: at most 1 % of a core

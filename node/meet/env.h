@@ -1,0 +1,67 @@
+// What all encounters of one node share: the layers below, the clocks, counters, budgets.
+#ifndef BAUTA_NODE_MEET_ENV_H
+#define BAUTA_NODE_MEET_ENV_H
+
+#include "crypto/noise.h"
+#include "node/meet/block.h"
+#include "node/meet/meet.h"
+
+// A token bucket: `per_s` a second, and as many at once.
+struct rate {
+    uint64_t used_us; // what is taken, in time that it takes to come back
+    usec_t at;
+};
+static inline bool rate_take(struct rate *r, usec_t now, uint32_t per_s)
+{
+    uint64_t gone = now - r->at;
+    r->used_us = r->used_us > gone ? r->used_us - gone : 0;
+    r->at = now;
+    uint64_t price = USEC_PER_S / per_s;
+    if (r->used_us + price > USEC_PER_S)
+        return false;
+    r->used_us += price;
+    return true;
+}
+
+struct encounter;
+
+struct meet_env {
+    struct net net;
+    struct rng rng;
+    struct arena *arena;
+    struct dht *dht;
+    bool lab, aes_hardware;
+    uint8_t local_mask[MASK_KEY_BYTES];
+    struct noise_spec noise; // IKpsk1
+
+    usec_t now;      // of the call that runs
+    bool clock_set;
+    int64_t unix_us; // wall clock at unix_at
+    usec_t unix_at;
+
+    struct path local[MEET_LOCAL_PATHS_MAX];
+    unsigned locals;
+    struct block block;
+    struct meet_status count;
+    uint32_t last_job;
+    uint32_t required_effort; // of introductions to us; 0 while the node is not under load
+    struct rate pow_rate;     // of Argon2id checks
+    struct encounter *encounter[MEET_ENCOUNTERS_MAX];
+
+    uint8_t decline_key[DECLINE_POOL_MAX][32]; // fresh public keys, each used once
+    unsigned decline_keys;
+    usec_t decline_refill_at; // USEC_NEVER: the pool is full
+};
+
+static inline uint64_t env_unix_us(const struct meet_env *env)
+{
+    int64_t t = env->unix_us + (int64_t)(env->now - env->unix_at);
+    return t > 0 ? (uint64_t)t : 0;
+}
+
+static inline usec_t earlier(usec_t a, usec_t b)
+{
+    return a < b ? a : b;
+}
+
+#endif

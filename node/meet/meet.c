@@ -1,0 +1,316 @@
+#include "node/meet/meet.h"
+
+#include "node/meet/encounter.h"
+#include "node/meet/offer.h"
+
+#include <sodium.h>
+
+struct meet {
+    struct meet_env env;
+    usec_t deadline; // kept up to date by every call
+};
+
+int meet_new(struct meet **out, const struct meet_config *config)
+{
+    struct meet *m = arena_take(config->arena, sizeof *m);
+    *out = m;
+    if (m == NULL)
+        return BAUTA_ESPACE;
+    assert(WIRE_OFFER_BYTES <= dht_introduce_blob_max());
+    assert(WIRE_ANSWER_BYTES <= dht_answer_blob_max());
+    struct meet_env *env = &m->env;
+    env->net = config->net;
+    env->rng = config->rng;
+    env->arena = config->arena;
+    env->dht = config->dht;
+    env->lab = config->lab;
+    env->aes_hardware = config->aes_hardware;
+    memcpy(env->local_mask, config->local_mask, sizeof env->local_mask);
+    int rc = noise_spec_parse(&env->noise, "Noise_IKpsk1_25519_ChaChaPoly_BLAKE2b");
+    assert(rc == BAUTA_OK);
+    (void)rc;
+    block_init(&env->block);
+    m->deadline = USEC_NEVER;
+    return BAUTA_OK;
+}
+
+void meet_free(struct meet *m)
+{
+    struct arena *arena = m->env.arena;
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++)
+        if (m->env.encounter[i] != NULL)
+            encounter_free(&m->env, m->env.encounter[i]);
+    block_free(&m->env.block, arena);
+    arena_give(arena, m, sizeof *m);
+}
+
+// ---- around every call ----------------------------------------------------------------------------
+
+static struct meet_env *begin(struct meet *m, usec_t now)
+{
+    m->env.now = now;
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++) {
+        struct encounter *e = m->env.encounter[i];
+        if (e != NULL && e->channel_given) {
+            sodium_memzero(&e->channel, sizeof e->channel);
+            e->channel_given = false;
+        }
+    }
+    return &m->env;
+}
+
+static void end(struct meet *m)
+{
+    usec_t at = USEC_NEVER;
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++) {
+        struct encounter *e = m->env.encounter[i];
+        if (e == NULL)
+            continue;
+        encounter_settle(&m->env, e);
+        at = earlier(at, encounter_deadline(&m->env, e));
+        at = earlier(at, m->env.decline_refill_at);
+    }
+    m->deadline = at;
+}
+
+static struct encounter *find(const struct meet *m, uint32_t number)
+{
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++)
+        if (m->env.encounter[i] != NULL && m->env.encounter[i]->number == number)
+            return m->env.encounter[i];
+    return NULL;
+}
+
+static void forget(struct meet *m, struct encounter *e)
+{
+    m->env.encounter[e->user] = NULL;
+    encounter_free(&m->env, e);
+}
+
+void meet_clock(struct meet *m, usec_t now, int64_t unix_us)
+{
+    struct meet_env *env = begin(m, now);
+    env->unix_us = unix_us;
+    env->unix_at = now;
+    env->clock_set = true;
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++)
+        for (unsigned k = 0; env->encounter[i] != NULL && k < env->encounter[i]->wish.topics; k++)
+            search_step(env, env->encounter[i]->search[k]);
+    end(m);
+}
+
+void meet_local_paths(struct meet *m, const struct path *path, size_t n)
+{
+    m->env.locals = 0;
+    for (size_t i = 0; i < n && m->env.locals < MEET_LOCAL_PATHS_MAX; i++) {
+        struct path p = path[i];
+        p.via = 0;
+        m->env.local[m->env.locals++] = p;
+    }
+}
+
+// ---- commands -------------------------------------------------------------------------------------
+
+int meet_seek(struct meet *m, usec_t now, uint32_t encounter, const struct meet_wish *wish)
+{
+    if (encounter == 0 || wish->topics == 0 || find(m, encounter) != NULL)
+        return BAUTA_EFORMAT;
+    if (wish->topics > MEET_TOPICS_MAX)
+        return BAUTA_ELIMIT;
+    for (size_t i = 0; i < wish->topics; i++)
+        if (wish->topic[i].topic_len == 0 || wish->topic[i].topic_len > TOPIC_BYTES_MAX ||
+            wish->topic[i].pass_len > PASS_BYTES_MAX)
+            return BAUTA_EFORMAT;
+    struct meet_env *env = begin(m, now);
+    for (uint32_t i = 0; i < MEET_ENCOUNTERS_MAX; i++)
+        if (env->encounter[i] == NULL) {
+            env->encounter[i] = encounter_new(env, encounter, i, wish);
+            end(m);
+            return env->encounter[i] != NULL ? BAUTA_OK : BAUTA_ESPACE;
+        }
+    end(m);
+    return BAUTA_ELIMIT;
+}
+
+int meet_next(struct meet *m, usec_t now, uint32_t encounter)
+{
+    struct encounter *e = find(m, encounter);
+    if (e == NULL)
+        return BAUTA_EUNKNOWN;
+    encounter_next(begin(m, now), e);
+    end(m);
+    return BAUTA_OK;
+}
+
+int meet_end(struct meet *m, usec_t now, uint32_t encounter)
+{
+    struct encounter *e = find(m, encounter);
+    if (e == NULL)
+        return BAUTA_EUNKNOWN;
+    begin(m, now);
+    forget(m, e);
+    end(m);
+    return BAUTA_OK;
+}
+
+int meet_block(struct meet *m, usec_t now, uint32_t encounter, const struct path *peer)
+{
+    struct encounter *e = find(m, encounter);
+    if (e == NULL)
+        return BAUTA_EUNKNOWN;
+    struct meet_env *env = begin(m, now);
+    if (e->matched) {
+        const struct path *p = peer != NULL ? peer : &e->peer_path;
+        block_person(&env->block, env->arena, e->peer);
+        if (p->family != 0)
+            block_address(&env->block, env->arena, p);
+    }
+    forget(m, e);
+    end(m);
+    return BAUTA_OK;
+}
+
+void meet_channel_heard(struct meet *m, usec_t now, uint32_t encounter)
+{
+    struct encounter *e = find(m, encounter);
+    begin(m, now);
+    if (e != NULL)
+        offer_out_heard(e);
+    end(m);
+}
+
+void meet_channel_failed(struct meet *m, usec_t now, uint32_t encounter)
+{
+    struct encounter *e = find(m, encounter);
+    struct meet_env *env = begin(m, now);
+    if (e != NULL && e->matched) {
+        env->count.no_path++;
+        encounter_next(env, e);
+    }
+    end(m);
+}
+
+// ---- what happens ---------------------------------------------------------------------------------
+
+void meet_dht_event(struct meet *m, usec_t now, const struct dht_event *ev)
+{
+    struct meet_env *env = begin(m, now);
+    // `user` is a hint; ids decide, since an event may be older than the encounter in its slot.
+    if (ev->user < MEET_ENCOUNTERS_MAX && env->encounter[ev->user] != NULL)
+        encounter_event(env, env->encounter[ev->user], ev);
+    end(m);
+}
+
+bool meet_expire(struct meet *m, usec_t now, unsigned budget)
+{
+    if (m->deadline > now)
+        return false;
+    struct meet_env *env = begin(m, now);
+    bool more = false;
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++) {
+        struct encounter *e = env->encounter[i];
+        if (e == NULL || encounter_deadline(env, e) > now)
+            continue;
+        if (budget-- == 0) {
+            more = true;
+            break;
+        }
+        encounter_expire(env, e);
+    }
+    decline_refill(env);
+    end(m);
+    return more;
+}
+
+usec_t meet_deadline(const struct meet *m)
+{
+    return m->deadline;
+}
+
+bool meet_job(struct meet *m, struct job *job)
+{
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++) {
+        struct encounter *e = m->env.encounter[i];
+        for (unsigned k = 0; e != NULL && k < e->wish.topics; k++)
+            if (search_job(&m->env, e->search[k], job))
+                return true;
+        if (e != NULL && offer_out_job(&m->env, e, job))
+            return true;
+    }
+    return false;
+}
+
+void meet_job_done(struct meet *m, usec_t now, uint32_t job, const uint8_t *result, int len)
+{
+    struct meet_env *env = begin(m, now);
+    bool done = job == 0;
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX && !done; i++) {
+        struct encounter *e = env->encounter[i];
+        for (unsigned k = 0; e != NULL && k < e->wish.topics && !done; k++)
+            done = search_job_done(env, e->search[k], job, result, len);
+        if (e != NULL && !done)
+            done = offer_out_job_done(env, e, job, result, len);
+    }
+    end(m);
+}
+
+bool meet_event(struct meet *m, struct meet_event *ev)
+{
+    memset(ev, 0, sizeof *ev);
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++) {
+        struct encounter *e = m->env.encounter[i];
+        if (e == NULL)
+            continue;
+        ev->encounter = e->number;
+        ev->stage = e->stage;
+        if (e->stage_news) {
+            e->stage_news = false;
+            ev->kind = MEET_PROGRESS;
+            return true;
+        }
+        if (e->warn_news != 0) {
+            bool clock = (e->warn_news & WARN_CLOCK) != 0;
+            e->warn_news &= clock ? ~(unsigned)WARN_CLOCK : ~(unsigned)WARN_NO_INTRODUCER;
+            ev->kind = MEET_WARNING;
+            ev->code = clock ? "clock" : "no_introducer";
+            return true;
+        }
+        if (e->channel_news) {
+            e->channel_news = false;
+            e->channel_given = true;
+            ev->kind = MEET_CHANNEL;
+            ev->topic = e->topic;
+            memcpy(ev->peer, e->peer, sizeof ev->peer);
+            ev->channel = &e->channel;
+            return true;
+        }
+    }
+    return false;
+}
+
+void meet_status(const struct meet *m, struct meet_status *status)
+{
+    *status = m->env.count;
+    status->encounters = 0;
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++)
+        status->encounters += m->env.encounter[i] != NULL ? 1 : 0;
+}
+
+int meet_encounter_status(const struct meet *m, uint32_t encounter, struct meet_encounter_status *s)
+{
+    const struct encounter *e = find(m, encounter);
+    memset(s, 0, sizeof *s);
+    if (e == NULL)
+        return BAUTA_EUNKNOWN;
+    s->stage = e->stage;
+    s->free = e->pairing.state == PAIRING_FREE;
+    s->pending = e->pairing.state == PAIRING_PENDING;
+    s->matched = e->pairing.state == PAIRING_MATCHED;
+    s->offers = e->pairing.offered ? 1 : 0;
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
+        const struct pairing_candidate *c = &e->pairing.candidate[i];
+        s->candidates += c->used && c->listed ? 1 : 0;
+        s->held += c->used && c->held ? 1 : 0;
+    }
+    return BAUTA_OK;
+}

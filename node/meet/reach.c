@@ -1,0 +1,82 @@
+#include "node/meet/reach.h"
+
+#include <string.h>
+
+#define PORT_MIN 1024u // below are other people's services
+
+static bool same_host(const struct path *a, const struct path *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
+static bool same_address(const struct path *a, const struct path *b)
+{
+    return same_host(a, b) && a->port == b->port;
+}
+
+static bool listed(const struct path *list, unsigned n, const struct path *p)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (same_address(&list[i], p))
+            return true;
+    return false;
+}
+
+static bool usable(const struct meet_env *env, const struct path *p, bool same_network)
+{
+    if (path_reachable(p, env->lab))
+        return true;
+    return same_network && path_private(p) && p->port >= PORT_MIN;
+}
+
+static bool one_network(const struct path *a, const struct path *b)
+{
+    return a != NULL && b != NULL && a->family != 0 && same_host(a, b);
+}
+
+void reach_own(struct meet_env *env, struct wire_reach *r, const struct path *seen,
+               const struct path *peer_seen)
+{
+    bool same_network = one_network(seen, peer_seen);
+    memset(r, 0, sizeof *r);
+    rng_fill(&env->rng, r->cid, sizeof r->cid);
+    memcpy(r->recv_mask, env->local_mask, sizeof r->recv_mask);
+    if (seen != NULL && seen->family != 0 && usable(env, seen, false)) {
+        r->candidate[r->candidates++] = *seen;
+        r->observed = true;
+    }
+    for (unsigned i = 0; i < env->locals && r->candidates < CHANNEL_CANDIDATES_MAX; i++) {
+        const struct path *p = &env->local[i];
+        if (usable(env, p, same_network) && !listed(r->candidate, r->candidates, p))
+            r->candidate[r->candidates++] = *p;
+    }
+}
+
+int reach_take(struct meet_env *env, struct channel_config *config, const struct wire_reach *peer,
+               const struct path *own_seen)
+{
+    bool same_network = peer->observed && one_network(&peer->candidate[0], own_seen);
+    uint8_t n = 0;
+    config->observed = CHANNEL_CANDIDATES_MAX;
+    for (unsigned i = 0; i < peer->candidates; i++)
+        if (block_has_address(&env->block, &peer->candidate[i]))
+            return BAUTA_EAUTH;
+    for (unsigned i = 0; i < peer->candidates; i++) {
+        const struct path *p = &peer->candidate[i];
+        bool mine = listed(env->local, env->locals, p) ||
+                    (own_seen != NULL && same_address(own_seen, p));
+        if (mine || !usable(env, p, same_network) || listed(config->candidate, n, p))
+            continue;
+        if (!env->lab && !block_probe(&env->block, env->now, p))
+            continue;
+        if (i == 0 && peer->observed)
+            config->observed = n;
+        config->candidate[n] = *p;
+        config->candidate[n++].via = 0;
+    }
+    config->candidates = n;
+    config->lab = env->lab;
+    memcpy(config->remote_cid, peer->cid, sizeof config->remote_cid);
+    memcpy(config->remote_mask, peer->recv_mask, sizeof config->remote_mask);
+    return n > 0 ? BAUTA_OK : BAUTA_EFORMAT;
+}
