@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include <sodium.h>
+
 #include "node/channel/internal.h"
 
 #define UNUSED __attribute__((unused))
@@ -374,6 +376,7 @@ static UNUSED void net_run(struct net *n, usec_t until)
 
 static UNUSED struct net *net_new(uint64_t seed, enum packet_aead aead)
 {
+    assert_true(sodium_init() >= 0); // picks the machine's AES
     struct net *n = calloc(1, sizeof *n);
     assert_non_null(n);
     n->now = 1000000;
