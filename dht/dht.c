@@ -1,0 +1,318 @@
+// One DHT node: its parts joined.
+#include "crypto/bytes.h"
+#include "dht/internal.h"
+
+#include <sodium.h>
+
+uint32_t dht_next_id(struct dht *d)
+{
+    if (++d->next_id == 0)
+        d->next_id = 1;
+    return d->next_id;
+}
+
+uint64_t dht_tag(const struct dht *d, const uint8_t pk[static 32])
+{
+    uint8_t out[crypto_shorthash_BYTES];
+    crypto_shorthash(out, pk, 32, d->hash_key);
+    uint64_t tag = id_of(out);
+    return tag == 0 ? 1 : tag;
+}
+
+bool dht_contact_ok(const struct dht *d, const struct contact *c, bool with_nonce)
+{
+    if (!path_reachable(&c->path, d->config.lab))
+        return false;
+    if (d->config.server && memcmp(c->pk, d->pk, 32) == 0)
+        return false;
+    return !with_nonce ||
+           node_puzzle_ok(&d->config.net, c->pk, c->puzzle_nonce, d->config.puzzle_bits);
+}
+
+book_ref dht_hold(struct dht *d, const struct contact *c)
+{
+    return book_hold(d->config.book, &d->config.net, d->net_tag, c);
+}
+
+const struct book_entry *dht_entry(const struct dht *d, book_ref ref)
+{
+    return book_at(d->config.book, ref);
+}
+
+uint32_t dht_live(const struct dht *d)
+{
+    return (d->table[0] == NULL ? 0 : d->table[0]->live) +
+           (d->table[1] == NULL ? 0 : d->table[1]->live);
+}
+
+int dht_init(struct dht **out, const struct dht_config *config)
+{
+    struct dht *d = arena_take(config->arena, sizeof *d);
+    if (d == NULL)
+        return BAUTA_ESPACE;
+    d->config = *config;
+    d->net_tag = book_net_tag(&config->net);
+    book_seed(config->book, &config->rng);
+    rng_fill(&config->rng, d->hash_key, sizeof d->hash_key);
+    rng_fill(&config->rng, d->centre, sizeof d->centre);
+    timers_init(&d->timers, config->arena);
+    ids_init(&d->ids, config->arena);
+    rtt_init(&d->rtt, config->arena);
+    int rc = upkeep_new(d);
+    if (rc == 0 && config->server) {
+        uint8_t sk[32];
+        key_pair(d->pk, sk, config->secret);
+        memcpy(d->config.secret, sk, 32);
+        sodium_memzero(sk, sizeof sk);
+        node_mask_key(d->mask_key, &config->net, d->pk);
+        rc = server_new(d);
+    }
+    if (rc != 0) {
+        timers_end(&d->timers);
+        arena_give(config->arena, d, sizeof *d);
+        return rc;
+    }
+    *out = d;
+    return 0;
+}
+
+void dht_free(struct dht *d)
+{
+    if (d == NULL)
+        return;
+    struct arena *arena = d->config.arena;
+    while (d->places != NULL) {
+        d->places->announcing = false;
+        dht_place_close(d, d->now, d->places->id);
+    }
+    while (d->calls != NULL)
+        call_free(d, d->calls);
+    while (d->lookups != NULL)
+        lookup_cancel(d, d->lookups->id);
+    server_free(d);
+    upkeep_free(d);
+    struct dht_event event;
+    while (dht_event(d, &event))
+        continue;
+    rtt_end(&d->rtt);
+    ids_end(&d->ids);
+    timers_end(&d->timers);
+    arena_give(arena, d, sizeof *d); // wipes
+}
+
+void dht_clock(struct dht *d, usec_t now, int64_t unix_us)
+{
+    d->now = now;
+    d->unix_us = unix_us;
+}
+
+// ---- datagrams ------------------------------------------------------------------------------------
+
+bool dht_is_answer(const struct dht *d, const uint8_t *datagram, size_t len)
+{
+    return len >= DATAGRAM_BYTES_MIN && ids_find(&d->ids, id_of(datagram)) != NULL;
+}
+
+static int receive_known(struct dht *d, const struct path *from, const struct id_entry *entry,
+                         uint8_t *datagram, size_t len)
+{
+    if (class_of((uint32_t)len) != len) {
+        d->count.dropped_format++;
+        return BAUTA_EFORMAT;
+    }
+    if (entry->kind == ID_ANSWER)
+        return call_receive(d, from, entry->owner, entry, datagram, len);
+    if (d->event_count >= EVENTS_MAX) { // as if the network had lost it
+        d->count.dropped_rate++;
+        return BAUTA_ELIMIT;
+    }
+    return push_receive(d, from, entry->owner, entry, datagram, len);
+}
+
+int dht_receive(struct dht *d, usec_t now, const struct path *from, uint8_t *datagram, size_t len)
+{
+    d->now = now;
+    d->count.bytes_in += len;
+    if (len < DATAGRAM_BYTES_MIN) {
+        d->count.dropped_format++;
+        return BAUTA_EFORMAT;
+    }
+    const struct id_entry *entry = ids_find(&d->ids, id_of(datagram));
+    if (entry != NULL)
+        return receive_known(d, from, entry, datagram, len);
+    if (d->server != NULL)
+        return server_receive(d, from, datagram, len);
+    d->count.dropped_unknown++;
+    return BAUTA_EUNKNOWN;
+}
+
+// ---- calls ----------------------------------------------------------------------------------------
+
+void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *a, bool done)
+{
+    // `a` is NULL when the rest of an answer has not come: the contact was heard before.
+    book_ref corrected = a == NULL ? 0 : upkeep_heard(d, c, a);
+    switch (c->owner_kind) {
+    case CALL_LOOKUP:
+        if (a != NULL)
+            lookup_answered(d, c, a, corrected);
+        break;
+    case CALL_HOLDER:
+        place_answered(d, c, a, done);
+        break;
+    case CALL_ATTEND:
+    case CALL_ANSWER:
+        if (a != NULL)
+            attend_answered(d, c, a);
+        break;
+    case CALL_INTRO:
+        if (a != NULL && a->status != RPC_OK)
+            intro_failed(d, c);
+        break;
+    case CALL_BOOTSTRAP:
+    case CALL_REFRESH:
+        if (a != NULL)
+            upkeep_answered(d, c, a, corrected);
+        break;
+    case CALL_NOBODY:
+    case CALL_TOKEN:
+    case CALL_VERIFY:
+    case CALL_CHECK:
+        break;
+    }
+    book_drop(d->config.book, corrected);
+    if (a != NULL && dht_live(d) > 0)
+        place_wake(d);
+}
+
+void dht_call_slow(struct dht *d, struct call *c)
+{
+    if (c->owner_kind == CALL_LOOKUP)
+        lookup_slow(d, c);
+}
+
+void dht_call_failed(struct dht *d, struct call *c)
+{
+    switch (c->owner_kind) {
+    case CALL_LOOKUP:
+        lookup_failed(d, c);
+        break;
+    case CALL_HOLDER:
+        place_failed(d, c);
+        break;
+    case CALL_ATTEND:
+    case CALL_ANSWER:
+        attend_failed(d, c);
+        break;
+    case CALL_INTRO:
+        intro_failed(d, c);
+        break;
+    default:
+        break;
+    }
+}
+
+// ---- time -----------------------------------------------------------------------------------------
+
+bool dht_expire(struct dht *d, usec_t now, unsigned budget)
+{
+    d->now = now;
+    for (; budget > 0; budget--) {
+        struct timer *t = timers_due(&d->timers, now);
+        if (t == NULL)
+            return false;
+        switch ((enum timer_kind)t->kind) {
+        case TIMER_CALL:
+            call_timer(d, t->owner);
+            break;
+        case TIMER_PLACE:
+            place_timer(d, t->owner);
+            break;
+        case TIMER_ATTEND:
+            attend_timer(d, t->owner);
+            break;
+        case TIMER_UPKEEP:
+            upkeep_timer(d);
+            break;
+        case TIMER_SERVER:
+            server_timer(d);
+            break;
+        }
+    }
+    return timers_next(&d->timers) <= now;
+}
+
+usec_t dht_deadline(const struct dht *d)
+{
+    return timers_next(&d->timers);
+}
+
+// ---- events ---------------------------------------------------------------------------------------
+
+struct dht_event *dht_push_event(struct dht *d, enum dht_event_kind kind, uint32_t id, uint32_t user,
+                                 const void *data, size_t extra)
+{
+    size_t bytes = sizeof(struct queued_event) + extra;
+    struct queued_event *q = arena_take(d->config.arena, bytes);
+    if (q == NULL)
+        return NULL;
+    q->bytes = bytes;
+    q->event.kind = kind;
+    q->event.id = id;
+    q->event.user = user;
+    if (data != NULL) {
+        memcpy(q + 1, data, extra);
+        q->event.blob = (const uint8_t *)(q + 1);
+        q->event.blob_len = extra;
+    }
+    *(d->last_event != NULL ? &d->last_event->next : &d->first_event) = q;
+    d->last_event = q;
+    d->event_count++;
+    return &q->event;
+}
+
+bool dht_event(struct dht *d, struct dht_event *out)
+{
+    if (d->shown_event != NULL)
+        arena_give(d->config.arena, d->shown_event, d->shown_event->bytes);
+    struct queued_event *q = d->first_event;
+    d->shown_event = q;
+    if (q == NULL)
+        return false;
+    d->first_event = q->next;
+    if (d->first_event == NULL)
+        d->last_event = NULL;
+    d->event_count--;
+    *out = q->event;
+    return true;
+}
+
+// ---- status ---------------------------------------------------------------------------------------
+
+void dht_status(const struct dht *d, struct dht_status *s)
+{
+    *s = d->count;
+    s->server = d->config.server;
+    s->contacts = dht_live(d);
+    s->size_estimate = s->contacts + 1;
+    s->places = d->place_count;
+    s->lookups_running = d->lookup_count;
+    s->seen = d->upkeep.seen;
+    if (d->server != NULL) {
+        s->records_held = d->server->store.records;
+        s->handles_held = d->server->intro.handles.n;
+        s->links_held = d->server->intro.links.n;
+        s->pushes_out = d->server->intro.pushes_out;
+        s->bytes_out += d->server->intro.bytes_out;
+    }
+}
+
+bool dht_lookup_stat(struct dht *d, struct dht_lookup_stat *s)
+{
+    if (d->stat_count == 0)
+        return false;
+    *s = d->stat[d->stat_first];
+    d->stat_first = (d->stat_first + 1) % LOOKUP_STATS;
+    d->stat_count--;
+    return true;
+}

@@ -1,0 +1,302 @@
+// The whole of one DHT node, and what its parts call of each other. Not for users of dht/.
+#ifndef BAUTA_DHT_INTERNAL_H
+#define BAUTA_DHT_INTERNAL_H
+
+#include "crypto/nodekey.h"
+#include "dht/book.h"
+#include "dht/guard.h"
+#include "dht/ids.h"
+#include "dht/intro.h"
+#include "dht/rtt.h"
+#include "dht/store.h"
+#include "dht/table.h"
+#include "dht/timer.h"
+#include "dht/wire.h"
+
+enum timer_kind { TIMER_CALL = 1, TIMER_PLACE, TIMER_ATTEND, TIMER_UPKEEP, TIMER_SERVER };
+
+// ---- request keys (rpc.c) -------------------------------------------------------------------------
+struct session { // one e with one server
+    book_ref ref;
+    struct rpc_keys keys;
+    uint8_t mask_key[32];
+    uint8_t token[RPC_TOKEN_BYTES];
+    bool has_token;
+    uint64_t used; // a counter, for the choice of who gives way
+};
+struct ekey {
+    uint8_t pk[32], sk[32];
+    struct session *session;
+    uint16_t n, cap;
+    uint64_t uses;
+};
+
+// ---- calls (rpc.c) --------------------------------------------------------------------------------
+enum call_owner {
+    CALL_NOBODY,    // an answer is welcome, but nobody waits (withdrawing, leaving a handle)
+    CALL_LOOKUP,    // owner: the look-up
+    CALL_HOLDER,    // owner: the place
+    CALL_TOKEN,     // owner: the place; a ping for the sake of the token
+    CALL_ATTEND,    // owner: the attend
+    CALL_ANSWER,    // owner: the attend; relay_back
+    CALL_INTRO,     // owner: the introduction
+    CALL_BOOTSTRAP, // the first find to somebody we were told of
+    CALL_VERIFY,    // a ping to a newcomer
+    CALL_CHECK,     // a ping to somebody in the table
+    CALL_REFRESH    // a bucket's find
+};
+struct sending {
+    usec_t at;
+    uint64_t id[RPC_ANSWER_DATAGRAMS_MAX];
+    uint8_t ids; // open; 0: none
+};
+struct call {
+    struct call *next, *prev;
+    struct timer timer;
+    enum rpc_kind kind;
+    enum call_owner owner_kind;
+    uint32_t owner, place; // place: whose e it is; 0: none
+    uint32_t tag;          // the owner's own: version, generation
+    uint8_t lock_used;     // withdraw: the generation is the acknowledged one already
+    book_ref ref;
+    struct rpc_keys keys;
+    uint8_t mask_key[32];
+    struct rpc_header header;
+    struct sending sending[RPC_SENDINGS_MAX];
+    uint8_t sendings, sendings_max, token_rounds;
+    bool slow, failed;     // told the owner
+    usec_t rto;
+    uint8_t *body;
+    uint16_t body_len, datagram_len;
+    // The answer, as far as it has come.
+    uint8_t got, expect, got_sending; // bits of datagrams
+    uint16_t live;
+    uint8_t hint, records;
+    uint8_t *record; // DHT_SAMPLE_RECORDS_MAX, once the first one comes
+};
+struct call_spec {
+    enum call_owner owner_kind;
+    uint32_t owner, place, tag;
+    book_ref ref;
+    struct ekey *ekey;     // NULL: a fresh one for this call alone
+    uint16_t class_min;    // pad to at least this
+    uint8_t sendings_max;  // 0: RPC_SENDINGS_MAX
+};
+
+// ---- look-ups (lookup.c) --------------------------------------------------------------------------
+enum candidate_state { CAND_NEW, CAND_ASKED, CAND_SLOW, CAND_ANSWERED, CAND_FAILED };
+struct candidate {
+    book_ref ref;
+    uint8_t state, hop;
+};
+struct lookup {
+    struct lookup *next;
+    uint32_t id, place;    // place 0: upkeep, with its own e
+    uint8_t target[32];
+    struct ekey ekey;      // upkeep only
+    uint16_t class_min;    // of a find without token
+    uint8_t n, in_flight;  // candidates; asked and not slow
+    uint8_t hops;
+    usec_t started;
+    struct candidate cand[LOOKUP_CANDIDATES];
+};
+
+// ---- places (place.c) -----------------------------------------------------------------------------
+struct holder {
+    book_ref ref;
+    bool in_region, busy;
+    uint8_t failures;
+    bool refuses;                // locked or withdrawn there
+    uint32_t sent, acked;        // generation + 1 of the lock; 0: none
+    uint32_t version_sent, version_acked;
+    usec_t expires;              // of the record there
+};
+struct place {
+    struct place *next;
+    struct timer timer;
+    uint32_t id, user;
+    uint8_t place[32];
+    struct ekey ekey;
+    uint32_t lookup;             // running, or 0
+    bool waiting;                // for the first server to be known
+    bool found, told_found;
+    uint32_t told_count;
+    unsigned seeks;              // wanted as soon as it is found
+    usec_t relook_at, relook_step, renew_at;
+    // What is announced.
+    bool announcing;
+    uint8_t *record;             // RECORD_BYTES
+    uint8_t w_record[32];
+    uint16_t ttl_s;
+    uint32_t version, told_stored;
+    uint8_t holders;
+    struct holder holder[HOLDERS_MAX];
+};
+
+// ---- attends and introductions, our side (attend.c) -------------------------------------------------
+struct series { // of pushes to us
+    bool open;
+    uint8_t push_key[32];
+    struct rpc_keys keys;
+    uint32_t low, high;          // ids low .. high - 1 are open or taken
+    uint32_t next;               // above the highest that came
+    bool is_attend;
+    uint32_t owner;              // attend or introduction
+};
+struct attend {
+    struct attend *next;
+    struct timer timer;
+    uint32_t id, user, place;
+    book_ref ref;
+    uint8_t handle[DHT_HANDLE_BYTES];
+    struct series series, old;   // old: until 3 s after its renewal
+    usec_t renew_at, old_until;
+    bool told, busy, has_seen;
+    uint8_t failures;
+    struct path seen;
+};
+struct intro_out {
+    struct intro_out *next;
+    uint32_t id, user, place;
+    book_ref ref;
+    uint8_t handle[DHT_HANDLE_BYTES], link[DHT_LINK_BYTES];
+    struct series series;
+};
+
+// ---- joining and upkeep (upkeep.c) ----------------------------------------------------------------
+struct vote {
+    uint64_t who; // keyed hash of the server's key, 0: none
+    struct path seen;
+};
+struct upkeep {
+    struct timer timer;
+    struct contact *bootstrap;   // BOOTSTRAPS_MAX, when there is any
+    unsigned bootstraps, vote_next;
+    usec_t bootstrap_at, bootstrap_step;
+    usec_t centre_at, centre_step, refresh_at;
+    usec_t joined_at;            // the first server answered; USEC_NEVER
+    uint32_t lookup;             // of the own centre
+    unsigned verifying;
+    struct vote vote[SEEN_VOTES];
+    struct path seen;
+    bool own_centre[2];          // the centre is the own id
+};
+
+struct queued_event {
+    struct queued_event *next;
+    struct dht_event event;
+    size_t bytes; // all of it, with what stands behind
+};
+
+struct dht {
+    struct dht_config config;
+    uint64_t net_tag;
+    uint8_t pk[32], mask_key[32]; // a server's
+    uint8_t hash_key[16];
+    usec_t now;                   // of the current call
+    int64_t unix_us;
+    struct timers timers;
+    struct ids ids;
+    struct rtt rtt;
+    struct table *table[2];       // IPv4, IPv6; when the first one answers
+    uint8_t centre[2][32];
+    struct upkeep upkeep;
+    struct call *calls, *current; // current: in the middle of being handled, not to be freed
+    uint32_t call_count;
+    struct lookup *lookups;
+    uint32_t lookup_count, next_id;
+    struct place *places;
+    uint32_t place_count;
+    struct attend *attends;
+    uint32_t attend_count;
+    struct intro_out *intros;
+    uint32_t intro_count;
+    struct queued_event *first_event, *last_event, *shown_event;
+    uint32_t event_count;
+    struct dht_lookup_stat stat[LOOKUP_STATS];
+    uint32_t stat_first, stat_count;
+    struct dht_status count;      // counters only
+    struct server *server;        // NULL: a client
+};
+
+// The server's side (server.c).
+struct server {
+    struct guard guard;
+    struct store store;
+    struct intro intro;
+    struct timer timer;
+    usec_t sweep_at;
+};
+int server_new(struct dht *);
+void server_free(struct dht *);
+int server_receive(struct dht *, const struct path *from, uint8_t *datagram, size_t len);
+void server_timer(struct dht *);
+
+// ---- between the parts ----------------------------------------------------------------------------
+uint32_t dht_next_id(struct dht *);
+uint64_t dht_tag(const struct dht *, const uint8_t pk[static 32]); // keyed, for rtt and votes
+// Somebody that we may talk to: not ourselves, reachable, and with a solved puzzle (`nonce` known).
+bool dht_contact_ok(const struct dht *, const struct contact *, bool with_nonce);
+book_ref dht_hold(struct dht *, const struct contact *);
+const struct book_entry *dht_entry(const struct dht *, book_ref);
+uint32_t dht_live(const struct dht *);
+// Adds an event; `extra` bytes of `data` are copied behind it. NULL without memory.
+struct dht_event *dht_push_event(struct dht *, enum dht_event_kind, uint32_t id, uint32_t user,
+                                 const void *data, size_t extra);
+// What an answer or a timeout means to whom it belongs. `done`: no more datagrams will come.
+void dht_call_answered(struct dht *, struct call *, const struct wire_answer *, bool done);
+void dht_call_slow(struct dht *, struct call *);
+void dht_call_failed(struct dht *, struct call *);
+
+void ekey_new(struct dht *, struct ekey *);
+void ekey_end(struct dht *, struct ekey *);
+struct session *ekey_session(struct dht *, struct ekey *, book_ref); // NULL: no memory, or a bad key
+struct session *ekey_find(struct dht *, const struct ekey *, book_ref);
+
+// 0, BAUTA_ELIMIT, BAUTA_ESPACE, BAUTA_EAUTH (a key without a shared secret). The reply is filled in for each sending.
+int call_start(struct dht *, const struct call_spec *, const struct wire_request *, struct call **);
+void call_free(struct dht *, struct call *);
+void call_timer(struct dht *, struct call *);
+int call_receive(struct dht *, const struct path *from, struct call *, const struct id_entry *,
+                 uint8_t *datagram, size_t len);
+// Nobody waits any more; they go on, since it matters to the table who answers.
+void calls_forget(struct dht *, enum call_owner, uint32_t owner);
+
+// place: NULL for upkeep. Id, or 0.
+uint32_t lookup_start(struct dht *, const uint8_t target[static 32], struct place *, uint16_t class_min);
+void lookup_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
+void lookup_slow(struct dht *, struct call *);
+void lookup_failed(struct dht *, struct call *);
+void lookup_cancel(struct dht *, uint32_t id);
+// The nearest servers that have answered, within the limits on prefixes. Not counted.
+size_t lookup_region(const struct dht *, const struct lookup *, book_ref *out, size_t max);
+struct lookup *lookup_find(const struct dht *, uint32_t id);
+
+struct place *place_find(const struct dht *, uint32_t id);
+void place_looked_up(struct dht *, struct place *, struct lookup *);
+void place_wake(struct dht *); // somebody is known now
+void place_answered(struct dht *, struct call *, const struct wire_answer *, bool done);
+void place_failed(struct dht *, struct call *);
+void place_timer(struct dht *, struct place *);
+
+void attend_answered(struct dht *, struct call *, const struct wire_answer *);
+void attend_failed(struct dht *, struct call *);
+void attend_timer(struct dht *, struct attend *);
+void intro_failed(struct dht *, struct call *);
+void attends_place_gone(struct dht *, uint32_t place);
+int push_receive(struct dht *, const struct path *from, struct series *, const struct id_entry *,
+                 uint8_t *datagram, size_t len);
+
+int upkeep_new(struct dht *);
+void upkeep_free(struct dht *);
+void upkeep_timer(struct dht *);
+void upkeep_arm(struct dht *);
+// Any answer: the contact is alive. Returns a counted reference, with the puzzle nonce that it told.
+book_ref upkeep_heard(struct dht *, struct call *, const struct wire_answer *);
+void upkeep_unheard(struct dht *, struct call *);
+void upkeep_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
+void upkeep_looked_up(struct dht *);
+// A node that wants to be listed.
+void upkeep_candidate(struct dht *, const struct path *from, const struct wire_request *, bool proven);
+
+#endif

@@ -1,0 +1,56 @@
+// The routing table of one address family: k-buckets by the prefix shared with a centre. Only servers
+// that answered a request of ours get in; old live ones stay; only unresponsive ones are evicted.
+#ifndef BAUTA_DHT_TABLE_H
+#define BAUTA_DHT_TABLE_H
+
+#include "dht/book.h"
+#include "dht/limits.h"
+
+struct table_slot {
+    book_ref ref;
+    uint32_t seen_s;   // when it last answered
+    uint8_t failures;  // requests in a row without an answer
+};
+struct table_bucket {
+    struct table_slot *slot; // cap slots
+    book_ref *spare;         // TABLE_SPARES, newest first; taken when the first one comes
+    uint32_t traffic_s;      // when somebody in it answered, or it was refreshed
+    uint8_t n, cap, spares;
+};
+struct table {
+    struct arena *arena;
+    struct contact_book *book;
+    bool prefix_limits;
+    uint8_t centre[32];
+    uint32_t live; // with fewer than TABLE_DEAD_FAILURES failures
+    struct table_bucket bucket[TABLE_BUCKETS];
+};
+
+enum table_result { TABLE_KNOWN, TABLE_ADDED, TABLE_SPARE, TABLE_REFUSED };
+
+void table_init(struct table *, struct arena *, struct contact_book *, bool prefix_limits,
+                const uint8_t centre[static 32]);
+void table_end(struct table *);
+// Moves everybody to where they belong around another centre.
+void table_recentre(struct table *, const uint8_t centre[static 32]);
+// It answered us. *check: somebody who should be pinged since this one waits for a slot, or 0.
+enum table_result table_answered(struct table *, book_ref, uint32_t now_s, book_ref *check);
+// It did not. True if it should be asked once more soon: the first failure of a live contact.
+bool table_failed(struct table *, const uint8_t pk[static 32]);
+// Would this newcomer get a slot or replace somebody unresponsive, if it answered?
+bool table_wants(const struct table *, const uint8_t id[static 32], const struct path *);
+bool table_has(const struct table *, const uint8_t pk[static 32], const struct path *);
+// Up to max live ones nearest to the target, nearest first. References are not counted.
+size_t table_nearest(const struct table *, const uint8_t target[static 32], book_ref *out, size_t max);
+// All live ones, in the order of buckets and slots.
+size_t table_list(const struct table *, book_ref *out, size_t max);
+
+unsigned id_common_bits(const uint8_t a[static 32], const uint8_t b[static 32]); // 0..256
+// Is a nearer to the target than b?
+bool id_nearer(const uint8_t a[static 32], const uint8_t b[static 32], const uint8_t target[static 32]);
+
+// Counts prefixes in a set as it grows (bucket, table, result set, holders).
+bool prefix_room(const struct contact_book *, const book_ref *set, size_t n, const struct path *,
+                 unsigned fine_max, unsigned coarse_max);
+
+#endif
