@@ -51,8 +51,9 @@ void api_too_long(struct api_answer *);
 bool api_notification(const struct api *, const struct node_event *, struct api_answer *);
 void api_answer_free(struct api_answer *); // wipes
 
-// The result of `status`; of api_status.c.
+// The result of `status` (api_status.c).
 json_t *api_status(const struct api *, usec_t now);
+// privacy.c
 const char *api_privacy_name(enum node_privacy);
 bool api_privacy_of(const char *name, enum node_privacy *);
 const char *api_stage_name(enum meet_stage);

@@ -152,7 +152,7 @@ static void help(struct plain *p)
 
 static bool ask(struct plain *p, enum call kind, const char *method, json_t *params)
 {
-    if (p->link != NULL && link_call(p->link, kind, method, params))
+    if (p->link != NULL && link_call(p->link, (int)kind, method, params))
         return true;
     say(p, "The node can't be reached.");
     return false;

@@ -1,0 +1,153 @@
+"""The plain chat through pipes, as a script or a screen reader has it, and the demonstration."""
+
+import os
+import signal
+
+from harness import check, equal
+
+
+def chat(w, node, *args):
+    return w.popen(["chat", "--plain", "--control", node.control] + list(args))
+
+
+def type_line(p, text):
+    p.stdin.write(text + "\n")
+    p.stdin.flush()
+
+
+def test_two_chat(w):
+    contacts = w.bootstraps(2)
+    a = chat(w, w.node(bootstrap=contacts), "night trains")
+    b = chat(w, w.node(bootstrap=contacts))
+    b.out.wait("What do you want to talk about?")
+    type_line(b, "jazz, Night Trains")
+    b.out.wait("Looking for someone who also wants to talk about jazz or Night Trains.")
+    for p in (a, b):
+        p.out.wait("Connected. Nobody but the two of you can read this.")
+        p.alias = p.out.wait("You talk with").split("with ")[1].split(" about")[0]
+    type_line(a, "do you still take them?")
+    equal(b.out.wait("do you still"), "%s: do you still take them?" % b.alias, "what arrives")
+    a.out.wait("Delivered.")
+    type_line(b, "every winter \x1b[31m\u202e, to Lisbon")
+    b.out.wait("Not sent")  # control characters are refused where they are typed
+    type_line(b, "every winter \u202eto Lisbon")
+    equal(a.out.wait("every winter"), "%s: every winter \\u{202E}to Lisbon" % a.alias, "a direction override")
+    type_line(a, "//slash")
+    equal(b.out.wait("slash"), "%s: /slash" % b.alias, "a line that begins with /")
+    type_line(a, "x" * 20000)
+    a.out.wait("Not sent")
+    type_line(a, "/verify")
+    type_line(b, "/verify")
+    equal(a.out.wait("six words"), b.out.wait("six words"), "the words")
+    type_line(a, "/help")
+    a.out.wait("/block")
+    type_line(a, "/nothing")
+    a.out.wait("no such command")
+    type_line(a, "/quit")
+    equal(w.end(a)[0], 0, "after /quit")
+    b.out.wait("They left.")
+    type_line(b, "anybody?")
+    b.out.wait("Not sent")
+    type_line(b, "/next")
+    b.out.wait("Looking for")
+    b.send_signal(signal.SIGINT)
+    equal(w.end(b)[0], 0, "after an interrupt")
+    equal(b.err.all(), [], "standard error")
+
+
+def test_script(w):
+    """All of the input is there at once: lines wait for somebody, and arrive before the end."""
+    contacts = w.bootstraps(2)
+    other = w.person(contacts)
+    p = chat(w, w.node(bootstrap=contacts))
+    p.stdin.write("script topic\n" + "".join("line %d\n" % i for i in range(200)))
+    p.stdin.close()
+    p.out.wait("Looking for")
+    e = other.call("seek", topics=["script topic"])["encounter"]
+    for i in range(200):
+        equal(other.event("message", encounter=e)["text"], "line %d" % i, "in order")
+    equal(other.event("ended", encounter=e)["reason"], "left", "the script leaves")
+    status, out, err = w.end(p)
+    equal((status, err), (0, []), "exit")
+    equal(sum(line == "Delivered." for line in out), 200, "deliveries")
+
+
+def test_block_and_seek(w):
+    contacts = w.bootstraps(2)
+    other = w.person(contacts)
+    p = chat(w, w.node(bootstrap=contacts), "one")
+    e = other.call("seek", topics=["one"])["encounter"]
+    p.out.wait("Connected")
+    type_line(p, "/seek two")
+    equal(other.event("ended", encounter=e)["reason"], "left", "seek leaves")
+    p.out.wait("talk about two.")
+    e = other.call("seek", topics=["two"])["encounter"]
+    p.out.wait("Connected")
+    other.event("matched", encounter=e)
+    type_line(p, "/block")
+    other.event("ended", encounter=e)
+    p.out.wait("What do you want to talk about?")
+    type_line(p, "/end")
+    p.out.wait("There is no conversation")
+    p.stdin.close()
+    equal(w.end(p)[0], 0, "end of input")
+
+
+def test_privacy_question_and_own_node(w):
+    """Without a running node chat starts one, asks the question, and leaves nothing behind."""
+    contacts = w.bootstraps(2)
+    other = w.person(contacts)
+    p = w.popen(["chat", "own node", "--plain", "--lab", "--control", w.path("own"), "--listen", "127.0.0.1:0",
+                 "--bootstrap", contacts[0]])
+    p.out.wait("Should the stranger be able to see your internet address?")
+    type_line(p, "what?")
+    p.out.wait("Type hide or direct.")
+    type_line(p, "hide")
+    p.out.wait("No relay")
+    type_line(p, "/privacy direct")
+    p.out.wait("Looking for someone")
+    e = other.call("seek", topics=["own node"])["encounter"]
+    p.out.wait("Connected")
+    other.event("matched", encounter=e)
+    other.call("say", encounter=e, text="two\nlines")
+    check(p.out.wait(": two").endswith(": two"), "first line")
+    check(p.out.wait(": lines").endswith(": lines"), "second line, with the name again")
+    p.send_signal(signal.SIGINT)
+    equal(other.event("ended", encounter=e)["reason"], "left", "the interrupt is polite")
+    equal(w.end(p)[0], 0, "exit")
+    check(not os.path.exists(w.path("own")), "its control socket is removed")
+
+
+def test_node_goes_away(w):
+    n = w.node()
+    p = chat(w, n, "alone")
+    p.out.wait("Looking for")
+    n.send_signal(signal.SIGKILL)
+    status, _, err = w.end(p)
+    equal((status, len(err)), (1, 1), "chat ends with a line: %r" % err)
+
+
+def test_demo(w):
+    d = w.popen(["demo", "--control", w.path("demo")])
+    d.control = w.path("demo")
+    d.out.wait("Ready.")
+    w.refused(["demo", "--control", w.path("demo")], 1, "already")
+    # A suggested topic, then one that nobody could foresee, then somebody else on it.
+    for topic in ("night trains", "glass eels and their long way home"):
+        p = chat(w, d)
+        p.out.wait("What do you want to talk about?")
+        type_line(p, topic)
+        p.out.wait("Connected")
+        alias = p.out.wait("You talk with").split("with ")[1].split(" about")[0]
+        p.out.wait(alias + ": ")  # it says hello
+        type_line(p, "I like the sound of rain because it is old")
+        p.out.wait("Delivered.")
+        p.out.wait(alias + ": ")
+        type_line(p, "/next")
+        p.out.wait("Connected")
+        p.out.wait(": ")
+        p.stdin.close()
+        equal(w.end(p)[0], 0, "chat")
+    d.send_signal(signal.SIGINT)
+    equal(w.end(d)[0], 0, "demo")
+    check(not os.path.exists(w.path("demo")), "its control socket is removed")

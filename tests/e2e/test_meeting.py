@@ -1,0 +1,175 @@
+"""Strangers who meet, talk, part, and don't meet again."""
+
+import signal
+import time
+
+from harness import SLOW, check, equal, meet, seek
+
+
+def test_two_meet_within_5_s(w):
+    contacts = w.bootstraps(3)
+    a, b = w.person(contacts), w.person(contacts)
+    start = time.monotonic()
+    ea, eb, ma, mb = meet(a, b, "night trains")
+    took = time.monotonic() - start
+    check(took < 5 * SLOW, "they took %.2f s to meet" % took)
+    equal(len(ma["words"]), 6, "words")
+    equal(ma["path"], "direct", "path")
+    equal(ma["topic"], "night trains", "topic")
+    check(ma["alias"] and mb["alias"], "aliases")
+    equal(a.event("seeking", encounter=ea)["topics"], ["night trains"], "topics in seeking")
+    equal(a.call("verify", encounter=ea)["words"], mb["words"], "verify")
+
+    number = a.call("say", encounter=ea, text="hello \U0001f3ad\nsecond line")["id"]
+    got = b.event("message", encounter=eb)
+    equal(got["text"], "hello \U0001f3ad\nsecond line", "text")
+    check(abs(got["at"] / 1000 - time.time()) < 60 * SLOW, "at is in milliseconds since 1970: %r" % got["at"])
+    a.event("delivered", encounter=ea, id=number)
+    b.call("typing", encounter=eb, on=True)
+    a.event("typing", encounter=ea, on=True)
+    b.call("typing", encounter=eb, on=False)
+    a.event("typing", encounter=ea, on=False)
+    a.call("end", encounter=ea)
+    equal(b.event("ended", encounter=eb)["reason"], "left", "reason")
+    equal(b.error("say", {"encounter": eb, "text": "x"}), -32001, "say after ended")
+    equal(b.call("end", encounter=eb), {}, "end after ended")
+    equal(b.call("end", encounter=eb), {}, "end again")
+
+
+def test_thousand_messages_each_way(w):
+    contacts = w.bootstraps(3)
+    a, b = w.person(contacts), w.person(contacts)
+    ea, eb, _, _ = meet(a, b, "counting")
+    count, window = 1000, 64
+    ids = {"a": [], "b": []}
+    for i in range(count):
+        for name, c, e in (("a", a, ea), ("b", b, eb)):
+            ids[name].append(c.send("say", {"encounter": e, "text": "%s %d" % (name, i)}))
+            if i >= window:  # no more than a window on its way: the node takes 256
+                number = c.answer(ids[name][i - window])["result"]["id"]
+                c.event("delivered", encounter=e, id=number)
+    for name, c, e, other, oe in (("a", a, ea, b, eb), ("b", b, eb, a, ea)):
+        for i in range(count - window, count):
+            number = c.answer(ids[name][i])["result"]["id"]
+            c.event("delivered", encounter=e, id=number)
+        other.until(lambda: sum(m == "message" for m, _ in other.events) >= count, "1,000 messages")
+        texts = [p["text"] for m, p in other.events if m == "message"]
+        equal(texts, ["%s %d" % (name, i) for i in range(count)], "texts in order")
+        equal([m for m, _ in other.events if m in ("undelivered", "ended")], [], "losses")
+
+
+def test_next_finds_others_and_never_the_same(w):
+    contacts = w.bootstraps(3)
+    people = {n: w.person(contacts) for n in "abcd"}
+    enc = {}
+
+    def pair(*names):
+        """Waits until each of them is matched; returns who is with whom."""
+        words = {n: people[n].event("matched", encounter=enc[n])["words"] for n in names}
+        return {n: [m for m in names if m != n and words[m] == words[n]] for n in names}
+
+    for n in "ab":
+        enc[n] = seek(people[n], "jazz")
+    equal(pair("a", "b"), {"a": ["b"], "b": ["a"]}, "first pairs")
+    # Both look on, at the same place: they may not find each other again, so each waits for somebody new.
+    for n in "ab":
+        people[n].call("next", encounter=enc[n])
+    for n in "cd":
+        enc[n] = seek(people[n], "jazz")
+    first = pair("a", "b", "c", "d")
+    met = {frozenset("ab")}
+    for n in "abcd":
+        equal(len(first[n]), 1, "a partner of %s in %r" % (n, first))
+        check(frozenset((n, first[n][0])) != frozenset("ab"), "a met b again: %r" % first)
+    met |= {frozenset((n, first[n][0])) for n in "abcd"}
+    # Again all four: of the three ways to pair four people, one is left.
+    for n in "abcd":
+        people[n].call("next", encounter=enc[n])
+    second = pair("a", "b", "c", "d")
+    for n in "abcd":
+        equal(len(second[n]), 1, "a partner of %s in %r" % (n, second))
+        check(frozenset((n, second[n][0])) not in met, "%s met %s again" % (n, second[n][0]))
+    equal(people["a"].call("next", encounter=enc["a"]), {}, "next")
+    equal(people["a"].call("next", encounter=enc["a"]), {}, "next while seeking")
+
+
+def test_block_holds(w):
+    contacts = w.bootstraps(3)
+    a, b = w.person(contacts), w.person(contacts)
+    ea, eb, _, _ = meet(a, b, "chess")
+    a.call("block", encounter=ea)
+    b.event("ended", encounter=eb)
+    equal(a.call("block", encounter=ea), {}, "block again")
+    # New searches of both, under new pseudonyms: the address is remembered too.
+    b.call("end", encounter=eb)
+    ea, eb = seek(a, "chess"), seek(b, "chess")
+    words = None
+    others = []
+    while words is None:
+        c = w.person(contacts)
+        others.append((c, seek(c, "chess")))
+        # Somebody is matched with the new one: either a, which ends the test, or b.
+        with_new = c.event("matched", encounter=others[-1][1])["words"]
+        if any(m == "matched" and p["encounter"] == eb and p["words"] == with_new for m, p in list(b.events)):
+            check(len(others) < 3, "a is never found")
+            continue
+        words = a.event("matched", encounter=ea)["words"]
+        equal(words, with_new, "a's partner is the new one")
+    check(not any(m == "matched" and p["words"] == words for m, p in list(b.events)), "a met b, whom it blocked")
+
+
+def test_killed_end_shows_within_30_s(w):
+    contacts = w.bootstraps(3)
+    a, b = w.person(contacts), w.person(contacts)
+    ea, eb, _, _ = meet(a, b, "silence")
+    a.call("say", encounter=ea, text="still there?")
+    b.event("message", encounter=eb)
+    start = time.monotonic()
+    b.process.send_signal(signal.SIGKILL)
+    b.process.wait()
+    lost = a.call("say", encounter=ea, text="into the dark")["id"]
+    got = a.event("ended", encounter=ea, give_up_s=40 * SLOW)
+    took = time.monotonic() - start
+    check(took < 30, "it took %.1f s" % took)
+    equal(got["reason"], "gone", "reason")
+    equal(a.event("undelivered", encounter=ea, id=lost)["reason"], "gone", "the lost message")
+    # The encounter waits: next goes on under the same number, with somebody else.
+    a.call("next", encounter=ea)
+    c = w.person(contacts)
+    seek(c, "silence")
+    a.event("matched", encounter=ea)
+
+
+def test_several_encounters_and_passphrases(w):
+    contacts = w.bootstraps(2)
+    a, b, c = w.person(contacts), w.person(contacts), w.person(contacts)
+    one = seek(a, "gardens")
+    two = a.call("seek", topics=["gardens"], **{"pass": "oak"})["encounter"]
+    check(one != two, "two encounters")
+    eb = seek(b, "Gardens##oak")
+    ec = seek(c, "  GARDENS ")
+    equal(a.event("matched", encounter=two)["words"], b.event("matched", encounter=eb)["words"], "passphrase")
+    equal(a.event("matched", encounter=one)["words"], c.event("matched", encounter=ec)["words"], "normalised")
+
+
+def test_status_is_true(w):
+    contacts = w.bootstraps(3)
+    a, b = w.person(contacts), w.person(contacts)
+    before = a.call("status")
+    equal(before["encounters"], [], "encounters")
+    equal(before["contact"], a.process.contact, "contact as ready printed it")
+    equal(before["network"], "bauta", "network")
+    equal(before["privacy"], "direct", "privacy")
+    check(before["dht"]["server"] is True, "a lab node is a server")
+    ea, _, ma, _ = meet(a, b, "numbers")
+    now = a.call("status")
+    equal([(e["encounter"], e["state"], e["topics"], e["alias"]) for e in now["encounters"]],
+          [(ea, "talking", ["numbers"], ma["alias"])], "encounters")
+    check(1 <= now["dht"]["contacts"] <= 4, "contacts: %r" % now["dht"])
+    equal(now["reach"]["seen"], a.process.contact.split("/")[0], "the address that others see")
+    equal(now["meet"]["matched"], 1, "matched")
+    check(now["traffic"]["datagrams_in"] > before["traffic"]["datagrams_in"], "traffic in")
+    check(now["traffic"]["bytes_out"] > before["traffic"]["bytes_out"], "traffic out")
+    a.call("end", encounter=ea)
+    a.event("ended", encounter=ea)
+    equal(a.call("status")["encounters"], [], "encounters after the end")

@@ -1,0 +1,389 @@
+// The control API line by line, on a real node without sockets.
+#include "tests/unit/host/support.h"
+
+#include "node/host/control.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+// cmocka wants the three above first
+#include <cmocka.h>
+#include <sodium.h>
+
+struct fixture {
+    struct bench_node b;
+    struct contact_book *book;
+};
+
+static int setup_with(void **state, enum node_privacy privacy)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    bench_open(&f->b, &f->book, privacy);
+    *state = f;
+    return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_with(state, NODE_DIRECT);
+}
+
+static int setup_unchosen(void **state)
+{
+    return setup_with(state, NODE_PRIVACY_UNCHOSEN);
+}
+
+static int setup_relayed(void **state)
+{
+    return setup_with(state, NODE_RELAYED);
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    bench_close(&f->b, f->book);
+    free(f);
+    return 0;
+}
+
+// The answer as JSON, NULL when there is none.
+static json_t *ask_bytes(struct fixture *f, const char *line, size_t len)
+{
+    struct api_answer a;
+    json_error_t error;
+    api_line(&f->b.api, BENCH_NOW, line, len, &a);
+    if (a.line == NULL)
+        return NULL;
+    assert_true(a.len > 1 && a.line[a.len - 1] == '\n');
+    assert_null(memchr(a.line, '\n', a.len - 1)); // one line
+    json_t *o = json_loadb(a.line, a.len, JSON_ALLOW_NUL, &error);
+    assert_non_null(o);
+    assert_string_equal(json_string_value(json_object_get(o, "jsonrpc")), "2.0");
+    assert_non_null(json_object_get(o, "id"));
+    assert_true((json_object_get(o, "result") != NULL) != (json_object_get(o, "error") != NULL));
+    api_answer_free(&a);
+    return o;
+}
+
+static json_t *ask(struct fixture *f, const char *line)
+{
+    return ask_bytes(f, line, strlen(line));
+}
+
+static int code_of(json_t *answer)
+{
+    json_t *error = json_object_get(answer, "error");
+    if (error == NULL)
+        return 0;
+    const char *message = json_string_value(json_object_get(error, "message"));
+    assert_true(message != NULL && strlen(message) > 5);
+    return (int)json_integer_value(json_object_get(error, "code"));
+}
+
+static void test_errors(void **state)
+{
+    static const struct {
+        const char *line;
+        int code;
+    } table[] = {
+        {"{", -32700},
+        {"}", -32700},
+        {"hello", -32700},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"} x", -32700},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\xfe\"}", -32700},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xc0\xaf\"}", -32700},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xed\xa0\x80\"}", -32700},
+        {"5", -32600},
+        {"null", -32600},
+        {"[]", -32600},
+        {"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}]", -32600},
+        {"{}", -32600},
+        {"{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"status\"}", -32600},
+        {"{\"id\":1,\"method\":\"status\"}", -32600},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1}", -32600},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":5}", -32600},
+        {"{\"jsonrpc\":\"2.0\",\"id\":[1],\"method\":\"status\"}", -32600},
+        {"{\"jsonrpc\":\"2.0\",\"id\":true,\"method\":\"status\"}", -32600},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nothing\"}", -32601},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"keep\"}", -32601},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\"}", -32601},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\\u0000\"}", -32601},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"Status\"}", -32601},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":[]}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":[1,\"x\"]}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":null}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":{\"x\":1}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\"}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":0,\"text\":\"x\"}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":-1,\"text\":\"x\"}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1.5,\"text\":\"x\"}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":99,\"text\":\"x\"}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":4294967297,\"text\":\"x\"}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":5}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"next\",\"params\":{\"encounter\":9}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":9}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\",\"params\":{\"encounter\":9}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{\"encounter\":9}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1,\"on\":1}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\"}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":\"jazz\"}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"\"]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"  \"]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\\u0000b\"]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[5]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\",\"b\",\"c\",\"d\",\"e\","
+         "\"f\",\"g\",\"h\",\"i\"]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],\"passs\":\"x\"}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],\"pass\":5}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],\"card\":[]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+         "\"card\":{\"purposes\":[\"shouting\"]}}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+         "\"card\":{\"languages\":[\"en\",\"de\",\"fr\",\"it\"]}}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+         "\"wishes\":{\"should\":{}}}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\"}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"some\"}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"direct\\u0000\"}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":{\"now\":true}}", -32602},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        json_t *o = ask(f, table[i].line);
+        assert_non_null(o);
+        if (code_of(o) != table[i].code)
+            fail_msg("%s: %d, not %d", table[i].line, code_of(o), table[i].code);
+        json_decref(o);
+    }
+    assert_false(f->b.api.stop);
+    assert_false(f->b.api.privacy_set);
+    json_t *o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}");
+    assert_int_equal(code_of(o), 0); // it lives on
+    json_decref(o);
+}
+
+static void test_ids(void **state)
+{
+    struct fixture *f = *state;
+    json_t *o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":\"a\\u0000b\",\"method\":\"status\"}");
+    assert_int_equal(json_string_length(json_object_get(o, "id")), 3); // not cut at the NUL
+    json_decref(o);
+    o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":-17,\"method\":\"nothing\"}");
+    assert_int_equal(json_integer_value(json_object_get(o, "id")), -17);
+    json_decref(o);
+    o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":2.5,\"method\":\"status\"}");
+    assert_true(json_real_value(json_object_get(o, "id")) == 2.5);
+    json_decref(o);
+    o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"status\"}");
+    assert_true(json_is_null(json_object_get(o, "id")));
+    json_decref(o);
+    o = ask(f, "[1,2]");
+    assert_true(json_is_null(json_object_get(o, "id")));
+    json_decref(o);
+}
+
+// Without an id the call is done, and neither result nor error comes back.
+static void test_notifications(void **state)
+{
+    struct fixture *f = *state;
+    assert_null(ask(f, "{\"jsonrpc\":\"2.0\",\"method\":\"status\"}"));
+    assert_null(ask(f, "{\"jsonrpc\":\"2.0\",\"method\":\"nothing\"}"));
+    assert_null(ask(f, "{\"jsonrpc\":\"2.0\",\"method\":\"seek\",\"params\":[1]}"));
+    assert_null(ask(f, "{\"jsonrpc\":\"2.0\",\"method\":\"stop\"}"));
+    assert_true(f->b.api.stop);
+}
+
+static void test_status(void **state)
+{
+    struct fixture *f = *state;
+    json_t *o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":{}}");
+    json_t *r = json_object_get(o, "result");
+    assert_string_equal(json_string_value(json_object_get(r, "privacy")), "direct");
+    assert_string_equal(json_string_value(json_object_get(r, "network")), "bauta");
+    assert_true(json_is_true(json_object_get(json_object_get(r, "dht"), "server")));
+    assert_true(json_is_integer(json_object_get(json_object_get(r, "dht"), "contacts")));
+    assert_true(json_is_integer(json_object_get(json_object_get(r, "dht"), "size_estimate")));
+    assert_true(json_is_null(json_object_get(json_object_get(r, "reach"), "seen")));
+    assert_int_equal(json_array_size(json_object_get(r, "encounters")), 0);
+    assert_true(json_object_size(json_object_get(r, "dropped")) > 10);
+    json_decref(o);
+}
+
+static void test_encounter(void **state)
+{
+    struct fixture *f = *state;
+    struct node_event ev;
+    json_t *o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"Night  Trains"
+                       "##secret\",\"jazz\"],\"card\":{\"languages\":[\"en\"],\"purposes\":[\"chat\"]},"
+                       "\"wishes\":{\"must\":{\"formats\":[\"text\"]},\"rather\":{}}}}");
+    assert_int_equal(code_of(o), 0);
+    assert_true(f->b.api.touched);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "result"), "encounter")), 1);
+    json_decref(o);
+
+    bool seeking = false;
+    while (node_event(f->b.api.node, BENCH_NOW, &ev)) {
+        struct api_answer line;
+        assert_true(api_notification(&f->b.api, &ev, &line));
+        if (ev.kind == NODE_SEEKING) {
+            seeking = true;
+            assert_string_equal(line.line,
+                                "{\"jsonrpc\":\"2.0\",\"method\":\"seeking\",\"params\":{\"encounter\":1,"
+                                "\"topics\":[\"Night  Trains\",\"jazz\"]}}\n"); // never the passphrase
+        }
+        api_answer_free(&line);
+    }
+    assert_true(seeking);
+
+    static const struct {
+        const char *line;
+        int code;
+    } table[] = {
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":\"x\"}}", -32001},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{\"encounter\":1}}", -32001},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"next\",\"params\":{\"encounter\":1}}", 0},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":1}}", 0},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":1}}", 0},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":\"x\"}}", -32001},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        o = ask(f, table[i].line);
+        assert_int_equal(code_of(o), table[i].code);
+        json_decref(o);
+    }
+}
+
+static void test_long_text(void **state)
+{
+    struct fixture *f = *state;
+    char *line = malloc(30000);
+    int n = sprintf(line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":\"");
+    memset(line + n, 'a', 20480);
+    strcpy(line + n + 20480, "\"}}");
+    json_t *o = ask(f, line);
+    assert_int_equal(code_of(o), -32602);
+    assert_non_null(strstr(json_string_value(json_object_get(json_object_get(o, "error"), "message")), "long"));
+    json_decref(o);
+    free(line);
+    struct api_answer a;
+    api_too_long(&a);
+    assert_non_null(strstr(a.line, "-32600"));
+    api_answer_free(&a);
+}
+
+static void test_privacy_unchosen(void **state)
+{
+    struct fixture *f = *state;
+    static const char seek[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"]}}";
+    json_t *o = ask(f, seek);
+    assert_int_equal(code_of(o), -32002);
+    assert_non_null(strstr(json_string_value(json_object_get(json_object_get(o, "error"), "message")), "privacy"));
+    json_decref(o);
+    o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"direct\"}}");
+    assert_int_equal(code_of(o), 0);
+    assert_true(f->b.api.privacy_set && f->b.api.privacy == NODE_DIRECT);
+    json_decref(o);
+    o = ask(f, seek);
+    assert_int_equal(code_of(o), 0);
+    json_decref(o);
+}
+
+static void test_privacy_relayed(void **state)
+{
+    struct fixture *f = *state;
+    json_t *o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"]}}");
+    assert_int_equal(code_of(o), -32003);
+    json_decref(o);
+}
+
+static void test_subscribe_and_stop(void **state)
+{
+    struct fixture *f = *state;
+    struct api_answer a;
+    static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscribe\"}";
+    api_line(&f->b.api, BENCH_NOW, line, strlen(line), &a);
+    assert_true(a.subscribe);
+    assert_string_equal(a.line, "{\"jsonrpc\":\"2.0\",\"result\":{},\"id\":1}\n");
+    api_answer_free(&a);
+    json_t *o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\"}");
+    assert_int_equal(code_of(o), 0);
+    assert_true(f->b.api.stop);
+    json_decref(o);
+}
+
+// Every prefix, and every byte turned: an answer or none, never a crash, and the node lives on.
+static void test_torn_lines(void **state)
+{
+    struct fixture *f = *state;
+    static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"typing\",\"params\":{\"encounter\":1,"
+                               "\"on\":true}}";
+    char copy[sizeof line];
+    for (size_t i = 0; i < sizeof line; i++) {
+        json_decref(ask_bytes(f, line, i));
+        memcpy(copy, line, sizeof line);
+        copy[i] = (char)(copy[i] ^ 0x80);
+        json_decref(ask_bytes(f, copy, sizeof line - 1));
+    }
+}
+
+static void test_events(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const words[SAS_WORDS] = {"a", "b", "c", "d", "e", "f"};
+    static const struct {
+        struct node_event ev;
+        const char *line;
+    } table[] = {
+        {{.kind = NODE_MESSAGE, .encounter = 3, .id = 4, .text = "a\n\"\x7f\"\0b", .len = 7, .at_ms = 12345},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"message\",\"params\":{\"encounter\":3,\"id\":4,"
+         "\"text\":\"a\\n\\\"\x7f\\\"\\u0000b\",\"at\":12345}}\n"},
+        {{.kind = NODE_DELIVERED, .encounter = 3, .id = 4},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"delivered\",\"params\":{\"encounter\":3,\"id\":4}}\n"},
+        {{.kind = NODE_UNDELIVERED, .encounter = 3, .id = 4, .reason = "gone"},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"undelivered\",\"params\":{\"encounter\":3,\"id\":4,"
+         "\"reason\":\"gone\"}}\n"},
+        {{.kind = NODE_TYPING, .encounter = 3, .on = true},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"typing\",\"params\":{\"encounter\":3,\"on\":true}}\n"},
+        {{.kind = NODE_ENDED, .encounter = 3, .reason = "left"},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"ended\",\"params\":{\"encounter\":3,\"reason\":\"left\"}}\n"},
+        {{.kind = NODE_PROGRESS, .encounter = 3, .stage = MEET_CONNECTING},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"progress\",\"params\":{\"encounter\":3,\"stage\":\"connecting\"}}\n"},
+        {{.kind = NODE_WARNING, .reason = "clock", .text = "x", .len = 1},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"warning\",\"params\":{\"code\":\"clock\",\"text\":\"x\"}}\n"},
+        {{.kind = NODE_MATCHED, .encounter = 3, .text = "jazz", .len = 4, .alias = "Amber Heron",
+          .words = {words[0], words[1], words[2], words[3], words[4], words[5]}, .path = "direct"},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"matched\",\"params\":{\"encounter\":3,\"topic\":\"jazz\","
+         "\"alias\":\"Amber Heron\",\"words\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\"],\"path\":\"direct\"}}\n"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct api_answer a;
+        assert_true(api_notification(&f->b.api, &table[i].ev, &a));
+        assert_string_equal(a.line, table[i].line);
+        api_answer_free(&a);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ids, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_notifications, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_encounter, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_privacy_unchosen, setup_unchosen, teardown),
+        cmocka_unit_test_setup_teardown(test_privacy_relayed, setup_relayed, teardown),
+        cmocka_unit_test_setup_teardown(test_subscribe_and_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_torn_lines, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+    };
+    if (sodium_init() < 0)
+        return 1;
+    api_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
