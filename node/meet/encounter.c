@@ -256,7 +256,7 @@ void encounter_expire(struct meet_env *env, struct encounter *e)
 
 usec_t encounter_deadline(const struct meet_env *env, const struct encounter *e)
 {
-    usec_t at = earlier(pairing_deadline(&e->pairing, env->now),
+    usec_t at = earlier(pairing_deadline(&e->pairing),
                         earlier(offer_out_deadline(e), offer_in_deadline(env, e)));
     for (unsigned i = 0; i < e->wish.topics; i++)
         at = earlier(at, search_deadline(env, e->search[i]));

@@ -494,7 +494,7 @@ void pairing_expire(struct pairing *p, usec_t now, struct pairing_out *out)
     choose(p, now, out);
 }
 
-usec_t pairing_deadline(const struct pairing *p, usec_t now)
+usec_t pairing_deadline(const struct pairing *p)
 {
     usec_t at = p->answer_at < p->look_at ? p->answer_at : p->look_at;
     if (p->state != PAIRING_FREE || p->offered)
@@ -504,7 +504,7 @@ usec_t pairing_deadline(const struct pairing *p, usec_t now)
         if (!c->used || !c->listed)
             continue;
         usec_t usable_at = c->usable_at > p->start_at ? c->usable_at : p->start_at;
-        if (usable_at < at && usable_at > now)
+        if (usable_at < at)
             at = usable_at;
     }
     return at;

@@ -112,6 +112,6 @@ void pairing_unreachable(struct pairing *, usec_t now, const struct pairing_peer
 void pairing_lost(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation,
                   bool for_good, struct pairing_out *);
 void pairing_expire(struct pairing *, usec_t now, struct pairing_out *);
-usec_t pairing_deadline(const struct pairing *, usec_t now);
+usec_t pairing_deadline(const struct pairing *);
 
 #endif

@@ -261,18 +261,18 @@ static void the_deadline_is_when_something_happens(void **state)
     struct pairing p;
     struct pairing_out out = {0};
     pairing_init(&p, (struct rng){fill, &random});
-    assert_true(pairing_deadline(&p, 0) == USEC_NEVER);
+    assert_true(pairing_deadline(&p) == USEC_NEVER);
     struct pairing_peer b = letter('b');
     const uint8_t rec_id[16] = {1};
     pairing_add(&p, &b, rec_id, 1, 0);
     pairing_sampled(&p, 10, 1, &out);
-    usec_t at = pairing_deadline(&p, 10);
+    usec_t at = pairing_deadline(&p);
     assert_true(out.n == 1 || (at > 10 && at <= 10 + PAIRING_START_FEW_MAX_US));
     if (out.n == 0)
         pairing_expire(&p, at, &out);
     assert_int_equal(out.n, 1);
     assert_int_equal(out.action[0].kind, PAIRING_OFFER);
-    usec_t answer = pairing_deadline(&p, at);
+    usec_t answer = pairing_deadline(&p);
     assert_true(answer >= at + PAIRING_ANSWER_US - PAIRING_START_FEW_MAX_US);
     out.n = 0;
     pairing_expire(&p, answer - 1, &out);
@@ -532,7 +532,7 @@ static void deliver(struct world *w, const struct mail *m)
         break;
     }
     perform(w, m->to, &out);
-    usec_t at = pairing_deadline(&x->p, w->now);
+    usec_t at = pairing_deadline(&x->p);
     if (at != USEC_NEVER && at != x->timer_at) {
         x->timer_at = at;
         post(w, at, MAIL_TIMER, m->to, m->to, 0);
