@@ -231,6 +231,7 @@ static void tell_sample(struct dht *d, struct place *p, const struct call *c, bo
         return;
     e->records = e->blob;
     e->blob = NULL;
+    e->blob_len = 0;
     e->n = n;
     e->announced = announced;
     e->count = c == NULL ? 0 : c->live;

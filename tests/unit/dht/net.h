@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NET_DELAY_US USEC_PER_MS
 #define NET_PORT 2000u
