@@ -1,4 +1,5 @@
 // Several whole nodes in virtual time: joining, look-ups, places, introductions.
+#include "crypto/bytes.h"
 #include "tests/unit/dht/net.h"
 
 static void make_record(uint8_t record[static RECORD_BYTES], uint8_t mark)
@@ -94,11 +95,644 @@ static void test_two_meet(void **state)
     }
 }
 
+
+// Everybody a server, people among them: they meet wherever there is a common holder (three and more).
+static void test_servers_meet(void **state)
+{
+    (void)state;
+    for (unsigned servers = 3; servers <= 6; servers++) {
+        struct network w;
+        uint8_t place[32] = {9};
+        start_servers(&w, servers, 0, 100 + servers);
+        net_run(&w, 10 * USEC_PER_S);
+        uint32_t pa = open_place(&w, 1, place), pb = open_place(&w, 2, place);
+        announce(&w, 1, pa, 0xaa);
+        announce(&w, 2, pb, 0xbb);
+        assert_non_null(net_wait(&w, 1, DHT_STORED, pa, 2 * USEC_PER_S));
+        assert_non_null(net_wait(&w, 2, DHT_STORED, pb, 2 * USEC_PER_S));
+        assert_int_equal(net_event(&w, 1, DHT_STORED, pa)->count, servers - 1); // never itself
+        assert_true(has_record(&w, 1, pa, 0xbb) || has_record(&w, 2, pb, 0xaa));
+        struct contact chosen[DHT_INTRODUCERS_MAX];
+        size_t n = dht_place_introducers(w.node[1].dht, pa, chosen);
+        net_drain(&w, 1);
+        assert_int_equal(n, servers - 1 < 3 ? servers - 1 : 3);
+        for (size_t i = 0; i < n; i++)
+            assert_memory_not_equal(chosen[i].pk, w.node[1].dht->pk, 32);
+        net_end(&w);
+    }
+}
+
+// A place that is opened while no server is known goes on by itself once one answers.
+static void test_waits_for_first_server(void **state)
+{
+    (void)state;
+    struct network w;
+    uint8_t place[32] = {5};
+    start_servers(&w, 1, 1, 3);
+    w.node[0].dead = true;
+    unsigned a = add_client(&w);
+    uint32_t pa = open_place(&w, a, place);
+    announce(&w, a, pa, 0xaa);
+    const struct dht_event *e = net_wait(&w, a, DHT_PLACE_FOUND, pa, USEC_PER_S);
+    assert_non_null(e);
+    assert_int_equal(e->count, 0);
+    net_run(&w, 20 * USEC_PER_S);
+    net_forget_events(&w, a);
+    w.node[0].dead = false;
+    assert_non_null(net_wait(&w, a, DHT_STORED, pa, 31 * USEC_PER_S));
+    assert_int_equal(net_event(&w, a, DHT_PLACE_FOUND, pa)->count, 1);
+    assert_int_equal(net_event(&w, a, DHT_STORED, pa)->count, 1);
+    net_end(&w);
+}
+
+static void test_seek_replace_withdraw(void **state)
+{
+    (void)state;
+    struct network w;
+    uint8_t place[32] = {77};
+    start_servers(&w, 5, 3, 4);
+    net_run(&w, 5 * USEC_PER_S);
+    unsigned a = add_client(&w), b = add_client(&w);
+    uint32_t pa = open_place(&w, a, place), pb = open_place(&w, b, place);
+    announce(&w, a, pa, 0xaa);
+    assert_non_null(net_wait(&w, a, DHT_STORED, pa, 2 * USEC_PER_S));
+    // Each of three holders answers once.
+    assert_int_equal(dht_place_seek(w.node[b].dht, w.now, pb, 3), 0);
+    net_drain(&w, b);
+    net_run(&w, USEC_PER_S);
+    unsigned samples = 0;
+    for (unsigned k = 0; k < w.node[b].events; k++)
+        samples += w.node[b].event[k].kind == DHT_SAMPLE && w.node[b].event[k].n == 1 &&
+                   w.node[b].event[k].count == 1 && !w.node[b].event[k].announced;
+    assert_int_equal(samples, 3);
+    // Another record under the same rec_id replaces it everywhere.
+    uint8_t record[RECORD_BYTES];
+    make_record(record, 0xaa);
+    record[RECORD_BYTES - 1] = 1;
+    net_forget_events(&w, a);
+    assert_int_equal(dht_place_announce(w.node[a].dht, w.now, pa, record, 600), 0);
+    net_drain(&w, a);
+    assert_non_null(net_wait(&w, a, DHT_STORED, pa, 2 * USEC_PER_S));
+    net_forget_events(&w, b);
+    assert_int_equal(dht_place_seek(w.node[b].dht, w.now, pb, 5), 0);
+    net_drain(&w, b);
+    net_run(&w, USEC_PER_S);
+    assert_int_equal(w.node[b].events, 5);
+    for (unsigned k = 0; k < 5; k++) {
+        assert_int_equal(w.node[b].event[k].n, 1);
+        assert_memory_equal(w.node[b].event[k].records, record, RECORD_BYTES);
+    }
+    // Withdrawn at once, at all of them.
+    assert_int_equal(dht_place_withdraw(w.node[a].dht, w.now, pa), 0);
+    net_drain(&w, a);
+    net_run(&w, 10 * USEC_PER_MS);
+    for (unsigned i = 0; i < 5; i++) {
+        struct dht_status s;
+        dht_status(w.node[i].dht, &s);
+        assert_int_equal(s.records_held, 0);
+    }
+    // The same rec_id is dead until its time is over; another one is not.
+    announce(&w, a, pa, 0xaa);
+    net_run(&w, USEC_PER_S);
+    struct dht_status s;
+    dht_status(w.node[0].dht, &s);
+    assert_int_equal(s.records_held, 0);
+    announce(&w, a, pa, 0xac);
+    net_run(&w, USEC_PER_S);
+    dht_status(w.node[0].dht, &s);
+    assert_int_equal(s.records_held, 1);
+    dht_place_close(w.node[a].dht, w.now, pa);
+    net_drain(&w, a);
+    net_run(&w, USEC_PER_S);
+    dht_status(w.node[0].dht, &s);
+    assert_int_equal(s.records_held, 0);
+    net_end(&w);
+}
+
+// A withdrawal that overtakes its announce wins.
+static bool tap_delay_announce(struct network *w, struct net_datagram *g, void *ctx)
+{
+    if (g->len == CLASS_MEDIUM && g->to.port == NET_PORT && *(bool *)ctx)
+        g->at = w->now + 5 * NET_DELAY_US;
+    return true;
+}
+
+static void test_withdraw_overtakes(void **state)
+{
+    (void)state;
+    struct network w;
+    uint8_t place[32] = {78};
+    start_servers(&w, 1, 1, 5);
+    unsigned a = add_client(&w);
+    uint32_t pa = open_place(&w, a, place);
+    assert_non_null(net_wait(&w, a, DHT_PLACE_FOUND, pa, USEC_PER_S));
+    net_run(&w, USEC_PER_S);
+    bool delay = true;
+    w.tap = tap_delay_announce;
+    w.tap_ctx = &delay;
+    announce(&w, a, pa, 0xaa);
+    assert_int_equal(dht_place_withdraw(w.node[a].dht, w.now, pa), 0);
+    net_drain(&w, a);
+    net_run(&w, USEC_PER_S);
+    struct dht_status s;
+    dht_status(w.node[0].dht, &s);
+    assert_int_equal(s.records_held, 0);
+    net_end(&w);
+}
+
+static void test_renews_until_closed(void **state)
+{
+    (void)state;
+    struct network w;
+    uint8_t place[32] = {79};
+    start_servers(&w, 3, 1, 6);
+    net_run(&w, 3 * USEC_PER_S);
+    unsigned a = add_client(&w);
+    uint32_t pa = open_place(&w, a, place);
+    uint8_t record[RECORD_BYTES];
+    make_record(record, 1);
+    assert_int_equal(dht_place_announce(w.node[a].dht, w.now, pa, record, 20), 0);
+    net_drain(&w, a);
+    struct dht_status s;
+    for (unsigned i = 0; i < 30; i++) {
+        net_run(&w, 5 * USEC_PER_S);
+        dht_status(w.node[1].dht, &s);
+        assert_int_equal(s.records_held, 1);
+        net_forget_events(&w, a);
+    }
+    w.node[a].dead = true; // killed: nothing is withdrawn, so it dies with its time
+    net_run(&w, 60 * USEC_PER_S);
+    dht_status(w.node[1].dht, &s);
+    assert_int_equal(s.records_held, 0);
+    net_end(&w);
+}
+
+// ---- introductions --------------------------------------------------------------------------------
+
+struct meeting {
+    struct network w;
+    unsigned a, b;
+    uint32_t place_a, place_b, attend;
+    struct contact introducer;
+    uint8_t handle[DHT_HANDLE_BYTES];
+};
+
+static void start_meeting(struct meeting *m, unsigned servers, uint64_t seed)
+{
+    uint8_t place[32] = {42};
+    memset(m, 0, sizeof *m);
+    start_servers(&m->w, servers, 2, seed);
+    net_run(&m->w, 5 * USEC_PER_S);
+    m->a = add_client(&m->w);
+    m->b = add_client(&m->w);
+    m->place_a = open_place(&m->w, m->a, place);
+    m->place_b = open_place(&m->w, m->b, place);
+    assert_non_null(net_wait(&m->w, m->a, DHT_PLACE_FOUND, m->place_a, USEC_PER_S));
+    assert_non_null(net_wait(&m->w, m->b, DHT_PLACE_FOUND, m->place_b, USEC_PER_S));
+    net_run(&m->w, 100 * USEC_PER_MS);
+    struct contact chosen[DHT_INTRODUCERS_MAX];
+    assert_true(dht_place_introducers(m->w.node[m->a].dht, m->place_a, chosen) >= 1);
+    net_drain(&m->w, m->a);
+    m->introducer = chosen[0];
+    memset(m->handle, 0x11, sizeof m->handle);
+    assert_int_equal(dht_attend_open(m->w.node[m->a].dht, m->w.now, m->place_a, &m->introducer,
+                                     m->handle, 5, &m->attend), 0);
+    net_drain(&m->w, m->a);
+    const struct dht_event *e = net_wait(&m->w, m->a, DHT_ATTENDING, m->attend, 5 * USEC_PER_S);
+    assert_non_null(e);
+    assert_int_equal(e->user, 5);
+    struct path seen;
+    assert_true(dht_attend_seen(m->w.node[m->a].dht, m->attend, &seen));
+    assert_memory_equal(&seen, &m->w.node[m->a].path, sizeof seen);
+}
+
+static void round_trip(struct meeting *m, size_t offer_len, size_t answer_len)
+{
+    struct network *w = &m->w;
+    uint8_t offer[1024], answer[1024];
+    uint32_t intro;
+    net_forget_events(w, m->a);
+    net_forget_events(w, m->b);
+    net_fill(&w->rng, offer, offer_len);
+    net_fill(&w->rng, answer, answer_len);
+    assert_int_equal(dht_introduce_open(w->node[m->b].dht, w->now, m->place_b, &m->introducer,
+                                        m->handle, offer, offer_len, 6, &intro), 0);
+    net_drain(w, m->b);
+    const struct dht_event *e = net_wait(w, m->a, DHT_OFFER, m->attend, 10 * USEC_PER_S);
+    assert_non_null(e);
+    assert_int_equal(e->blob_len, offer_len);
+    assert_memory_equal(e->blob, offer, offer_len);
+    const struct dht_event *back = NULL;
+    for (unsigned i = 0; i < 8 && back == NULL; i++) { // pushes may be lost: the user sends again
+        assert_int_equal(dht_attend_answer(w->node[m->a].dht, w->now, m->attend, e->link, answer,
+                                           answer_len), 0);
+        net_drain(w, m->a);
+        back = net_wait(w, m->b, DHT_BACK, intro, USEC_PER_S);
+        e = net_event(w, m->a, DHT_OFFER, m->attend);
+    }
+    assert_non_null(back);
+    assert_int_equal(back->user, 6);
+    assert_int_equal(back->blob_len, answer_len);
+    assert_memory_equal(back->blob, answer, answer_len);
+    // The confirm on the same link.
+    unsigned offers = 0;
+    for (unsigned i = 0; i < 8 && offers < 2; i++) {
+        assert_int_equal(dht_introduce_send(w->node[m->b].dht, w->now, intro, offer, 10), 0);
+        net_drain(w, m->b);
+        net_run(w, USEC_PER_S);
+        offers = 0;
+        for (unsigned k = 0; k < w->node[m->a].events; k++)
+            offers += w->node[m->a].event[k].kind == DHT_OFFER &&
+                      w->node[m->a].event[k].blob_len == 10;
+        offers += offers > 0;
+    }
+    assert_true(offers >= 2);
+    dht_introduce_close(w->node[m->b].dht, w->now, intro);
+    net_drain(w, m->b);
+}
+
+static void test_introduce(void **state)
+{
+    (void)state;
+    static const unsigned sizes[] = {1, 2, 3, 12};
+    for (unsigned k = 0; k < 4; k++) {
+        struct meeting m;
+        start_meeting(&m, sizes[k], 20 + k);
+        round_trip(&m, 1, 0);
+        round_trip(&m, dht_introduce_blob_max(), dht_answer_blob_max());
+        for (unsigned i = 0; i < 20; i++) // the window of push ids moves along
+            round_trip(&m, 100, 50);
+        net_run(&m.w, 120 * USEC_PER_S); // and from renewal to renewal
+        round_trip(&m, 100, 50);
+        uint8_t blob[1024] = {0};
+        uint32_t intro;
+        assert_int_equal(dht_introduce_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer,
+                                            m.handle, blob, dht_introduce_blob_max() + 1, 6, &intro),
+                         BAUTA_ELIMIT);
+        net_end(&m.w);
+    }
+}
+
+// A handle that nobody attends looks like one whose owner declined.
+static void test_decoy(void **state)
+{
+    (void)state;
+    struct meeting m;
+    start_meeting(&m, 3, 30);
+    round_trip(&m, 100, 80);
+    uint8_t blob[8] = {0};
+    static const uint8_t unknown[DHT_HANDLE_BYTES] = {9};
+    for (unsigned k = 0; k < 2; k++) {
+        uint32_t intro;
+        if (k == 1) { // closed: the introducer declines by itself
+            dht_attend_close(m.w.node[m.a].dht, m.w.now, m.attend);
+            net_drain(&m.w, m.a);
+            net_run(&m.w, 100 * USEC_PER_MS);
+        }
+        assert_int_equal(dht_introduce_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer,
+                                            k == 0 ? unknown : m.handle, blob, sizeof blob, 6, &intro), 0);
+        net_drain(&m.w, m.b);
+        const struct dht_event *e = net_wait(&m.w, m.b, DHT_BACK, intro, USEC_PER_S);
+        assert_non_null(e);
+        assert_int_equal(e->blob_len, 80);
+        net_forget_events(&m.w, m.b);
+    }
+    net_end(&m.w);
+}
+
+static unsigned node_of(const struct network *w, const struct contact *c)
+{
+    (void)w;
+    return c->path.port - NET_PORT;
+}
+
+static void test_introducer_lost(void **state)
+{
+    (void)state;
+    struct meeting m;
+    start_meeting(&m, 3, 31);
+    m.w.node[node_of(&m.w, &m.introducer)].dead = true;
+    uint32_t intro;
+    assert_int_equal(dht_introduce_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer, m.handle,
+                                        m.handle, 8, 6, &intro), 0);
+    net_drain(&m.w, m.b);
+    assert_non_null(net_wait(&m.w, m.b, DHT_INTRO_FAILED, intro, 20 * USEC_PER_S));
+    assert_non_null(net_wait(&m.w, m.a, DHT_ATTEND_LOST, m.attend, 60 * USEC_PER_S));
+    net_end(&m.w);
+}
+
+// A handle belongs to the e that registered it, and a link to the e that opened it.
+static void test_handle_is_not_stolen(void **state)
+{
+    (void)state;
+    struct meeting m;
+    uint32_t attend;
+    start_meeting(&m, 3, 32);
+    assert_int_equal(dht_attend_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer, m.handle, 5,
+                                     &attend), 0);
+    net_drain(&m.w, m.b);
+    assert_non_null(net_wait(&m.w, m.b, DHT_ATTEND_LOST, attend, 10 * USEC_PER_S));
+    assert_null(net_event(&m.w, m.b, DHT_ATTENDING, attend));
+    round_trip(&m, 10, 10);
+    net_end(&m.w);
+}
+
+// ---- bigger, lossy, dying -------------------------------------------------------------------------
+
+static void true_nearest(const struct network *w, const uint8_t place[static 32], unsigned *near)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < w->n; i++) {
+        if (w->node[i].dead || w->node[i].dht->server == NULL)
+            continue;
+        unsigned k = n < 8 ? n : 8;
+        for (; k > 0 && id_nearer(w->node[i].dht->centre[0], w->node[near[k - 1]].dht->centre[0], place);
+             k--)
+            if (k < 8)
+                near[k] = near[k - 1];
+        if (k < 8)
+            near[k] = i;
+        n++;
+    }
+}
+
+static unsigned found_of_nearest(struct network *w, unsigned i, uint32_t id, const uint8_t place[static 32])
+{
+    unsigned near[9], hits = 0;
+    struct contact region[8];
+    true_nearest(w, place, near);
+    size_t n = dht_place_region(w->node[i].dht, id, region, 8);
+    for (size_t k = 0; k < n; k++)
+        for (unsigned j = 0; j < 8; j++)
+            hits += memcmp(region[k].pk, w->node[near[j]].dht->pk, 32) == 0;
+    return hits;
+}
+
+static void test_fifty(void **state)
+{
+    (void)state;
+    struct network w;
+    start_servers(&w, 50, 2, 50);
+    net_run(&w, 60 * USEC_PER_S);
+    unsigned a = add_client(&w), b = add_client(&w);
+    net_run(&w, USEC_PER_S);
+    for (unsigned i = 0; i < 50; i++) {
+        struct dht_status s;
+        dht_status(w.node[i].dht, &s);
+        assert_true(s.contacts >= 30);
+        assert_true(w.node[i].arena.used_bytes < 60000);
+    }
+    for (uint8_t k = 0; k < 20; k++) {
+        uint8_t place[32];
+        net_fill(&w.rng, place, 32);
+        usec_t start = w.now;
+        uint32_t pa = open_place(&w, a, place), pb = open_place(&w, b, place);
+        announce(&w, a, pa, 0xaa);
+        assert_non_null(net_wait(&w, a, DHT_STORED, pa, 2 * USEC_PER_S));
+        assert_true(w.now - start < 30 * USEC_PER_MS); // a few hops of 2 ms, no timer in the way
+        announce(&w, b, pb, 0xbb);
+        assert_non_null(net_wait(&w, b, DHT_STORED, pb, 2 * USEC_PER_S));
+        assert_int_equal(found_of_nearest(&w, a, pa, place), 8);
+        assert_true(has_record(&w, b, pb, 0xaa)); // the second always gets the first
+        dht_place_close(w.node[a].dht, w.now, pa);
+        net_drain(&w, a);
+        dht_place_close(w.node[b].dht, w.now, pb);
+        net_drain(&w, b);
+        net_forget_events(&w, a);
+        net_forget_events(&w, b);
+    }
+    // A third dies at once: the others still find what is left, and each other.
+    for (unsigned i = 1; i < 50; i += 3)
+        w.node[i].dead = true;
+    for (uint8_t k = 0; k < 5; k++) {
+        uint8_t place[32];
+        net_fill(&w.rng, place, 32);
+        uint32_t pa = open_place(&w, a, place), pb = open_place(&w, b, place);
+        announce(&w, a, pa, 0xaa);
+        announce(&w, b, pb, 0xbb);
+        assert_non_null(net_wait(&w, a, DHT_STORED, pa, 5 * USEC_PER_S));
+        assert_non_null(net_wait(&w, b, DHT_STORED, pb, 5 * USEC_PER_S));
+        assert_true(has_record(&w, b, pb, 0xaa) || has_record(&w, a, pa, 0xbb));
+        assert_true(found_of_nearest(&w, a, pa, place) >= 7);
+        net_forget_events(&w, a);
+        net_forget_events(&w, b);
+    }
+    net_end(&w);
+}
+
+static void test_loss(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        struct network w;
+        start_servers(&w, 12, 2, 200 + seed);
+        w.loss_percent = 20;
+        net_run(&w, 60 * USEC_PER_S);
+        unsigned a = add_client(&w), b = add_client(&w);
+        uint8_t place[32];
+        net_fill(&w.rng, place, 32);
+        uint32_t pa = open_place(&w, a, place), pb = open_place(&w, b, place);
+        announce(&w, a, pa, 0xaa);
+        announce(&w, b, pb, 0xbb);
+        assert_non_null(net_wait(&w, a, DHT_STORED, pa, 20 * USEC_PER_S));
+        assert_non_null(net_wait(&w, b, DHT_STORED, pb, 20 * USEC_PER_S));
+        assert_true(net_event(&w, a, DHT_STORED, pa)->count >= 6);
+        net_run(&w, 10 * USEC_PER_S);
+        assert_true(has_record(&w, b, pb, 0xaa) || has_record(&w, a, pa, 0xbb));
+        net_end(&w);
+        struct meeting m;
+        start_meeting(&m, 3, 300 + seed);
+        m.w.loss_percent = 20;
+        for (unsigned k = 0; k < 10; k++)
+            round_trip(&m, 200, 100);
+        net_end(&m.w);
+    }
+}
+
+// ---- hostile datagrams ----------------------------------------------------------------------------
+
+struct hostile {
+    struct network *w;
+    uint64_t requests, bare_answers;
+};
+
+// Every datagram is also delivered flipped and cut; nobody may answer those, and each one is counted.
+static bool tap_hostile(struct network *w, struct net_datagram *g, void *ctx)
+{
+    struct hostile *h = ctx;
+    unsigned to = g->to.port - NET_PORT;
+    if (to >= w->n || w->node[to].dht == NULL)
+        return true;
+    uint32_t held = w->out->count;
+    for (unsigned k = 0; k < 3; k++) {
+        uint8_t copy[CLASS_FULL];
+        uint16_t len = g->len;
+        memcpy(copy, g->data, len);
+        if (k == 0)
+            copy[net_next(&w->rng) % len] ^= (uint8_t)(1u << net_next(&w->rng) % 8);
+        else if (k == 1)
+            len = (uint16_t)(net_next(&w->rng) % len);
+        else
+            net_fill(&w->rng, copy, len);
+        const struct dht_status *s = &w->node[to].dht->count;
+        uint64_t dropped = s->dropped_format + s->dropped_auth + s->dropped_unknown + s->dropped_replay;
+        size_t used = w->node[to].arena.used_bytes;
+        assert_int_not_equal(dht_receive(w->node[to].dht, w->now, &g->from, copy, len), 0);
+        assert_int_equal(w->out->count, held);
+        assert_int_equal(w->node[to].arena.used_bytes, used); // nothing is allocated for it
+        assert_int_equal(s->dropped_format + s->dropped_auth + s->dropped_unknown + s->dropped_replay,
+                         dropped + 1);
+        h->requests++;
+    }
+    return true;
+}
+
+static void test_hostile(void **state)
+{
+    (void)state;
+    struct meeting m;
+    start_meeting(&m, 5, 60);
+    struct hostile h = {&m.w, 0, 0};
+    m.w.tap = tap_hostile;
+    m.w.tap_ctx = &h;
+    for (unsigned k = 0; k < 5; k++)
+        round_trip(&m, 100, 50);
+    announce(&m.w, m.a, m.place_a, 0xaa);
+    net_run(&m.w, 2 * USEC_PER_S);
+    assert_true(h.requests > 100);
+    net_end(&m.w);
+}
+
+// All datagrams of a meeting once more, later: state-changing requests are dropped as replays, answers
+// and pushes as unknown; what is answered is a ping or a find.
+struct recorded {
+    struct net_datagram g[2000];
+    unsigned n;
+};
+
+static bool tap_record(struct network *w, struct net_datagram *g, void *ctx)
+{
+    struct recorded *r = ctx;
+    (void)w;
+    if (r->n < sizeof r->g / sizeof r->g[0])
+        r->g[r->n++] = *g;
+    return true;
+}
+
+static void test_replay(void **state)
+{
+    (void)state;
+    struct meeting m;
+    struct recorded *r = calloc(1, sizeof *r);
+    start_meeting(&m, 5, 61);
+    m.w.tap = tap_record;
+    m.w.tap_ctx = r;
+    announce(&m.w, m.a, m.place_a, 0xaa);
+    round_trip(&m, 100, 50);
+    net_run(&m.w, USEC_PER_S);
+    m.w.tap = NULL;
+    net_forget_events(&m.w, m.a);
+    net_forget_events(&m.w, m.b);
+    uint64_t replays = 0;
+    for (unsigned i = 0; i < r->n; i++) {
+        struct net_datagram *g = &r->g[i];
+        struct dht *to = m.w.node[g->to.port - NET_PORT].dht;
+        uint64_t before = to->count.dropped_replay;
+        (void)dht_receive(to, m.w.now, &g->from, g->data, g->len);
+        replays += to->count.dropped_replay - before;
+        m.w.out->count = 0;
+    }
+    assert_true(replays >= 5); // announces, introduces, relay_backs
+    net_run(&m.w, 100 * USEC_PER_MS);
+    assert_null(net_event(&m.w, m.a, DHT_OFFER, 0));
+    assert_null(net_event(&m.w, m.b, DHT_BACK, 0));
+    assert_null(net_event(&m.w, m.a, DHT_SAMPLE, 0));
+    free(r);
+    net_end(&m.w);
+}
+
+// Without a token a server never answers with more bytes than it got. Requests are sent from an address
+// of their own, so that no token fits.
+static bool tap_forge(struct network *w, struct net_datagram *g, void *ctx)
+{
+    unsigned to = g->to.port - NET_PORT;
+    if (to >= w->n || w->node[to].dht->server == NULL || w->out->count > 200)
+        return true;
+    struct path stranger = path_v4((const uint8_t[4]){127, 9, 9, 9}, 5555);
+    uint32_t held = w->out->count;
+    uint8_t copy[CLASS_FULL];
+    memcpy(copy, g->data, g->len);
+    (void)dht_receive(w->node[to].dht, w->now, &stranger, copy, g->len);
+    size_t out = 0;
+    for (uint32_t i = held; i < w->out->count; i++) {
+        const struct outbox_slot *s = &w->out->slot[i];
+        if (path_equal(&s->path, &stranger))
+            out += s->len;
+    }
+    assert_true(out <= g->len);
+    *(unsigned *)ctx += out > 0;
+    w->out->count = held;
+    return true;
+}
+
+static void test_no_amplification(void **state)
+{
+    (void)state;
+    struct meeting m;
+    unsigned answered = 0;
+    start_meeting(&m, 5, 62);
+    m.w.tap = tap_forge;
+    m.w.tap_ctx = &answered;
+    uint8_t place[32] = {8};
+    uint32_t pb = open_place(&m.w, m.b, place);
+    net_run(&m.w, USEC_PER_S);
+    announce(&m.w, m.b, pb, 0xbb);
+    assert_int_equal(dht_place_seek(m.w.node[m.b].dht, m.w.now, pb, 3), 0);
+    net_drain(&m.w, m.b);
+    net_run(&m.w, 2 * USEC_PER_S);
+    assert_true(answered > 10);
+    net_end(&m.w);
+}
+
+static void test_same_seed(void **state)
+{
+    (void)state;
+    uint64_t bytes[2], delivered[2];
+    for (unsigned k = 0; k < 2; k++) {
+        struct meeting m;
+        start_meeting(&m, 7, 99);
+        m.w.loss_percent = 10;
+        round_trip(&m, 100, 50);
+        announce(&m.w, m.a, m.place_a, 0xaa);
+        net_run(&m.w, 30 * USEC_PER_S);
+        bytes[k] = m.w.bytes;
+        delivered[k] = m.w.delivered;
+        net_end(&m.w);
+    }
+    assert_int_equal(bytes[0], bytes[1]);
+    assert_int_equal(delivered[0], delivered[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join_one),
         cmocka_unit_test(test_two_meet),
+        cmocka_unit_test(test_servers_meet),
+        cmocka_unit_test(test_waits_for_first_server),
+        cmocka_unit_test(test_seek_replace_withdraw),
+        cmocka_unit_test(test_withdraw_overtakes),
+        cmocka_unit_test(test_renews_until_closed),
+        cmocka_unit_test(test_introduce),
+        cmocka_unit_test(test_decoy),
+        cmocka_unit_test(test_introducer_lost),
+        cmocka_unit_test(test_handle_is_not_stolen),
+        cmocka_unit_test(test_fifty),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_no_amplification),
+        cmocka_unit_test(test_same_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
