@@ -295,7 +295,7 @@ void upkeep_arm(struct dht *);
 book_ref upkeep_heard(struct dht *, struct call *, const struct wire_answer *);
 void upkeep_unheard(struct dht *, struct call *);
 void upkeep_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
-void upkeep_looked_up(struct dht *);
+void upkeep_looked_up(struct dht *, const struct lookup *);
 // A node that wants to be listed.
 void upkeep_candidate(struct dht *, const struct path *from, const struct wire_request *, bool proven);
 

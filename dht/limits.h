@@ -39,6 +39,7 @@
 #define REFRESH_TICK_US (60 * USEC_PER_S)
 #define REFRESH_PER_TICK 2u         // finds; keeps upkeep under 10 B/s
 #define REFRESH_PINGS_MAX 4u        // newcomers tried after one such find
+#define LOOKUP_PINGS_MAX 8u         // and after a look-up of the own centre
 
 // ---- joining --------------------------------------------------------------------------------------
 #define BOOTSTRAPS_MAX 16u

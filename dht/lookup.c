@@ -200,7 +200,7 @@ static void finish(struct dht *d, struct lookup *l)
     if (p != NULL)
         place_looked_up(d, p, l);
     else
-        upkeep_looked_up(d);
+        upkeep_looked_up(d, l);
     lookup_free(d, l);
 }
 

@@ -122,11 +122,6 @@ static void look_at_centre(struct dht *d)
     (void)lookup_start(d, d->centre[family], NULL, wide ? CLASS_MEDIUM : CLASS_CHAT);
 }
 
-void upkeep_looked_up(struct dht *d)
-{
-    d->upkeep.lookup = 0;
-}
-
 static void recentre(struct dht *d, unsigned f, const struct path *seen)
 {
     struct upkeep *u = &d->upkeep;
@@ -282,6 +277,18 @@ void upkeep_candidate(struct dht *d, const struct path *from, const struct wire_
     memcpy(c.puzzle_nonce, q->puzzle_nonce, PUZZLE_NONCE_BYTES);
     c.path = *from;
     try_contact(d, &c, proven);
+}
+
+// The own look-up has asked the nearest; of the others that it heard of some may fill farther buckets.
+void upkeep_looked_up(struct dht *d, const struct lookup *l)
+{
+    d->upkeep.lookup = 0;
+    for (unsigned i = 0, tried = 0; i < l->n && tried < LOOKUP_PINGS_MAX; i++) {
+        unsigned before = d->upkeep.verifying;
+        if (l->cand[i].state == CAND_NEW)
+            try_contact(d, &dht_entry(d, l->cand[i].ref)->contact, false);
+        tried += d->upkeep.verifying > before;
+    }
 }
 
 // ---- refresh --------------------------------------------------------------------------------------

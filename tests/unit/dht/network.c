@@ -318,12 +318,17 @@ static void round_trip(struct meeting *m, size_t offer_len, size_t answer_len)
     assert_int_equal(dht_introduce_open(w->node[m->b].dht, w->now, m->place_b, &m->introducer,
                                         m->handle, offer, offer_len, 6, &intro), 0);
     net_drain(w, m->b);
-    const struct dht_event *e = net_wait(w, m->a, DHT_OFFER, m->attend, 10 * USEC_PER_S);
+    const struct dht_event *e = net_wait(w, m->a, DHT_OFFER, m->attend, USEC_PER_S);
+    for (unsigned i = 0; i < 8 && e == NULL; i++) { // a push may be lost: the user sends again
+        assert_int_equal(dht_introduce_send(w->node[m->b].dht, w->now, intro, offer, offer_len), 0);
+        net_drain(w, m->b);
+        e = net_wait(w, m->a, DHT_OFFER, m->attend, USEC_PER_S);
+    }
     assert_non_null(e);
     assert_int_equal(e->blob_len, offer_len);
     assert_memory_equal(e->blob, offer, offer_len);
     const struct dht_event *back = NULL;
-    for (unsigned i = 0; i < 8 && back == NULL; i++) { // pushes may be lost: the user sends again
+    for (unsigned i = 0; i < 8 && back == NULL; i++) {
         assert_int_equal(dht_attend_answer(w->node[m->a].dht, w->now, m->attend, e->link, answer,
                                            answer_len), 0);
         net_drain(w, m->a);
@@ -479,8 +484,8 @@ static void test_fifty(void **state)
     for (unsigned i = 0; i < 50; i++) {
         struct dht_status s;
         dht_status(w.node[i].dht, &s);
-        assert_true(s.contacts >= 30);
-        assert_true(w.node[i].arena.used_bytes < 60000);
+        assert_true(s.contacts >= 14);
+        assert_true(w.node[i].arena.used_bytes < 40000);
     }
     for (uint8_t k = 0; k < 20; k++) {
         uint8_t place[32];
