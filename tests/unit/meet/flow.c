@@ -113,6 +113,7 @@ static void with_loss_they_meet_all_the_same(void **state)
         world_init(&w, 2, seed);
         w.loss_percent = 20;
         w.hop_us = 15 * MS;
+        w.node[0].heard = w.node[1].heard = false;
         world_seek(&w, 0, 1, "tea");
         world_seek(&w, 1, 1, "tea");
         if (!world_run(&w, w.now + 15 * S, all_matched, NULL))
@@ -286,7 +287,9 @@ static void a_replayed_offer_is_declined(void **state)
     assert_int_equal(meet_seek(w.node[0].meet, w.now, 1, &wish), 0);
     world_run(&w, w.now + S, NULL, NULL);
     world_tamper(&w, &t);
-    world_seek(&w, 1, 1, "tea");
+    wish = world_wish("tea");
+    assert_int_equal(card_add_language(&wish.card, "fr"), 0);
+    assert_int_equal(meet_seek(w.node[1].meet, w.now, 1, &wish), 0);
     world_run(&w, w.now + 100 * MS, NULL, NULL);
     assert_int_equal(t.count, 0);
     assert_int_equal(status_of(&w, 0).refused, 1);
@@ -389,7 +392,9 @@ static void a_flood_through_one_introducer_is_limited(void **state)
     assert_int_equal(meet_seek(w.node[0].meet, w.now, 1, &wish), 0);
     world_run(&w, w.now + S, NULL, NULL);
     world_tamper(&w, &t);
-    world_seek(&w, 1, 1, "tea");
+    wish = world_wish("tea");
+    assert_int_equal(card_add_language(&wish.card, "fr"), 0);
+    assert_int_equal(meet_seek(w.node[1].meet, w.now, 1, &wish), 0);
     world_run(&w, w.now + 100 * MS, NULL, NULL);
     for (unsigned i = 0; i < 300; i++) {
         t.kept[70] = (uint8_t)i;

@@ -173,21 +173,28 @@ static struct contact world_server(uint32_t i)
     return c;
 }
 
+// A holder's answer is drawn when it arrives: of two who come at the same moment both may see the other.
 static void world_sample(struct world *w, const struct world_place *p, bool announced)
 {
-    struct world_mail *m = world_post(w, p->node, 2 * w->hop_us, DHT_SAMPLE, p->id, p->user);
+    usec_t delay = 2 * w->hop_us + world_random(&w->random) % w->hop_us;
+    world_post(w, p->node, delay, DHT_SAMPLE, p->id, p->user)->ev.announced = announced;
+}
+
+static void world_draw(struct world *w, struct world_mail *m)
+{
     unsigned hit[WORLD_ITEMS_MAX], n = 0;
-    m->ev.announced = announced;
-    for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
+    const struct world_place *p = world_place(w, m->ev.id);
+    for (unsigned i = 0; p != NULL && i < WORLD_ITEMS_MAX; i++)
         if (w->place[i].open && w->place[i].announced && &w->place[i] != p &&
             memcmp(w->place[i].place, p->place, 32) == 0)
             hit[n++] = i;
-    m->ev.count = n + (p->announced ? 1 : 0);
+    m->ev.count = n + (p != NULL && p->announced ? 1 : 0);
     for (; n > 0 && m->ev.n < DHT_SAMPLE_RECORDS_MAX; m->ev.n++) {
         unsigned k = (unsigned)(world_random(&w->random) % n);
         memcpy(m->data + m->ev.n * RECORD_BYTES, w->place[hit[k]].record, RECORD_BYTES);
         hit[k] = hit[--n];
     }
+    m->ev.records = m->data;
 }
 
 // ---- the fake's side of dht.h -----------------------------------------------------------------------
@@ -484,7 +491,7 @@ static void world_deliver(struct world *w, struct world_mail *m)
     struct world_node *x = &w->node[m->node];
     bool blob = m->ev.kind == DHT_OFFER || m->ev.kind == DHT_BACK;
     if (m->ev.kind == DHT_SAMPLE)
-        m->ev.records = m->data;
+        world_draw(w, m);
     if (blob)
         m->ev.blob = m->data;
     if (blob && w->loss_percent > 0 && world_random(&w->random) % 100 < w->loss_percent)
