@@ -97,7 +97,6 @@ static json_t *dropped_json(const struct api *a, const struct node_status *s)
     put(o, "dht_auth", s->dht.dropped_auth);
     put(o, "dht_replay", s->dht.dropped_replay);
     put(o, "dht_rate", s->dht.dropped_rate);
-    put(o, "dht_unknown", s->dht.dropped_unknown);
     put(o, "meet_format", s->meet.dropped_format);
     put(o, "meet_auth", s->meet.dropped_auth);
     put(o, "meet_replay", s->meet.dropped_replay);

@@ -18,6 +18,7 @@
 #define DEMO_READ_MS 400u        // a stranger reads before it writes
 #define DEMO_WRITE_MS_MIN 500u
 #define DEMO_WRITE_MS_SPREAD 900u
+#define DEMO_GIVE_UP_MS 5000u    // a topic that nobody wants any more: the other end may be about to match
 #define DEMO_BOOTSTRAPS 3u
 
 static const char *const suggested[] = {"night trains", "the sea", "cooking", "music"};
@@ -29,7 +30,7 @@ struct topic_key { // a topic after normalising, to compare
 };
 
 enum guest_does { GUEST_IDLE, GUEST_SEEKS, GUEST_TALKS };
-enum guest_next { NEXT_NOTHING, NEXT_HELLO, NEXT_WRITE, NEXT_SAY, NEXT_END };
+enum guest_next { NEXT_NOTHING, NEXT_HELLO, NEXT_WRITE, NEXT_SAY, NEXT_END, NEXT_GIVE_UP };
 
 struct guest {
     struct demo *demo;
@@ -129,14 +130,17 @@ static void guest_end(struct guest *g)
     host_node_turn(g->node);
 }
 
+static void guest_later(struct guest *g, enum guest_next next, uint64_t ms);
+
 // One seeker for each topic that somebody may choose or has chosen, and none for others.
 static void on_balance(uv_timer_t *timer)
 {
     struct demo *d = timer->data;
     struct topic_key k;
     for (size_t i = 0; i < DEMO_GUESTS; i++)
-        if (d->guest[i].does == GUEST_SEEKS && !wanted(d, &d->guest[i].topic))
-            guest_end(&d->guest[i]);
+        if (d->guest[i].does == GUEST_SEEKS && d->guest[i].next == NEXT_NOTHING &&
+            !wanted(d, &d->guest[i].topic))
+            guest_later(&d->guest[i], NEXT_GIVE_UP, DEMO_GIVE_UP_MS);
     for (size_t i = 0; i < DEMO_SUGGESTED + DEMO_WANTS_MAX; i++) {
         const char *text = i < DEMO_SUGGESTED ? suggested[i] : d->want[i - DEMO_SUGGESTED].topic_text;
         if (i >= DEMO_SUGGESTED && d->want[i - DEMO_SUGGESTED].encounter == 0)
@@ -159,8 +163,6 @@ static void balance_soon(struct demo *d)
     if (!d->stopping)
         uv_timer_start(&d->balance, on_balance, 0, 0);
 }
-
-static void guest_later(struct guest *g, enum guest_next next, uint64_t ms);
 
 static void on_guest_timer(uv_timer_t *timer)
 {
@@ -189,6 +191,10 @@ static void on_guest_timer(uv_timer_t *timer)
     case NEXT_END:
         guest_end(g);
         balance_soon(g->demo);
+        break;
+    case NEXT_GIVE_UP:
+        if (g->does == GUEST_SEEKS && !wanted(g->demo, &g->topic))
+            guest_end(g);
         break;
     case NEXT_NOTHING:
         break;
