@@ -178,13 +178,11 @@ usec_t channel_deadline(const struct channel *c)
     return first;
 }
 
-// RFC 9002, 6.2.4: what was sent first is sent again, without a verdict on it.
 static void probe_timeout(struct channel *c, usec_t now)
 {
-    const struct chan_sent *oldest = chan_recovery_oldest(&c->recovery);
-    if (oldest != NULL)
-        on_lost(c, oldest);
-    c->probes = 2;
+    struct chan_sink sink = chan_sink(c);
+    c->probes = CHAN_PROBE_PACKETS;
+    chan_recovery_again(&c->recovery, CHAN_PROBE_PACKETS, &sink);
     if (c->recovery.pto_count >= 2)
         chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
 }

@@ -31,6 +31,7 @@
 #define CHAN_LOSS_PACKETS 3u
 #define CHAN_GRANULARITY_US USEC_PER_MS
 #define CHAN_INITIAL_RTT_US (100 * USEC_PER_MS) // where meet gave no hint
+#define CHAN_PROBE_PACKETS 2u                   // for a probe timeout: one may be lost too
 #define CHAN_PERSISTENT_PTOS 3u
 #define CHAN_PTO_US_MAX (8 * USEC_PER_S)        // backoff stops here: the end comes before
 #define CHAN_CWND_INITIAL (10u * CLASS_FULL)

@@ -62,10 +62,10 @@ int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, 
     struct chan_path *at = &p->path[i];
     if (!at->heard) {
         at->heard = true;
-        at->challenge_at = USEC_NEVER;
+        // A challenge that is out already may have come too early, or was dropped by the peer's NAT.
+        at->challenge_at = at->validated ? USEC_NEVER : now;
         at->challenge_gap_us = gap_us > CHAN_PROBE_GAP_US_MIN ? gap_us : CHAN_PROBE_GAP_US_MIN;
     }
-    // A challenge that is out already may have been dropped by the NAT that now lets us in.
     if (!at->validated && at->challenge_at == USEC_NEVER && at->challenges < CHAN_CHALLENGES_MAX) {
         usec_t next = at->challenges > 0 ? at->challenged_at[at->challenges - 1] + at->challenge_gap_us : 0;
         at->challenge_at = next > now ? next : now;

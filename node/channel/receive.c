@@ -32,8 +32,9 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
     if (active == CHAN_NO_PATH) {
         use_path(c, i, false);
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
-        // A RATCHET1 sent to another address than the one that works: it goes again, here.
-        if (c->burst_path != CHAN_NO_PATH && c->burst_path != i) {
+        // A RATCHET1 that went to another address, or so early that its ACK should be here: again.
+        usec_t since = now - c->recovery.last_at;
+        if (c->burst_path != CHAN_NO_PATH && (c->burst_path != i || 2 * since > 3 * (now - sent_at))) {
             struct chan_sink sink = chan_sink(c);
             chan_recovery_forget(&c->recovery, &sink);
         }

@@ -213,9 +213,13 @@ bool chan_recovery_expire(struct chan_recovery *r, usec_t now, const struct chan
     return true;
 }
 
-const struct chan_sent *chan_recovery_oldest(const struct chan_recovery *r)
+void chan_recovery_again(struct chan_recovery *r, unsigned count, const struct chan_sink *sink)
 {
-    return r->tracked == 0 ? NULL : at(r, r->base);
+    for (uint64_t pn = r->base; pn < r->next && count > 0; pn++)
+        if (!(at(r, pn)->flags & CHAN_SENT_DONE)) {
+            sink->lost(sink->ctx, at(r, pn));
+            count--;
+        }
 }
 
 void chan_recovery_forget(struct chan_recovery *r, const struct chan_sink *sink)

@@ -63,8 +63,8 @@ usec_t chan_recovery_deadline(const struct chan_recovery *r);
 // What is due at `now`: declares losses, or returns true for a probe timeout (the caller sends
 // probes and calls again after the next deadline).
 bool chan_recovery_expire(struct chan_recovery *r, usec_t now, const struct chan_sink *sink);
-// The oldest tracked packet, NULL if none.
-const struct chan_sent *chan_recovery_oldest(const struct chan_recovery *r);
+// Hands what the oldest `count` tracked packets carried to `lost`, without a verdict on them (6.2.4).
+void chan_recovery_again(struct chan_recovery *r, unsigned count, const struct chan_sink *sink);
 // Everything in flight went nowhere (a path that never worked): send it again, blame no congestion.
 void chan_recovery_forget(struct chan_recovery *r, const struct chan_sink *sink);
 // Another path: what was learnt of the old one does not hold.

@@ -209,9 +209,11 @@ static void send_burst(struct channel *c, usec_t now, struct pack *p)
     if (path == CHAN_NO_PATH || c->message_out.due_bytes == 0 || c->message_out.type != 1 ||
         c->message_out.step != 1 || chan_paths_target(&c->paths) != CHAN_NO_PATH)
         return;
+    uint64_t before = c->paths.path[path].out_bytes;
     while (c->message_out.due_bytes > 0)
         if (!send_packet(c, now, p, path, CLASS_FULL))
             break;
+    c->paths.path[path].out_bytes = before; // once a channel, like the first probes
 }
 
 static bool send_close(struct channel *c, usec_t now, struct pack *p, int path)

@@ -91,6 +91,28 @@ static void many_seeds(void **state)
         one_seed(seed);
 }
 
+static void a_late_responder_costs_little(void **state)
+{
+    (void)state;
+    // The confirm takes longer than the first RATCHET1, which finds nobody. Times on one computer.
+    static const usec_t late[] = {0, 100, 300, 1000, 5000, 40000, 300000};
+    for (unsigned i = 0; i < sizeof late / sizeof *late; i++)
+        for (int hint = 0; hint < 2; hint++) {
+            struct net *n = net_new(90 + i, PACKET_AEGIS256);
+            n->delay_us = 50;
+            n->end[0].config.rtt_hint_us = n->end[1].config.rtt_hint_us = hint ? 200 : 0;
+            net_start(n, 0);
+            net_run(n, n->now + late[i]);
+            net_start(n, 1);
+            usec_t start = n->now;
+            NET_UNTIL(n, 2 * USEC_PER_S, net_matched(n));
+            assert_true(net_matched(n));
+            // Probe, challenge and response, RATCHET1 and 2, RATCHET3 and 4: seven one-way trips.
+            assert_in_range(n->now - start, 1, 350);
+            net_free(n);
+        }
+}
+
 // ---- the end ----------------------------------------------------------------------------------------------
 static void no_path_in_two_seconds(void **state)
 {
@@ -362,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(meets_and_talks),
         cmocka_unit_test(many_seeds),
+        cmocka_unit_test(a_late_responder_costs_little),
         cmocka_unit_test(no_path_in_two_seconds),
         cmocka_unit_test(a_killed_peer_is_gone),
         cmocka_unit_test(close_in_each_state),
