@@ -233,6 +233,33 @@ static void ratchets_for_ten_minutes(void **state)
     }
 }
 
+static void ratchets_by_bytes_under_load(void **state)
+{
+    (void)state;
+    // Steps every 20 ms in the middle of a lossy bulk: four phases at once in flight, nothing is lost.
+    struct net *n = net_new(23, PACKET_AEGIS256);
+    n->delay_us = 3000;
+    n->jitter_us = 1000;
+    n->loss_pm = n->reorder_pm = n->dup_pm = 20;
+    net_connect(n);
+    n->end[0].want[0] = 6000000;
+    n->end[1].want[1] = 3000000;
+    end_turn(n, 0);
+    end_turn(n, 1);
+    for (unsigned i = 0; i < 1000 && !net_done(n); i++) {
+        struct channel *a = n->end[0].channel, *b = n->end[1].channel;
+        if (a->ratchet.step == b->ratchet.step && !a->keys.switch_waits && !b->keys.switch_waits)
+            a->step_bytes = b->step_bytes = CHAN_STEP_BYTES;
+        net_run(n, n->now + 20000);
+        assert_true(chan_alive(n->end[0].channel) && chan_alive(n->end[1].channel));
+    }
+    assert_true(net_done(n));
+    struct channel_status st;
+    channel_status(n->end[0].channel, &st);
+    assert_in_range(st.step, 20, 1000);
+    net_free(n);
+}
+
 static void idle_end_pings(void **state)
 {
     (void)state;
@@ -390,6 +417,7 @@ int main(void)
         cmocka_unit_test(close_in_each_state),
         cmocka_unit_test(unread_data_comes_before_closed),
         cmocka_unit_test(ratchets_for_ten_minutes),
+        cmocka_unit_test(ratchets_by_bytes_under_load),
         cmocka_unit_test(idle_end_pings),
         cmocka_unit_test(bulk),
         cmocka_unit_test(a_reader_that_stops_stops_the_writer),

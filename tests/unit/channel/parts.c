@@ -1,0 +1,412 @@
+// The channel's parts by themselves: range sets, blocks, received numbers, recovery, window, messages.
+#include "tests/unit/channel/link.h"
+
+static void arena_setup(struct arena *a, size_t cap)
+{
+    arena_init(a, cap, chunk_refill, chunk_release, NULL);
+}
+
+// ---- ranges: against a bitmap ----------------------------------------------------------------------------
+#define SPACE 2000u
+
+static void check_ranges(struct chan_ranges *s, const bool *map)
+{
+    const struct chan_range *r = chan_ranges_at(s);
+    uint64_t at = 0;
+    for (unsigned i = 0; i < s->count; i++) {
+        assert_true(r[i].lo < r[i].hi && (i == 0 || r[i].lo > r[i - 1].hi));
+        for (; at < r[i].lo; at++)
+            assert_false(map[at]);
+        for (; at < r[i].hi; at++)
+            assert_true(map[at]);
+    }
+    for (; at < SPACE; at++)
+        assert_false(map[at]);
+}
+
+static void ranges_are_a_set(void **state)
+{
+    (void)state;
+    struct prng p = {1};
+    for (unsigned round = 0; round < 40; round++) {
+        struct arena a;
+        arena_setup(&a, 1u << 20);
+        struct chan_ranges s = {0};
+        bool map[SPACE] = {false};
+        for (unsigned i = 0; i < 500; i++) {
+            uint64_t lo = prng_next(&p) % SPACE, len = 1 + prng_next(&p) % (round % 2 ? 4 : 60);
+            uint64_t hi = lo + len < SPACE ? lo + len : SPACE;
+            bool add = prng_next(&p) % 3 != 0;
+            if (add)
+                assert_true(chan_ranges_add(&s, &a, lo, hi));
+            else
+                chan_ranges_cut(&s, &a, lo, hi);
+            for (uint64_t k = lo; k < hi; k++)
+                map[k] = add;
+            check_ranges(&s, map);
+        }
+        chan_ranges_cut(&s, &a, 0, SPACE);
+        assert_int_equal(s.count, 0);
+        assert_int_equal(a.used_bytes, 0);
+        arena_end(&a);
+    }
+}
+
+static void ranges_have_a_limit(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_setup(&a, 1u << 20);
+    struct chan_ranges s = {0};
+    for (uint64_t i = 0; i < CHAN_RANGES_MAX; i++)
+        assert_true(chan_ranges_add(&s, &a, 10 * i, 10 * i + 1));
+    assert_false(chan_ranges_add(&s, &a, 7, 8));
+    assert_int_equal(s.count, CHAN_RANGES_MAX);
+    assert_true(chan_ranges_add(&s, &a, 11, 12)); // touches: no new one
+    chan_ranges_cover(&s, &a, 7, 8);              // [7, 10) joins what follows
+    assert_int_equal(chan_ranges_at(&s)[1].lo, 7);
+    chan_ranges_cover(&s, &a, 99999, 100000);
+    assert_int_equal(chan_ranges_at(&s)[CHAN_RANGES_MAX - 1].hi, 100000);
+    chan_ranges_free(&s, &a);
+    assert_int_equal(a.used_bytes, 0);
+    arena_end(&a);
+    // Without any memory the two in place still work.
+    arena_setup(&a, 0);
+    assert_true(chan_ranges_add(&s, &a, 1, 2) && chan_ranges_add(&s, &a, 5, 6));
+    assert_false(chan_ranges_add(&s, &a, 9, 10));
+    chan_ranges_cover(&s, &a, 9, 10);
+    assert_int_equal(chan_ranges_at(&s)[1].hi, 10);
+    chan_ranges_cut(&s, &a, 6, 8); // a split finds no room: covers more
+    assert_int_equal(chan_ranges_at(&s)[1].lo, 5);
+    arena_end(&a);
+}
+
+// ---- memory runs out: SQLite's way --------------------------------------------------------------------------
+static void an_arena_at_its_cap_loses_nothing(void **state)
+{
+    (void)state;
+    unsigned refused = 0, done = 0;
+    for (size_t cap = 1024; cap < 200 * 1024; cap += 1536) {
+        struct net *n = net_new(cap, PACKET_CHACHA20POLY1305);
+        n->end[1].arena.cap_bytes = cap;
+        n->end[1].config.receive_bytes = 1;
+        int rc = channel_new(&n->end[1].channel, n->now, &n->end[1].config, &n->end[1].arena);
+        if (rc != 0) {
+            assert_int_equal(rc, BAUTA_ESPACE);
+            n->end[1].channel = NULL;
+            refused++;
+            net_free(n);
+            continue;
+        }
+        n->loss_pm = 20;
+        net_start(n, 0);
+        end_turn(n, 1);
+        NET_UNTIL(n, 3 * USEC_PER_S, net_matched(n));
+        assert_true(net_matched(n));
+        n->end[0].want[0] = 60000;
+        n->end[1].want[0] = 60000;
+        end_turn(n, 0);
+        end_turn(n, 1);
+        NET_UNTIL(n, 30 * USEC_PER_S, net_done(n) || n->end[0].closed || n->end[1].closed);
+        done += net_done(n);
+        net_free(n);
+    }
+    assert_true(refused > 3);
+    assert_true(done > 60);
+}
+
+// ---- received packet numbers -----------------------------------------------------------------------------------
+static void acks_say_what_arrived(void **state)
+{
+    (void)state;
+    struct prng p = {2};
+    struct chan_seen *s = calloc(1, sizeof *s);
+    bool *model = calloc(40000, sizeof *model);
+    assert_non_null(s);
+    assert_non_null(model);
+    chan_seen_init(s);
+    uint64_t top = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        uint64_t pn = prng_next(&p) % 10 ? top + prng_next(&p) % 3 : (top > 9000 ? top - prng_next(&p) % 9000 : 0);
+        bool old = top > CHAN_REPLAY_PACKETS && pn + CHAN_REPLAY_PACKETS < top;
+        int rc = chan_seen_check(s, pn);
+        if (old || (pn < top && model[pn]))
+            assert_int_equal(rc, BAUTA_EREPLAY);
+        if (rc != 0)
+            continue;
+        assert_false(model[pn]);
+        model[pn] = true;
+        chan_seen_mark(s, pn);
+        assert_int_equal(chan_seen_check(s, pn), BAUTA_EREPLAY);
+        chan_seen_acknowledge(s, i, pn, true, false);
+        top = pn >= top ? pn + 1 : top;
+        assert_in_range(s->ranges, 1, CHAN_ACK_RANGES);
+        assert_int_equal(s->range[0].hi, top);
+        for (unsigned k = 0; i % 50 == 0 && k < s->ranges; k++) {
+            assert_true(k == 0 || s->range[k].hi < s->range[k - 1].lo);
+            for (uint64_t q = s->range[k].lo; q < s->range[k].hi; q++)
+                assert_true(model[q]);
+        }
+    }
+    free(model);
+    free(s);
+}
+
+static void acks_are_timely(void **state)
+{
+    (void)state;
+    struct chan_seen *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    chan_seen_init(s);
+    uint8_t buf[200];
+    struct wr w = wr_init(buf, sizeof buf);
+    assert_false(chan_seen_due(s, 1000));
+    chan_seen_acknowledge(s, 1000, 0, false, true); // an ACK is not acknowledged
+    assert_false(chan_seen_due(s, 999999));
+    chan_seen_acknowledge(s, 1000, 1, true, false); // one full packet: wait
+    assert_false(chan_seen_due(s, 1000));
+    assert_false(chan_seen_due(s, 1000 + CHAN_ACK_DELAY_US - 1));
+    assert_true(chan_seen_due(s, 1000 + CHAN_ACK_DELAY_US));
+    chan_seen_acknowledge(s, 1001, 2, true, false); // two: now
+    assert_true(chan_seen_due(s, 1001));
+    chan_seen_put(s, 1002, &w);
+    assert_int_equal(wr_len(&w), CHAN_ACK_BYTES(1));
+    assert_false(chan_seen_due(s, 9999999));
+    chan_seen_acknowledge(s, 1003, 3, true, true); // a small one: now
+    assert_true(chan_seen_due(s, 1003));
+    chan_seen_put(s, 1003, &w);
+    chan_seen_acknowledge(s, 1004, 5, true, false); // a gap: now
+    assert_true(chan_seen_due(s, 1004));
+    free(s);
+}
+
+// ---- recovery ---------------------------------------------------------------------------------------------------
+struct verdicts {
+    unsigned acked, lost;
+};
+
+static void count_acked(void *ctx, const struct chan_sent *s)
+{
+    (void)s;
+    ((struct verdicts *)ctx)->acked++;
+}
+
+static void count_lost(void *ctx, const struct chan_sent *s)
+{
+    (void)s;
+    ((struct verdicts *)ctx)->lost++;
+}
+
+struct bench {
+    struct arena arena;
+    struct chan_recovery r;
+    struct verdicts v;
+    struct chan_sink sink;
+};
+
+static void bench_init(struct bench *b)
+{
+    memset(b, 0, sizeof *b);
+    arena_setup(&b->arena, 1u << 20);
+    chan_recovery_init(&b->r, 0);
+    b->sink = (struct chan_sink){&b->v, count_acked, count_lost};
+}
+
+static void bench_end(struct bench *b)
+{
+    chan_recovery_free(&b->r, &b->arena);
+    assert_int_equal(b->arena.used_bytes, 0);
+    arena_end(&b->arena);
+}
+
+static void send_at(struct bench *b, usec_t now)
+{
+    assert_true(chan_recovery_room(&b->r, &b->arena));
+    chan_recovery_sent(&b->r, now, &(struct chan_sent){.bytes = CLASS_FULL, .flags = CHAN_SENT_ELICITING});
+}
+
+static int ack_at(struct bench *b, usec_t now, uint64_t lo, uint64_t last)
+{
+    struct chan_ack ack = {.count = 1, .range = {{lo, last + 1}}};
+    return chan_recovery_ack(&b->r, now, &ack, &b->sink);
+}
+
+static void rtt_follows_rfc9002(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    chan_recovery_rtt(&b.r, 1, 100000, 0);
+    assert_int_equal(b.r.srtt_us, 100000);
+    assert_int_equal(b.r.rttvar_us, 50000);
+    // adjusted 120000: rttvar = 3/4 * 50000 + 1/4 * 20000, srtt = 7/8 * 100000 + 1/8 * 120000
+    chan_recovery_rtt(&b.r, 2, 130000, 10000);
+    assert_int_equal(b.r.rttvar_us, 42500);
+    assert_int_equal(b.r.srtt_us, 102500);
+    assert_int_equal(b.r.min_rtt_us, 100000);
+    assert_int_equal(b.r.latest_us, 130000);
+    // A delay that would go below the minimum is not believed.
+    chan_recovery_rtt(&b.r, 3, 101000, 20000);
+    assert_int_equal(b.r.srtt_us, (7 * 102500 + 101000) / 8);
+    assert_int_equal(chan_recovery_pto(&b.r), b.r.srtt_us + 4 * b.r.rttvar_us);
+    bench_end(&b);
+}
+
+static void losses_are_found_by_number_and_time(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    for (unsigned i = 0; i < 5; i++)
+        send_at(&b, 1000000);
+    assert_int_equal(b.r.cc.in_flight_bytes, 5 * CLASS_FULL);
+    assert_int_equal(ack_at(&b, 1050000, 4, 4), 0); // 0 and 1 are three behind; 2 and 3 are not
+    assert_int_equal(b.v.acked, 1);
+    assert_int_equal(b.v.lost, 2);
+    assert_int_equal(b.r.loss_at, 1000000 + 50000 * 9 / 8);
+    assert_int_equal(b.r.cc.cwnd_bytes, (CHAN_CWND_INITIAL + CLASS_FULL) / 2); // the ACK came first
+    assert_false(chan_recovery_expire(&b.r, b.r.loss_at, &b.sink));
+    assert_int_equal(b.v.lost, 4);
+    assert_int_equal(b.r.cc.in_flight_bytes, 0);
+    assert_int_equal(b.r.cc.cwnd_bytes, (CHAN_CWND_INITIAL + CLASS_FULL) / 2); // once a round trip
+    assert_int_equal(chan_recovery_deadline(&b.r), USEC_NEVER);
+    assert_int_equal(ack_at(&b, 1060000, 0, 4), 0); // late: no verdict changes
+    assert_int_equal(b.v.acked, 1);
+    assert_int_equal(ack_at(&b, 1060000, 0, 5), BAUTA_EFORMAT); // 5 was never sent
+    bench_end(&b);
+}
+
+static void probe_timeouts_back_off(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    chan_recovery_rtt(&b.r, 1, 40000, 0);
+    usec_t now = 1000000, pto = 40000 + 80000 + CHAN_ACK_DELAY_US;
+    send_at(&b, now);
+    for (unsigned i = 0; i < 5; i++) {
+        usec_t at = chan_recovery_deadline(&b.r);
+        assert_int_equal(at - now, pto << i);
+        assert_false(chan_recovery_expire(&b.r, at - 1, &b.sink));
+        assert_true(chan_recovery_expire(&b.r, at, &b.sink));
+        now = at;
+        send_at(&b, now);
+    }
+    assert_int_equal(b.v.lost, 0); // a timeout is no verdict
+    assert_int_equal(ack_at(&b, now + 40000, 5, 5), 0);
+    assert_int_equal(b.r.pto_count, 0);
+    bench_end(&b);
+}
+
+static void persistent_congestion_starts_over(void **state)
+{
+    (void)state;
+    for (int cut = 0; cut < 2; cut++) {
+        struct bench b;
+        bench_init(&b);
+        send_at(&b, 1000000);
+        assert_int_equal(ack_at(&b, 1040000, 0, 0), 0);
+        // srtt 40, var 15 ms: persistent after 3 * (40 + 60 + 25) = 375 ms of nothing but loss
+        usec_t now = 2000000;
+        for (unsigned i = 1; i <= 6; i++, now += 100000) {
+            send_at(&b, now);
+            if (cut && i == 3) // this one arrived: two shorter runs
+                assert_int_equal(ack_at(&b, now + 40000, 3, 3), 0);
+        }
+        send_at(&b, now);
+        assert_int_equal(ack_at(&b, now + 40000, 7, 7), 0);
+        assert_int_equal(b.v.lost, cut ? 5 : 6);
+        assert_int_equal(b.r.cc.cwnd_bytes == CHAN_CWND_MIN, !cut);
+        bench_end(&b);
+    }
+}
+
+static void the_window_grows_only_when_used(void **state)
+{
+    (void)state;
+    struct chan_cc cc;
+    chan_cc_init(&cc);
+    chan_cc_sent(&cc, 1000);
+    chan_cc_acked(&cc, 1, 1000); // mostly idle: no growth
+    assert_int_equal(cc.cwnd_bytes, CHAN_CWND_INITIAL);
+    while (chan_cc_open(&cc))
+        chan_cc_sent(&cc, 1232);
+    cc.limited = true;
+    uint64_t before = cc.cwnd_bytes, flight = cc.in_flight_bytes / 1232;
+    for (uint64_t i = 0; i < flight; i++)
+        chan_cc_acked(&cc, 2, 1232);
+    assert_int_equal(cc.cwnd_bytes, before + flight * 1232); // slow start doubles
+    chan_cc_congested(&cc, 10, 5);
+    assert_int_equal(cc.cwnd_bytes, (before + flight * 1232) / 2);
+    uint64_t half = cc.cwnd_bytes;
+    chan_cc_congested(&cc, 11, 9); // sent before the recovery began
+    assert_int_equal(cc.cwnd_bytes, half);
+    uint64_t acked = 0;
+    while (cc.cwnd_bytes == half) { // avoidance: a packet a window
+        chan_cc_sent(&cc, 1232);
+        chan_cc_acked(&cc, 12, 1232);
+        acked += 1232;
+    }
+    assert_in_range(acked, half, half + 1232);
+    assert_int_equal(cc.cwnd_bytes, half + CLASS_FULL);
+}
+
+// ---- ratchet messages ----------------------------------------------------------------------------------------------
+static void messages_survive_any_cutting(void **state)
+{
+    (void)state;
+    struct prng p = {3};
+    for (unsigned round = 0; round < 50; round++) {
+        struct chan_message_out *out = calloc(1, sizeof *out);
+        struct chan_message_in *in = calloc(1, sizeof *in);
+        assert_non_null(out);
+        assert_non_null(in);
+        uint8_t whole[CHAN_RATCHET_BYTES];
+        size_t total = 1 + prng_next(&p) % CHAN_RATCHET_BYTES;
+        prng_fill(&p, whole, total);
+        memcpy(out->data, whole, total);
+        chan_message_begin(out, 1, 1, total);
+        int done = 0;
+        uint8_t serial = out->serial;
+        while (out->len > 0) {
+            uint16_t offset, len;
+            assert_true(chan_message_take(out, 1 + prng_next(&p) % 300, &offset, &len));
+            if (prng_next(&p) % 2) {
+                chan_message_lost(out, serial, offset, len);
+                continue;
+            }
+            struct chan_frame f = {.type = CHAN_RATCHET, .offset = offset, .len = len, .data = out->data + offset};
+            done = chan_message_put(in, &f, total);
+            assert_true(done >= 0);
+            if (prng_next(&p) % 2)
+                chan_message_acked(out, serial, offset, len);
+            else
+                chan_message_lost(out, serial, offset, len); // the ACK was lost
+            chan_message_lost(out, (uint8_t)(serial + 1), 0, 1); // of another message: nothing
+        }
+        assert_int_equal(done, 1);
+        assert_memory_equal(in->data, whole, total);
+        struct chan_frame f = {.type = CHAN_RATCHET, .offset = total, .len = 1, .data = whole};
+        assert_int_equal(chan_message_put(in, &f, total), BAUTA_EFORMAT);
+        free(in);
+        free(out);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranges_are_a_set),
+        cmocka_unit_test(ranges_have_a_limit),
+        cmocka_unit_test(an_arena_at_its_cap_loses_nothing),
+        cmocka_unit_test(acks_say_what_arrived),
+        cmocka_unit_test(acks_are_timely),
+        cmocka_unit_test(rtt_follows_rfc9002),
+        cmocka_unit_test(losses_are_found_by_number_and_time),
+        cmocka_unit_test(probe_timeouts_back_off),
+        cmocka_unit_test(persistent_congestion_starts_over),
+        cmocka_unit_test(the_window_grows_only_when_used),
+        cmocka_unit_test(messages_survive_any_cutting),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
