@@ -246,10 +246,10 @@ bool encounter_event(struct meet_env *env, struct encounter *e, const struct dht
 void encounter_expire(struct meet_env *env, struct encounter *e)
 {
     struct pairing_out out = {0};
-    offer_out_expire(env, e);
-    offer_in_expire(env, e);
     pairing_expire(&e->pairing, env->now, &out);
     encounter_perform(env, e, &out);
+    offer_out_expire(env, e);
+    offer_in_expire(env, e);
     for (unsigned i = 0; i < e->wish.topics; i++)
         search_step(env, e->search[i]);
 }

@@ -507,6 +507,7 @@ static void world_deliver(struct world *w, struct world_mail *m)
 // Runs until `until`, or until `done` says so. True: done.
 static bool world_run(struct world *w, usec_t until, bool (*done)(struct world *, void *), void *ctx)
 {
+    unsigned busy = 0;
     for (unsigned i = 0; i < w->nodes; i++)
         if (w->node[i].meet != NULL)
             world_drain(w, &w->node[i]);
@@ -536,7 +537,9 @@ static bool world_run(struct world *w, usec_t until, bool (*done)(struct world *
         }
         if (node < WORLD_NODES_MAX) {
             meet_expire(w->node[node].meet, w->now, 100);
-            assert(meet_deadline(w->node[node].meet) > w->now);
+            // A timer that never gets done would keep a real loop busy for ever.
+            busy = meet_deadline(w->node[node].meet) > w->now ? 0 : busy + 1;
+            assert(busy < 10);
             world_drain(w, &w->node[node]);
         } else {
             struct world_mail *m = w->mail[first];
