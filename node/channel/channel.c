@@ -197,6 +197,18 @@ static void expire_recovery(struct channel *c, usec_t now)
         c->ping_due = true;
 }
 
+static void on_idle(struct channel *c, usec_t now)
+{
+    c->ping_due = true;
+    c->active_at = now;
+    c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    chan_recovery_shrink(&c->recovery, c->arena);
+    if (c->datagrams != NULL && c->datagrams->count == 0 && c->datagrams->out.len == 0) {
+        arena_give(c->arena, c->datagrams, sizeof *c->datagrams);
+        c->datagrams = NULL;
+    }
+}
+
 static void expire_alive(struct channel *c, usec_t now)
 {
     if (!c->heard && now >= c->started_at + CHAN_NO_PATH_US) {
@@ -220,11 +232,8 @@ static void expire_alive(struct channel *c, usec_t now)
     if (!chan_alive(c))
         return;
     expire_recovery(c, now);
-    if (c->active_at + c->idle_us <= now) {
-        c->ping_due = true;
-        c->active_at = now;
-        c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
-    }
+    if (c->active_at + c->idle_us <= now)
+        on_idle(c, now);
     if (c->seen.unacked > 0 && c->seen.ack_deadline <= now)
         c->seen.ack_now = true;
     if (c->retry_at <= now) {

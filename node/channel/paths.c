@@ -37,7 +37,7 @@ static int new_slot(struct chan_paths *p)
     int oldest = CHAN_NO_PATH;
     for (int i = 0; i < p->count; i++) {
         const struct chan_path *at = &p->path[i];
-        if (at->candidate || i == p->active || i == p->last)
+        if (at->candidate || i == p->active || (p->active < 0 && i == p->last))
             continue;
         if (oldest < 0 || at->heard_at < p->path[oldest].heard_at)
             oldest = i;

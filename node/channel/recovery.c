@@ -43,6 +43,18 @@ bool chan_recovery_room(struct chan_recovery *r, struct arena *a)
     return true;
 }
 
+void chan_recovery_shrink(struct chan_recovery *r, struct arena *a)
+{
+    if (r->base != r->next || r->cap <= CHAN_SENT_PACKETS_MIN)
+        return;
+    struct chan_sent *ring = arena_take(a, CHAN_SENT_PACKETS_MIN * sizeof *ring);
+    if (ring == NULL)
+        return; // what is there is better than nothing
+    chan_recovery_free(r, a);
+    r->ring = ring;
+    r->cap = CHAN_SENT_PACKETS_MIN;
+}
+
 static void advance(struct chan_recovery *r)
 {
     while (r->base < r->next && (at(r, r->base)->flags & CHAN_SENT_DONE))

@@ -52,6 +52,8 @@ void chan_recovery_init(struct chan_recovery *r, usec_t rtt_hint_us);
 void chan_recovery_free(struct chan_recovery *r, struct arena *a);
 // Is there a slot for one more packet? False: memory or the window is full until ACKs come.
 bool chan_recovery_room(struct chan_recovery *r, struct arena *a);
+// Gives memory back when nothing is in flight.
+void chan_recovery_shrink(struct chan_recovery *r, struct arena *a);
 // Takes packet number r->next.
 void chan_recovery_sent(struct chan_recovery *r, usec_t now, const struct chan_sent *s);
 // 0, or BAUTA_EFORMAT: it acknowledges what was never sent.
