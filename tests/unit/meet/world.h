@@ -88,7 +88,7 @@ struct world {
 
 // ---- randomness, memory ---------------------------------------------------------------------------
 
-static uint64_t world_random(uint64_t *state)
+static inline uint64_t world_random(uint64_t *state)
 {
     uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -96,20 +96,20 @@ static uint64_t world_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-static void world_fill(void *ctx, void *buf, size_t len)
+static inline void world_fill(void *ctx, void *buf, size_t len)
 {
     uint8_t *at = buf;
     for (size_t i = 0; i < len; i++)
         at[i] = (uint8_t)world_random(ctx);
 }
 
-static void *world_refill(void *ctx, size_t bytes)
+static inline void *world_refill(void *ctx, size_t bytes)
 {
     (void)ctx;
     return malloc(bytes);
 }
 
-static void world_release(void *ctx, void *chunk, size_t bytes)
+static inline void world_release(void *ctx, void *chunk, size_t bytes)
 {
     (void)ctx;
     (void)bytes;
@@ -118,7 +118,7 @@ static void world_release(void *ctx, void *chunk, size_t bytes)
 
 // ---- mail -----------------------------------------------------------------------------------------
 
-static struct world_mail *world_post(struct world *w, unsigned node, usec_t delay,
+static inline struct world_mail *world_post(struct world *w, unsigned node, usec_t delay,
                                      enum dht_event_kind kind, uint32_t id, uint32_t user)
 {
     struct world_mail *m = calloc(1, sizeof *m);
@@ -133,7 +133,7 @@ static struct world_mail *world_post(struct world *w, unsigned node, usec_t dela
     return m;
 }
 
-static void world_blob(struct world_mail *m, const uint8_t *link, const uint8_t *blob, size_t len)
+static inline void world_blob(struct world_mail *m, const uint8_t *link, const uint8_t *blob, size_t len)
 {
     assert(len <= sizeof m->data);
     memcpy(m->ev.link, link, DHT_LINK_BYTES);
@@ -141,7 +141,7 @@ static void world_blob(struct world_mail *m, const uint8_t *link, const uint8_t 
     m->ev.blob_len = len;
 }
 
-static struct world_place *world_place(struct world *w, uint32_t id)
+static inline struct world_place *world_place(struct world *w, uint32_t id)
 {
     for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
         if (w->place[i].open && w->place[i].id == id)
@@ -149,7 +149,7 @@ static struct world_place *world_place(struct world *w, uint32_t id)
     return NULL;
 }
 
-static struct world_attend *world_attend(struct world *w, uint32_t id)
+static inline struct world_attend *world_attend(struct world *w, uint32_t id)
 {
     for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
         if (w->attend[i].open && w->attend[i].id == id)
@@ -157,7 +157,7 @@ static struct world_attend *world_attend(struct world *w, uint32_t id)
     return NULL;
 }
 
-static struct world_intro *world_intro(struct world *w, uint32_t id)
+static inline struct world_intro *world_intro(struct world *w, uint32_t id)
 {
     for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
         if (w->intro[i].open && w->intro[i].id == id)
@@ -165,7 +165,7 @@ static struct world_intro *world_intro(struct world *w, uint32_t id)
     return NULL;
 }
 
-static struct contact world_server(uint32_t i)
+static inline struct contact world_server(uint32_t i)
 {
     const uint8_t ip[4] = {127, 0, 1, (uint8_t)i};
     struct contact c = {.path = path_v4(ip, 4000)};
@@ -174,13 +174,13 @@ static struct contact world_server(uint32_t i)
 }
 
 // A holder's answer is drawn when it arrives: of two who come at the same moment both may see the other.
-static void world_sample(struct world *w, const struct world_place *p, bool announced)
+static inline void world_sample(struct world *w, const struct world_place *p, bool announced)
 {
     usec_t delay = 2 * w->hop_us + world_random(&w->random) % w->hop_us;
     world_post(w, p->node, delay, DHT_SAMPLE, p->id, p->user)->ev.announced = announced;
 }
 
-static void world_draw(struct world *w, struct world_mail *m)
+static inline void world_draw(struct world *w, struct world_mail *m)
 {
     unsigned hit[WORLD_ITEMS_MAX], n = 0;
     const struct world_place *p = world_place(w, m->ev.id);
@@ -400,7 +400,7 @@ void dht_status(const struct dht *d, struct dht_status *status)
 
 // ---- the world's turn -------------------------------------------------------------------------------
 
-static void world_add(struct world *w, bool lab)
+static inline void world_add(struct world *w, bool lab)
 {
     struct world_node *x = &w->node[w->nodes];
     const uint8_t local[4] = {127, 0, 0, 1}, global[4] = {80, 1, 1, (uint8_t)(w->nodes + 1)};
@@ -419,7 +419,7 @@ static void world_add(struct world *w, bool lab)
     w->nodes++;
 }
 
-static void world_init(struct world *w, unsigned nodes, uint64_t seed)
+static inline void world_init(struct world *w, unsigned nodes, uint64_t seed)
 {
     memset(w, 0, sizeof *w);
     w->random = seed;
@@ -430,7 +430,7 @@ static void world_init(struct world *w, unsigned nodes, uint64_t seed)
         world_add(w, true);
 }
 
-static void world_end(struct world *w)
+static inline void world_end(struct world *w)
 {
     for (unsigned i = 0; i < w->nodes; i++) {
         if (w->node[i].meet != NULL)
@@ -444,7 +444,7 @@ static void world_end(struct world *w)
 }
 
 // The topic's secret without Argon2id: the same for the same input.
-static void world_jobs(struct world *w, struct world_node *x)
+static inline void world_jobs(struct world *w, struct world_node *x)
 {
     struct job job;
     while (meet_job(x->meet, &job)) {
@@ -461,7 +461,7 @@ static void world_jobs(struct world *w, struct world_node *x)
     }
 }
 
-static void world_drain(struct world *w, struct world_node *x)
+static inline void world_drain(struct world *w, struct world_node *x)
 {
     struct meet_event ev;
     world_jobs(w, x);
@@ -486,7 +486,7 @@ static void world_drain(struct world *w, struct world_node *x)
     world_jobs(w, x);
 }
 
-static void world_deliver(struct world *w, struct world_mail *m)
+static inline void world_deliver(struct world *w, struct world_mail *m)
 {
     struct world_node *x = &w->node[m->node];
     bool blob = m->ev.kind == DHT_OFFER || m->ev.kind == DHT_BACK;
@@ -505,7 +505,7 @@ static void world_deliver(struct world *w, struct world_mail *m)
 }
 
 // Runs until `until`, or until `done` says so. True: done.
-static bool world_run(struct world *w, usec_t until, bool (*done)(struct world *, void *), void *ctx)
+static inline bool world_run(struct world *w, usec_t until, bool (*done)(struct world *, void *), void *ctx)
 {
     unsigned busy = 0;
     for (unsigned i = 0; i < w->nodes; i++)
@@ -550,7 +550,7 @@ static bool world_run(struct world *w, usec_t until, bool (*done)(struct world *
     }
 }
 
-static struct meet_wish world_wish(const char *topic)
+static inline struct meet_wish world_wish(const char *topic)
 {
     struct meet_wish wish = {.topics = 1};
     wish.topic[0].topic_len = (uint8_t)strlen(topic);
@@ -558,7 +558,7 @@ static struct meet_wish world_wish(const char *topic)
     return wish;
 }
 
-static void world_seek(struct world *w, unsigned node, uint32_t encounter, const char *topic)
+static inline void world_seek(struct world *w, unsigned node, uint32_t encounter, const char *topic)
 {
     struct meet_wish wish = world_wish(topic);
     int rc = meet_seek(w->node[node].meet, w->now, encounter, &wish);
