@@ -274,10 +274,10 @@ static void on_job(void *ctx, uint32_t id, const uint8_t *result, int len)
         node_job_done(hn->node, now, id, result, len);
         host_node_turn(hn);
     }
-    release(hn);
     for (struct host_node *other = h->nodes; other != NULL && jobs_room(&h->jobs); other = other->next)
         if (other->wants_jobs && other->node != NULL)
             host_node_turn(other);
+    release(hn); // last: with the last hold the host itself may go
 }
 
 struct free_job {

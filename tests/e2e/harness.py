@@ -75,7 +75,9 @@ class Lines:
 
 
 class Control:
-    """One connection to a control socket."""
+    """One connection to a control socket. All share one condition, so that a test can wait for any."""
+
+    changed = threading.Condition()
 
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -85,7 +87,6 @@ class Control:
         self.events = []
         self.next_id = 0
         self.ended = False
-        self.changed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
