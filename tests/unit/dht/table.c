@@ -1,0 +1,289 @@
+// The contact book, and the routing table: who gets in, who stays, who is given out.
+#include "dht/table.h"
+
+#include "crypto/nodekey.h"
+#include "tests/unit/dht/help.h"
+
+struct fixture {
+    struct arena arena;
+    struct contact_book *book;
+    struct net net;
+    uint64_t tag;
+    struct table table;
+};
+
+static void start(struct fixture *f, bool prefix_limits)
+{
+    static const uint8_t centre[32] = {0};
+    memset(f, 0, sizeof *f);
+    help_arena(&f->arena, 16u << 20);
+    f->book = contact_book_new(&f->arena, 3000);
+    assert_int_equal(net_init(&f->net, "test"), 0);
+    f->tag = book_net_tag(&f->net);
+    table_init(&f->table, &f->arena, f->book, prefix_limits, centre);
+}
+
+static void end(struct fixture *f)
+{
+    table_end(&f->table);
+    assert_int_equal(book_count(f->book), 0);
+    contact_book_end(f->book);
+    help_arena_end(&f->arena);
+}
+
+static struct contact contact(uint32_t i, uint8_t a, uint8_t b, uint8_t c)
+{
+    struct contact x;
+    memset(&x, 0, sizeof x);
+    memcpy(x.pk, &i, sizeof i);
+    x.path = path_v4((const uint8_t[4]){a, b, c, 1}, 4000);
+    return x;
+}
+
+// It answers. The table keeps its own reference.
+static enum table_result heard(struct fixture *f, const struct contact *c, uint32_t now_s, book_ref *check)
+{
+    book_ref none, ref = book_hold(f->book, &f->net, f->tag, c);
+    enum table_result r = table_answered(&f->table, ref, now_s, check != NULL ? check : &none);
+    book_drop(f->book, ref);
+    return r;
+}
+
+static unsigned bucket_of(struct fixture *f, const struct contact *c)
+{
+    book_ref ref = book_hold(f->book, &f->net, f->tag, c);
+    unsigned bits = id_common_bits(f->table.centre, book_at(f->book, ref)->id);
+    book_drop(f->book, ref);
+    return bits;
+}
+
+static void test_book(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, false);
+    book_ref refs[3000];
+    for (uint32_t i = 0; i < 3000; i++) { // grows through several sizes
+        struct contact c = contact(i, 1, 2, 3);
+        refs[i] = book_hold(f.book, &f.net, f.tag, &c);
+        assert_int_not_equal(refs[i], 0);
+    }
+    struct contact more = contact(5000, 1, 2, 3);
+    assert_int_equal(book_hold(f.book, &f.net, f.tag, &more), 0); // full
+    for (uint32_t i = 0; i < 3000; i++) {
+        struct contact c = contact(i, 1, 2, 3);
+        book_ref again = book_hold(f.book, &f.net, f.tag, &c);
+        assert_int_equal(again, refs[i]); // once each
+        uint8_t id[32];
+        node_id(id, &f.net, c.pk, c.puzzle_nonce, 4, c.path.ip);
+        assert_memory_equal(book_at(f.book, again)->id, id, 32);
+        assert_memory_equal(&book_at(f.book, again)->contact, &c, sizeof c);
+        book_drop(f.book, again);
+    }
+    for (uint32_t i = 0; i < 3000; i += 2)
+        book_drop(f.book, refs[i]);
+    assert_int_equal(book_count(f.book), 1500);
+    book_ref reused = book_hold(f.book, &f.net, f.tag, &more);
+    assert_int_not_equal(reused, 0);
+    book_drop(f.book, reused);
+    for (uint32_t i = 1; i < 3000; i += 2)
+        book_drop(f.book, refs[i]);
+    // Another network, puzzle nonce or address is another contact.
+    struct contact a = contact(1, 1, 2, 3), b = a, c = a;
+    b.puzzle_nonce[0] = 1;
+    c.path.port++;
+    book_ref r[4] = {book_hold(f.book, &f.net, f.tag, &a), book_hold(f.book, &f.net, f.tag, &b),
+                     book_hold(f.book, &f.net, f.tag, &c), book_hold(f.book, &f.net, f.tag + 1, &a)};
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned j = 0; j < i; j++)
+            assert_int_not_equal(r[i], r[j]);
+    for (unsigned i = 0; i < 4; i++)
+        book_drop(f.book, r[i]);
+    end(&f);
+}
+
+static void test_ids(void **state)
+{
+    (void)state;
+    uint8_t a[32] = {0}, b[32] = {0}, t[32] = {0};
+    assert_int_equal(id_common_bits(a, b), 256);
+    for (unsigned bit = 0; bit < 256; bit++) {
+        b[bit / 8] = (uint8_t)(0x80u >> bit % 8);
+        assert_int_equal(id_common_bits(a, b), bit);
+        assert_true(id_nearer(a, b, t));
+        assert_false(id_nearer(b, a, t));
+        assert_true(id_nearer(b, a, b));
+        b[bit / 8] = 0;
+    }
+    assert_false(id_nearer(a, a, t));
+}
+
+// Fills bucket 0 and returns how many contacts were tried; the rest go to other buckets or are spares.
+static uint32_t fill_first_bucket(struct fixture *f, uint32_t now_s)
+{
+    uint32_t i = 1;
+    for (unsigned n = 0; n < TABLE_K; i++) {
+        struct contact c = contact(i, 1, 2, 3);
+        if (bucket_of(f, &c) != 0)
+            continue;
+        assert_int_equal(heard(f, &c, now_s, NULL), TABLE_ADDED);
+        n++;
+    }
+    return i;
+}
+
+static struct contact next_of_first_bucket(struct fixture *f, uint32_t *i)
+{
+    for (;; (*i)++) {
+        struct contact c = contact(*i, 1, 2, 3);
+        if (bucket_of(f, &c) == 0) {
+            (*i)++;
+            return c;
+        }
+    }
+}
+
+static void test_old_ones_stay(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, false);
+    uint32_t i = fill_first_bucket(&f, 1000);
+    book_ref check;
+    struct contact late = next_of_first_bucket(&f, &i);
+    assert_int_equal(heard(&f, &late, 1001, &check), TABLE_SPARE);
+    assert_int_equal(check, 0); // all have answered a moment ago
+    assert_false(table_has(&f.table, late.pk, &late.path));
+    assert_int_equal(heard(&f, &late, 1000 + TABLE_CHECK_AFTER_S + 1, &check), TABLE_SPARE);
+    assert_int_not_equal(check, 0); // the least recently seen is to be pinged
+    struct contact old = book_at(f.book, check)->contact;
+    // One failure is not the end, the second is: the spare takes its slot.
+    assert_true(table_failed(&f.table, old.pk));
+    assert_true(table_has(&f.table, old.pk, &old.path));
+    assert_false(table_failed(&f.table, old.pk));
+    assert_false(table_has(&f.table, old.pk, &old.path));
+    assert_true(table_has(&f.table, late.pk, &late.path));
+    assert_int_equal(f.table.live, TABLE_K);
+    end(&f);
+}
+
+static void test_dead_ones(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, false);
+    struct contact a = contact(1, 1, 2, 3), b = contact(2, 1, 2, 3);
+    (void)heard(&f, &a, 1, NULL);
+    (void)heard(&f, &b, 1, NULL);
+    assert_int_equal(f.table.live, 2);
+    for (unsigned k = 0; k < TABLE_DEAD_FAILURES; k++)
+        (void)table_failed(&f.table, a.pk);
+    assert_int_equal(f.table.live, 1);
+    book_ref out[4];
+    assert_int_equal(table_nearest(&f.table, f.table.centre, out, 4), 1); // not handed out
+    assert_int_equal(heard(&f, &a, 2, NULL), TABLE_KNOWN); // back again
+    assert_int_equal(f.table.live, 2);
+    for (unsigned k = 0; k < TABLE_GONE_FAILURES; k++)
+        (void)table_failed(&f.table, a.pk);
+    assert_int_equal(heard(&f, &a, 3, NULL), TABLE_ADDED); // it was forgotten
+    // The same key under another address replaces the old one.
+    struct contact moved = contact(1, 9, 9, 9);
+    assert_int_equal(heard(&f, &moved, 4, NULL), TABLE_ADDED);
+    assert_int_equal(f.table.live, 2);
+    assert_false(table_has(&f.table, a.pk, &a.path));
+    assert_true(table_has(&f.table, moved.pk, &moved.path));
+    end(&f);
+}
+
+static void test_prefix_limits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    // One /24 for all: two a bucket, ten in the table.
+    unsigned added = 0;
+    for (uint32_t i = 1; i < 3000; i++) {
+        struct contact c = contact(i, 1, 2, 3);
+        added += heard(&f, &c, 1, NULL) == TABLE_ADDED;
+        assert_true(f.table.bucket[0].n <= TABLE_BUCKET_FINE_MAX);
+    }
+    assert_int_equal(added, TABLE_FINE_MAX);
+    table_end(&f.table);
+    f.table.live = 0;
+    // One /16, many /24: four a bucket, twenty in all.
+    added = 0;
+    for (uint32_t i = 1; i < 30000; i++) {
+        struct contact c = contact(i, 1, 2, (uint8_t)i);
+        added += heard(&f, &c, 1, NULL) == TABLE_ADDED;
+        assert_true(f.table.bucket[0].n <= TABLE_BUCKET_COARSE_MAX);
+    }
+    assert_int_equal(added, TABLE_COARSE_MAX);
+    struct contact other = contact(99999, 7, 7, 7);
+    book_ref ref = book_hold(f.book, &f.net, f.tag, &other);
+    assert_true(table_wants(&f.table, book_at(f.book, ref)->id, &other.path));
+    book_drop(f.book, ref);
+    end(&f);
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, false);
+    for (uint32_t i = 1; i <= 200; i++) {
+        struct contact c = contact(i, 1, 2, 3);
+        (void)heard(&f, &c, 1, NULL);
+    }
+    book_ref all[512], out[8];
+    size_t n = table_list(&f.table, all, 512);
+    assert_int_equal(n, f.table.live);
+    for (uint8_t k = 0; k < 50; k++) {
+        uint8_t target[32];
+        memset(target, k * 5, 32);
+        assert_int_equal(table_nearest(&f.table, target, out, 8), 8);
+        for (size_t i = 0; i < n; i++) {
+            bool in = false;
+            for (unsigned j = 0; j < 8; j++)
+                in |= out[j] == all[i];
+            if (!in)
+                assert_true(id_nearer(book_at(f.book, out[7])->id, book_at(f.book, all[i])->id, target));
+        }
+        for (unsigned j = 1; j < 8; j++)
+            assert_true(id_nearer(book_at(f.book, out[j - 1])->id, book_at(f.book, out[j])->id, target));
+    }
+    end(&f);
+}
+
+static void test_recentre(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, false);
+    for (uint32_t i = 1; i <= 12; i++) {
+        struct contact c = contact(i, 1, 2, 3);
+        (void)heard(&f, &c, 1, NULL);
+    }
+    struct contact dead = contact(3, 1, 2, 3);
+    (void)table_failed(&f.table, dead.pk);
+    (void)table_failed(&f.table, dead.pk);
+    assert_int_equal(f.table.live, 11);
+    uint8_t centre[32];
+    memset(centre, 0xa5, 32);
+    table_recentre(&f.table, centre);
+    assert_int_equal(f.table.live, 11); // who is dead stays dead
+    for (unsigned i = 0; i < TABLE_BUCKETS; i++)
+        for (unsigned j = 0; j < f.table.bucket[i].n; j++)
+            assert_int_equal(id_common_bits(centre, book_at(f.book, f.table.bucket[i].slot[j].ref)->id), i);
+    end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_book),          cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_old_ones_stay), cmocka_unit_test(test_dead_ones),
+        cmocka_unit_test(test_prefix_limits), cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_recentre),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
