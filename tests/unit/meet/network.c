@@ -3,6 +3,8 @@
 
 #include "node/meet/meet.h"
 
+#define CROWD 40u // people on one topic
+
 struct person {
     unsigned node;
     struct meet *meet;
@@ -13,7 +15,7 @@ struct person {
 };
 struct town {
     struct network net;
-    struct person person[8];
+    struct person person[CROWD];
     unsigned people;
 };
 
@@ -242,6 +244,35 @@ static void with_loss(void **state)
     }
 }
 
+// All come within a second; samples show eight of them. Nobody is left alone.
+static void a_crowd_on_one_topic(void **state)
+{
+    (void)state;
+    struct town t = {.people = 0};
+    net_start(&t.net, 16 + CROWD, 400);
+    for (unsigned i = 0; i < 16; i++)
+        net_add(&t.net, true);
+    for (unsigned i = 0; i < CROWD; i++)
+        add_person(&t, false);
+    bootstrap(&t, 0);
+    run(&t, 10 * USEC_PER_S, 0);
+    for (unsigned i = 0; i < CROWD; i++) {
+        run(&t, net_next(&t.net.rng) % (2 * USEC_PER_S / CROWD), 0);
+        seek(&t, i);
+    }
+    usec_t at = t.net.now;
+    assert_true(run(&t, 5 * USEC_PER_S, 1));
+    if (getenv("VERBOSE") != NULL)
+        print_message("the last met after %u us\n", (unsigned)(t.net.now - at));
+    for (unsigned i = 0; i < CROWD; i++) {
+        unsigned partners = 0;
+        for (unsigned k = 0; k < CROWD; k++)
+            partners += k != i && memcmp(t.person[i].channel.h, t.person[k].channel.h, 64) == 0 ? 1 : 0;
+        assert_int_equal(partners, 1);
+    }
+    end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +280,7 @@ int main(void)
         cmocka_unit_test(at_the_very_same_moment),
         cmocka_unit_test(in_the_smallest_networks),
         cmocka_unit_test(with_loss),
+        cmocka_unit_test(a_crowd_on_one_topic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
