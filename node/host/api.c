@@ -234,7 +234,6 @@ static size_t topics_param(struct call *c, struct node_topic topic[static MEET_T
 
 static void done(struct call *c, int rc)
 {
-    c->api->touched = true;
     if (rc == BAUTA_OK)
         c->result = json_object();
     else

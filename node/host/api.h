@@ -28,7 +28,6 @@ struct api {
     char contact[CONTACT_TEXT_BYTES]; // as `ready` printed it: "-" of a client
     char listen[2][PATH_TEXT_BYTES];  // bound addresses, "" where unused
     // Set by a call, for the host to act on and reset.
-    bool touched; // the machine was called: let it have its turn
     bool stop;
     bool privacy_set;
     enum node_privacy privacy;

@@ -152,17 +152,14 @@ static void client_line(struct client *cl, const char *line, size_t len)
     host_node_counters(c->cfg.node, &counters);
     api->counters = (struct api_counters){counters.dropped_full, counters.dropped_long,
                                           counters.send_failed};
-    api_line(api, host_now(c->cfg.host), line, len, &answer);
+    api_line(api, host_node_now(c->cfg.node), line, len, &answer);
     bool subscribe = answer.subscribe;
     if (answer.line != NULL)
         client_send(cl, answer.line, answer.len);
     api_answer_free(&answer);
     cl->subscribed = cl->subscribed || subscribe;
     // The answer goes first, then the events that the call brought about.
-    if (api->touched) {
-        api->touched = false;
-        host_node_turn(c->cfg.node);
-    }
+    host_node_turn(c->cfg.node);
     if (api->privacy_set) {
         api->privacy_set = false;
         if (c->cfg.privacy != NULL)

@@ -10,7 +10,6 @@ struct control;
 
 struct control_config {
     const char *path; // of the socket
-    struct host *host;
     struct host_node *node;
     struct api *api;
     void (*stop)(void *ctx);                            // `stop` was called

@@ -218,6 +218,13 @@ static void tell_time(struct host_node *hn, usec_t now)
     node_clock(hn->node, now, host_unix_us());
 }
 
+usec_t host_node_now(struct host_node *hn)
+{
+    usec_t now = host_now(hn->host);
+    tell_time(hn, now);
+    return now;
+}
+
 // ---- what wakes it ----------------------------------------------------------------------------------
 
 static void on_alarm(void *ctx)

@@ -40,8 +40,10 @@ void host_node_close(struct host_node *);
 
 // The machine, for a command. After any call into it: host_node_turn, before anything else.
 struct node *host_node_machine(struct host_node *);
-// The time to hand in, constant during one turn of the loop.
+// The time to hand in.
 usec_t host_now(struct host *);
+// The same, and tells the machine the wall clock: before a command that comes after a long silence.
+usec_t host_node_now(struct host_node *);
 // Sends, tells events, starts jobs and sets the alarm until the machine is at rest.
 void host_node_turn(struct host_node *);
 int host_node_bootstrap(struct host_node *, const struct contact *); // as node_bootstrap, with the turn

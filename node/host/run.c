@@ -5,6 +5,7 @@
 #include "node/host/serve.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 struct run {
     uv_loop_t loop;
@@ -38,6 +39,8 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct run *r = signal->data;
     (void)number;
+    if (r->serve != NULL && serve_searching(r->serve))
+        _exit(EXIT_OK);
     if (r->serve != NULL)
         serve_stop(r->serve);
 }

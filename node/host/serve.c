@@ -28,7 +28,7 @@ struct serve {
     enum node_privacy privacy;
     uv_timer_t timer; // waits for the end
     unsigned waited_ms;
-    bool started, searching, stopping, closed;
+    bool searching, stopping, closed;
     int status;
     char error[HOST_ERROR_BYTES];
 };
@@ -36,6 +36,11 @@ struct serve {
 const char *serve_contact(const struct serve *s)
 {
     return s->api.contact;
+}
+
+bool serve_searching(const struct serve *s)
+{
+    return s->searching;
 }
 
 const char *serve_control_path(const struct serve *s)
@@ -142,7 +147,6 @@ static int open_control(struct serve *s)
             return -1;
     }
     struct control_config cc = {.path = s->control_path,
-                                .host = s->cfg.host,
                                 .node = s->node,
                                 .api = &s->api,
                                 .stop = on_stop,
@@ -199,7 +203,6 @@ static void open_node(struct serve *s)
         return;
     }
     bootstrap(s);
-    s->started = true;
     s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
 }
 

@@ -23,6 +23,8 @@ struct serve_config {
 int serve_start(struct serve **, uv_loop_t *, const struct serve_config *); // 0 or UV_ENOMEM
 // Ends every encounter, waits until that is said or HOST_STOP_MS is over. Again: at once.
 void serve_stop(struct serve *);
+// It still solves its key's puzzle, which takes seconds and can't be interrupted; nothing is open yet.
+bool serve_searching(const struct serve *);
 const char *serve_contact(const struct serve *); // as `ready` prints it
 const char *serve_control_path(const struct serve *);
 struct host_node *serve_node(struct serve *);

@@ -183,12 +183,12 @@ class World:
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def popen(self, args, env=None):
+    def popen(self, args, env=None, stdin=subprocess.PIPE):
         full = dict(os.environ)
         full.pop("XDG_RUNTIME_DIR", None)
         full["TMPDIR"] = self.dir
         full.update(env or {})
-        p = subprocess.Popen([BAUTA] + args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        p = subprocess.Popen([BAUTA] + args, stdin=stdin, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="surrogateescape",
                              env=full, cwd=self.dir)
         p.out = Lines(p.stdout)
@@ -266,7 +266,8 @@ class World:
                 p.wait()
             for s in (p.stdin, p.stdout, p.stderr):
                 try:
-                    s.close()
+                    if s is not None:
+                        s.close()
                 except (BrokenPipeError, ValueError, OSError):
                     pass
         shutil.rmtree(self.dir, ignore_errors=True)

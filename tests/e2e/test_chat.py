@@ -118,6 +118,38 @@ def test_privacy_question_and_own_node(w):
     check(not os.path.exists(w.path("own")), "its control socket is removed")
 
 
+def test_terminal(w):
+    """On a terminal nothing waits: a line that nobody can get is refused at once, and Ctrl-C leaves."""
+    n = w.node()
+    master, slave = os.openpty()
+    p = w.popen(["chat", "nobody yet", "--control", n.control], stdin=slave)
+    os.close(slave)
+    p.out.wait("Looking for")
+    os.write(master, b"hello?\n")
+    p.out.wait("Not sent: nobody is connected yet.")
+    os.write(master, b"/end\n")
+    p.out.wait("What do you want to talk about?")
+    os.write(master, b"the weather\n")
+    p.out.wait("talk about the weather.")
+    os.write(master, b"/quit\n")
+    equal(w.end(p)[0], 0, "after /quit")
+    os.close(master)
+    equal(w.connect(n).call("status")["encounters"], [], "its encounters are ended")
+
+
+def test_file_as_input(w):
+    n = w.node()
+    with open(w.path("lines"), "w") as f:
+        f.write("/help\n/end\n/quit")
+    with open(w.path("lines")) as f:
+        p = w.popen(["chat", "--plain", "--control", n.control], stdin=f)
+    status, out, err = w.end(p)
+    equal((status, err), (0, []), "exit")
+    check(any(line.startswith("/block") for line in out), "help: %r" % out)
+    with open(os.devnull) as f:
+        equal(w.end(w.popen(["chat", "--plain", "x", "--control", n.control], stdin=f))[0], 0, "no input")
+
+
 def test_node_goes_away(w):
     n = w.node()
     p = chat(w, n, "alone")

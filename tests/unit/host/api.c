@@ -221,7 +221,6 @@ static void test_encounter(void **state)
                        "##secret\",\"jazz\"],\"card\":{\"languages\":[\"en\"],\"purposes\":[\"chat\"]},"
                        "\"wishes\":{\"must\":{\"formats\":[\"text\"]},\"rather\":{}}}}");
     assert_int_equal(code_of(o), 0);
-    assert_true(f->b.api.touched);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "result"), "encounter")), 1);
     json_decref(o);
 
