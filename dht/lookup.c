@@ -207,7 +207,9 @@ static void finish(struct dht *d, struct lookup *l)
 static void step(struct dht *d, struct lookup *l)
 {
     while (!is_done(d, l)) {
-        struct candidate *c = l->in_flight < LOOKUP_ALPHA ? next_to_ask(d, l) : NULL;
+        // Once somebody has answered, the rest is mostly the region: all of it is asked anyway.
+        unsigned alpha = l->hops == 0 ? LOOKUP_ALPHA : LOOKUP_REGION;
+        struct candidate *c = l->in_flight < alpha ? next_to_ask(d, l) : NULL;
         if (c == NULL)
             return;
         ask(d, l, c);
