@@ -12,6 +12,8 @@ static void on_acked(void *ctx, const struct chan_sent *s)
             chan_streams_acked(&c->streams, &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
     if (s->ratchet_len > 0)
         chan_message_acked(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
+    if (s->ack_next > 0)
+        chan_seen_told(&c->seen, s->ack_next);
 }
 
 static void on_lost(void *ctx, const struct chan_sent *s)
@@ -54,6 +56,7 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     memcpy(c->remote_mask, config->remote_mask, sizeof c->remote_mask);
     c->started_at = c->active_at = c->step_at = now;
     c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    c->skip_at = rng_between(&c->rng, CHAN_SKIP_MIN, CHAN_SKIP_MAX);
     c->retry_at = USEC_NEVER;
     c->burst_path = CHAN_NO_PATH;
     uint32_t window = config->receive_bytes == 0 ? CHAN_RECEIVE_BYTES : config->receive_bytes;

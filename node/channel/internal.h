@@ -45,6 +45,7 @@ struct channel {
     usec_t retry_at;   // offer room again after the arena was full; USEC_NEVER: no need
     bool ping_due;
     uint8_t probes;    // packets to send for a probe timeout, whatever the window says
+    uint64_t skip_at;  // the packet number that is left out next
     int8_t burst_path; // where the first RATCHET1 goes unasked; CHAN_NO_PATH: nowhere, or done
 
     uint8_t step_cid[CID_BYTES]; // ours for the step that we started

@@ -25,6 +25,8 @@
 #define CHAN_ACK_RANGES 32u            // in one ACK: 140 bytes at most
 #define CHAN_ACK_EVERY 2u              // full packets (RFC 9000, 13.2.2)
 #define CHAN_ACK_DELAY_US (25 * USEC_PER_MS)
+#define CHAN_SKIP_MIN 200u             // packets between two numbers that are left out on purpose
+#define CHAN_SKIP_MAX 1000u
 #define CHAN_STREAM_FRAMES 2u          // STREAM frames in one packet, so a sent packet has a fixed record
 
 // ---- recovery and congestion (RFC 9002) ---------------------------------------------------------------

@@ -9,6 +9,7 @@ void chan_recovery_init(struct chan_recovery *r, usec_t rtt_hint_us)
     r->rttvar_us = r->srtt_us / 2;
     r->loss_at = USEC_NEVER;
     r->unanswered_at = USEC_NEVER;
+    r->skipped = UINT64_MAX;
     chan_cc_init(&r->cc);
 }
 
@@ -78,6 +79,15 @@ void chan_recovery_sent(struct chan_recovery *r, usec_t now, const struct chan_s
         slot->flags |= CHAN_SENT_DONE;
         advance(r);
     }
+}
+
+void chan_recovery_skip(struct chan_recovery *r)
+{
+    if (r->next - r->base + 1 >= r->cap)
+        return; // the slot is needed
+    r->skipped = r->next;
+    *at(r, r->next++) = (struct chan_sent){.flags = CHAN_SENT_DONE};
+    advance(r);
 }
 
 void chan_recovery_rtt(struct chan_recovery *r, usec_t now, usec_t sample_us, usec_t delay_us)
@@ -184,6 +194,8 @@ int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack
     bool progress = false;
     usec_t sample = 0;
     for (uint32_t i = ack->count; i-- > 0;) { // lowest first: streams advance in order
+        if (ack->range[i].lo <= r->skipped && r->skipped < ack->range[i].hi)
+            return BAUTA_EFORMAT;
         uint64_t lo = ack->range[i].lo > r->base ? ack->range[i].lo : r->base;
         for (uint64_t pn = lo; pn < ack->range[i].hi; pn++) {
             struct chan_sent *s = at(r, pn);

@@ -14,6 +14,7 @@ enum chan_sent_flags {
 
 struct chan_sent { // one packet: everything that must go out again if it is lost
     usec_t at;
+    uint64_t ack_next;                   // largest it acknowledged + 1; 0: it held no ACK
     uint64_t offset[CHAN_STREAM_FRAMES]; // STREAM frames
     uint16_t len[CHAN_STREAM_FRAMES];    // 0: none
     uint16_t bytes;                      // on the wire
@@ -35,6 +36,7 @@ struct chan_recovery {
     uint32_t cap;           // power of two
     uint32_t tracked;       // ack-eliciting packets in flight
     uint64_t base, next;
+    uint64_t skipped;       // the last number that was left out on purpose; UINT64_MAX: none
     uint64_t acked_next;    // largest acknowledged + 1; 0: none
     usec_t srtt_us, rttvar_us, min_rtt_us, latest_us;
     bool has_rtt;
@@ -56,6 +58,8 @@ bool chan_recovery_room(struct chan_recovery *r, struct arena *a);
 void chan_recovery_shrink(struct chan_recovery *r, struct arena *a);
 // Takes packet number r->next.
 void chan_recovery_sent(struct chan_recovery *r, usec_t now, const struct chan_sent *s);
+// Leaves a number out, so that whoever acknowledges what did not arrive is found (RFC 9000, 21.4).
+void chan_recovery_skip(struct chan_recovery *r);
 // 0, or BAUTA_EFORMAT: it acknowledges what was never sent.
 int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack *ack,
                       const struct chan_sink *sink);

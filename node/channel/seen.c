@@ -98,3 +98,9 @@ void chan_seen_put(struct chan_seen *s, usec_t now, struct wr *w)
     s->ack_now = false;
     s->ack_deadline = USEC_NEVER;
 }
+
+void chan_seen_told(struct chan_seen *s, uint64_t next)
+{
+    while (s->ranges > 1 && s->range[s->ranges - 1].hi < next)
+        s->ranges--;
+}

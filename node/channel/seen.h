@@ -28,5 +28,7 @@ static inline bool chan_seen_due(const struct chan_seen *s, usec_t now)
     return s->unacked > 0 && (s->ack_now || s->ack_deadline <= now);
 }
 void chan_seen_put(struct chan_seen *s, usec_t now, struct wr *w);
+// The peer has an ACK of ours of all below `next`: older holes need not be told again (RFC 9000, 13.2.4).
+void chan_seen_told(struct chan_seen *s, uint64_t next);
 
 #endif

@@ -63,6 +63,10 @@ static void finish(struct channel *c, usec_t now, struct pack *p, int path, stru
     uint16_t size = class_of((uint32_t)(around + wr_len(w)));
     assert(size > 0 && !w->bad);
     wr_zero(w, size - around - wr_len(w));
+    if (c->recovery.next >= c->skip_at) {
+        chan_recovery_skip(&c->recovery);
+        c->skip_at = c->recovery.next + rng_between(&c->rng, CHAN_SKIP_MIN, CHAN_SKIP_MAX);
+    }
     uint64_t pn = c->recovery.next | (uint64_t)c->keys.out_phase << CHAN_PN_BITS;
     size_t len = packet_seal(packet, wr_len(w), &c->keys.out, pn, c->keys.out_cid, c->remote_mask);
     assert(len == size);
@@ -192,8 +196,10 @@ static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path,
         return false;
     struct chan_sent s = {0};
     struct wr w = frames(c, packet, size);
-    if (c->seen.unacked > 0 && w.left >= CHAN_ACK_BYTES(CHAN_ACK_RANGES))
+    if (c->seen.unacked > 0 && w.left >= CHAN_ACK_BYTES(CHAN_ACK_RANGES)) {
+        s.ack_next = c->seen.range[0].hi;
         chan_seen_put(&c->seen, now, &w);
+    }
     if (data)
         put_data(c, &w, &s);
     if (data && c->probes > 0)

@@ -284,6 +284,33 @@ static void each_crime_closes(void **state)
     }
 }
 
+static void acks_of_what_did_not_arrive_are_found(void **state)
+{
+    (void)state;
+    // The peer acknowledges everything, heard or not, to make us send faster than the path carries.
+    struct net *n = net_new(17, PACKET_AEGIS256);
+    net_connect(n);
+    net_run(n, n->now + USEC_PER_S);
+    n->end[0].want[0] = 2000000;
+    n->loss_pm = 900;
+    struct forger f = forger_now(n, 0);
+    for (unsigned i = 0; i < 2000 && chan_alive(n->end[0].channel); i++) {
+        uint8_t buf[64];
+        struct wr w = wr_init(buf, sizeof buf);
+        uint64_t next = n->end[0].channel->recovery.next;
+        f.pn = n->end[0].channel->seen.next;
+        chan_wire_ack(&w, &(struct chan_range){next > 100 ? next - 100 : 0, next}, 1, 0);
+        chan_wire_max_data(&w, 0, 4000000);
+        chan_wire_max_data(&w, CHAN_WHOLE_CHANNEL, 4000000);
+        give(n, 0, &f, &w);
+        end_turn(n, 0);
+        n->now += 1000;
+    }
+    assert_int_equal(n->end[0].channel->reason, CHANNEL_ENDED_PROTOCOL);
+    assert_in_range(n->end[0].channel->recovery.next, 200, 2 * CHAN_SKIP_MAX);
+    net_free(n);
+}
+
 // An empty body says nothing, not even padding: nobody honest sends it.
 static void nothing_at_all_closes(void **state)
 {
@@ -468,6 +495,7 @@ int main(void)
         cmocka_unit_test(replays_and_damage_are_dropped),
         cmocka_unit_test(old_keys_die),
         cmocka_unit_test(each_crime_closes),
+        cmocka_unit_test(acks_of_what_did_not_arrive_are_found),
         cmocka_unit_test(nothing_at_all_closes),
         cmocka_unit_test(holes_have_a_limit),
         cmocka_unit_test(a_forged_source_is_not_flooded),
