@@ -112,6 +112,7 @@ static void rotate(struct guard *g, usec_t now)
     rng_fill(g->rng, g->token_secret[0], 32);
     if (both)
         rng_fill(g->rng, g->token_secret[1], 32);
+    g->cache_evicted = 0;
     g->rotate_at = now - now % TOKEN_PERIOD_US + TOKEN_PERIOD_US;
     struct replay_set old = g->replay[1];
     arena_give(g->arena, old.tag, old.cap * sizeof(uint64_t));
@@ -160,15 +161,15 @@ static struct keycache_entry *cache_set(const struct guard *g, uint64_t source,
     return &g->cache[i * KEYCACHE_WAYS];
 }
 
-bool guard_keys(const struct guard *g, uint64_t source, const uint8_t e[static 32],
-                struct rpc_keys *keys)
+bool guard_keys(struct guard *g, uint64_t source, const uint8_t e[static 32], struct rpc_keys *keys)
 {
     if (g->sets == 0)
         return false;
-    const struct keycache_entry *set = cache_set(g, source, e);
+    struct keycache_entry *set = cache_set(g, source, e);
     for (unsigned i = 0; i < KEYCACHE_WAYS; i++)
         if (set[i].used && memcmp(set[i].e, e, 32) == 0) {
             *keys = set[i].keys;
+            set[i].hit = true;
             return true;
         }
     return false;
@@ -176,7 +177,8 @@ bool guard_keys(const struct guard *g, uint64_t source, const uint8_t e[static 3
 
 static void cache_grow(struct guard *g)
 {
-    if (g->sets != 0 && (g->cache_evicted <= g->sets || g->sets >= KEYCACHE_SETS_MAX))
+    if (g->sets != 0 &&
+        (g->cache_evicted <= KEYCACHE_HIT_WEIGHT * g->sets || g->sets >= KEYCACHE_SETS_MAX))
         return;
     uint32_t sets = g->sets == 0 ? KEYCACHE_SETS_MIN : 2 * g->sets;
     struct keycache_entry *cache = arena_take(g->arena, cache_bytes(sets));
@@ -196,11 +198,17 @@ void guard_keys_remember(struct guard *g, uint64_t source, const uint8_t e[stati
     if (g->sets == 0)
         return;
     struct keycache_entry *set = cache_set(g, source, e);
-    g->cache_evicted += set[KEYCACHE_WAYS - 1].used;
-    memmove(set + 1, set, (KEYCACHE_WAYS - 1) * sizeof *set);
+    // The newest stands first. Of an upkeep request the e is used once: such an entry goes first.
+    unsigned victim = 0;
+    for (unsigned i = 1; i < KEYCACHE_WAYS; i++)
+        if (!set[i].hit || set[victim].hit)
+            victim = i;
+    g->cache_evicted += !set[victim].used ? 0 : set[victim].hit ? KEYCACHE_HIT_WEIGHT : 1;
+    memmove(set + 1, set, victim * sizeof *set);
     memcpy(set[0].e, e, 32);
     set[0].keys = *keys;
     set[0].used = true;
+    set[0].hit = false;
 }
 
 // ---- replays --------------------------------------------------------------------------------------

@@ -9,10 +9,12 @@
 #include "dht/limits.h"
 #include "dht/path.h"
 
+#define KEYCACHE_HIT_WEIGHT 8u // losing keys that were of use counts as much as losing 8 others
+
 struct keycache_entry {
     uint8_t e[32];
     struct rpc_keys keys;
-    bool used;
+    bool used, hit;
 };
 struct rate_entry {
     uint64_t tag;     // of the prefix, or of address and port; 0: empty
@@ -31,7 +33,7 @@ struct guard {
     uint8_t token_secret[2][32];   // in use, the one before
     usec_t rotate_at;              // 0: never made
     struct keycache_entry *cache;  // shares x sets x ways
-    uint32_t sets, cache_evicted;
+    uint32_t sets, cache_evicted;  // evicted, weighted, in this token period
     struct replay_set replay[2];   // this token period, the one before
     struct rate_entry *rate;       // 2-way
     uint32_t rates, rate_evicted;
@@ -50,7 +52,7 @@ void guard_token(struct guard *, usec_t now, const struct path *, const uint8_t 
 bool guard_token_ok(struct guard *, usec_t now, const struct path *, const uint8_t e[static 32],
                     const uint8_t token[static RPC_TOKEN_BYTES]);
 // The keys of e, if they are cached. Remember only those under which a request has opened.
-bool guard_keys(const struct guard *, uint64_t source, const uint8_t e[static 32], struct rpc_keys *);
+bool guard_keys(struct guard *, uint64_t source, const uint8_t e[static 32], struct rpc_keys *);
 void guard_keys_remember(struct guard *, uint64_t source, const uint8_t e[static 32],
                          const struct rpc_keys *);
 // 0: new, and remembered for a token's life; BAUTA_EREPLAY; BAUTA_ELIMIT: too many to remember.
