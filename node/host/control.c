@@ -26,18 +26,30 @@ struct client {
 
 struct control {
     uv_pipe_t pipe;
+    uv_timer_t timer; // bounds how long clients may take their last lines
     struct control_config cfg;
     char path[HOST_PATH_BYTES];
     struct client *clients;
     unsigned client_count;
     bool closing;
-    unsigned holds; // the listening handle, and clients
+    unsigned holds; // the listening handle, the timer, and clients
 };
 
 static void release(struct control *c)
 {
     if (--c->holds == 0)
         free(c);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+static void timer_close(struct control *c)
+{
+    if (!uv_is_closing((uv_handle_t *)&c->timer))
+        uv_close((uv_handle_t *)&c->timer, on_closed);
 }
 
 // ---- a client ---------------------------------------------------------------------------------------
@@ -65,6 +77,8 @@ static void on_client_closed(uv_handle_t *handle)
     forget_line(cl);
     sodium_memzero(cl, sizeof *cl);
     free(cl);
+    if (c->closing && c->clients == NULL)
+        timer_close(c);
     release(c);
 }
 
@@ -286,9 +300,11 @@ void control_event(struct control *c, const struct node_event *ev)
     api_answer_free(&line);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_late(uv_timer_t *timer)
 {
-    release(handle->data);
+    struct control *c = timer->data;
+    for (struct client *cl = c->clients; cl != NULL; cl = cl->next)
+        client_close(cl);
 }
 
 void control_close(struct control *c)
@@ -299,6 +315,10 @@ void control_close(struct control *c)
     for (struct client *cl = c->clients; cl != NULL; cl = cl->next)
         client_leave(cl);
     uv_close((uv_handle_t *)&c->pipe, on_closed); // unlinks the socket
+    if (c->clients == NULL)
+        timer_close(c);
+    else
+        uv_timer_start(&c->timer, on_late, HOST_STOP_MS, 0);
 }
 
 static int bind_and_listen(struct control *c, char *error)
@@ -342,10 +362,11 @@ int control_open(struct control **out, uv_loop_t *loop, const struct control_con
     }
     c->cfg = *cfg;
     snprintf(c->path, sizeof c->path, "%s", cfg->path);
-    c->holds = 1;
+    c->holds = 2;
     int rc = uv_pipe_init(loop, &c->pipe, 0);
     assert(rc == 0);
-    c->pipe.data = c;
+    uv_timer_init(loop, &c->timer);
+    c->pipe.data = c->timer.data = c;
     rc = bind_and_listen(c, error);
     if (rc != 0) {
         control_close(c);

@@ -322,6 +322,9 @@ static void on_ended(void *ctx)
 {
     struct demo *d = ctx;
     demo_close(d);
+    for (size_t i = 0; i < DEMO_GUESTS; i++)
+        if (d->guest[i].node != NULL)
+            guest_end(&d->guest[i]); // says goodbye to whoever came from another process
     host_free(d->host);
 }
 

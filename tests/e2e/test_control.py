@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import socket
 import stat
 
@@ -82,6 +83,22 @@ def test_client_that_does_not_read(w):
     finally:
         s.close()
     check(w.connect(p).call("status")["memory"]["held_bytes"] < 64 << 20, "it lives on")
+
+
+def test_end_does_not_wait_for_clients(w):
+    """A client with unread answers, one in the middle of a line, and one that only listens."""
+    p = w.node()
+    deaf, half, quiet = (socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(3))
+    for s in (deaf, half, quiet):
+        s.connect(p.control)
+    deaf.sendall(b'{"jsonrpc":"2.0","id":1,"method":"status"}\n' * 1000)
+    half.sendall(b'{"jsonrpc":')
+    c = w.connect(p)
+    c.call("status")
+    p.send_signal(signal.SIGTERM)
+    equal(w.end(p)[0], 0, "exit status")
+    for s in (deaf, half, quiet):
+        s.close()
 
 
 def test_socket_file(w):
