@@ -7,20 +7,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARENA_CLASSES 32u     // 32 B to 1.5 MiB, two classes an octave
+#define ARENA_CLASSES 32u // 32 B to 1.5 MiB, two classes an octave
 #define ARENA_TAKE_BYTES_MAX (1u << 20)
 
 struct arena_chunk;
 
 struct arena {
-    void *(*refill)(void *ctx, size_t bytes);            // NULL when there is none
+    void *(*refill)(void *ctx, size_t bytes); // NULL when there is none
     void (*release)(void *ctx, void *chunk, size_t bytes);
     void *ctx;
     size_t cap_bytes;  // chunks never add up to more
     size_t held_bytes; // what the chunks add up to
     size_t used_bytes; // what is taken at the moment, rounded up to classes
     struct arena_chunk *chunks;
-    uint8_t *cut;      // the rest of the newest chunk
+    uint8_t *cut; // the rest of the newest chunk
     size_t cut_bytes;
     void *free_list[ARENA_CLASSES];
 };

@@ -33,8 +33,8 @@ static void series_close(struct dht *d, struct series *s)
     sodium_memzero(s, sizeof *s);
 }
 
-static void series_open(struct dht *d, struct series *s, const struct rpc_keys *keys, bool is_attend,
-                        uint32_t owner)
+static void series_open(struct dht *d, struct series *s, const struct rpc_keys *keys,
+                        bool is_attend, uint32_t owner)
 {
     memset(s, 0, sizeof *s);
     s->open = true;
@@ -91,8 +91,8 @@ static void tell_push(struct dht *d, const struct series *s, const struct wire_p
         memcpy(e->link, p->link, DHT_LINK_BYTES);
 }
 
-int push_receive(struct dht *d, const struct path *from, struct series *s, const struct id_entry *entry,
-                 uint8_t *datagram, size_t len)
+int push_receive(struct dht *d, const struct path *from, struct series *s,
+                 const struct id_entry *entry, uint8_t *datagram, size_t len)
 {
     uint32_t i = entry->i;
     uint64_t id = entry->id;
@@ -149,8 +149,11 @@ static int attend_send(struct dht *d, struct attend *a, uint16_t ttl_s)
         series_open(d, &a->series, &s->keys, true, a->id);
         memcpy(q.push_key, a->series.push_key, 32);
     }
-    struct call_spec spec = {.owner_kind = ttl_s > 0 ? CALL_ATTEND : CALL_NOBODY, .owner = a->id,
-                             .place = a->place, .ref = a->ref, .ekey = &p->ekey};
+    struct call_spec spec = {.owner_kind = ttl_s > 0 ? CALL_ATTEND : CALL_NOBODY,
+                             .owner = a->id,
+                             .place = a->place,
+                             .ref = a->ref,
+                             .ekey = &p->ekey};
     return call_start(d, &spec, &q, NULL);
 }
 
@@ -223,10 +226,10 @@ void attend_answered(struct dht *d, struct call *c, const struct wire_answer *an
     a->seen = answer->seen;
     a->has_seen = true;
     a->old_until = a->old.open ? d->now + RPC_LATE_US : USEC_NEVER;
-    a->renew_at = d->now + (d->config.server
-                                ? ATTEND_RENEW_SERVER_US
-                                : rng_between(&d->config.rng, ATTEND_RENEW_CLIENT_MIN_US,
-                                              ATTEND_RENEW_CLIENT_MAX_US));
+    a->renew_at =
+        d->now + (d->config.server ? ATTEND_RENEW_SERVER_US
+                                   : rng_between(&d->config.rng, ATTEND_RENEW_CLIENT_MIN_US,
+                                                 ATTEND_RENEW_CLIENT_MAX_US));
     attend_arm(d, a);
     if (!a->told) {
         a->told = true;
@@ -262,8 +265,8 @@ void attend_timer(struct dht *d, struct attend *a)
     attend_arm(d, a);
 }
 
-int dht_attend_answer(struct dht *d, usec_t now, uint32_t attend, const uint8_t link[static DHT_LINK_BYTES],
-                      const uint8_t *blob, size_t len)
+int dht_attend_answer(struct dht *d, usec_t now, uint32_t attend,
+                      const uint8_t link[static DHT_LINK_BYTES], const uint8_t *blob, size_t len)
 {
     d->now = now;
     const struct attend *a = attend_find(d, attend);
@@ -279,8 +282,12 @@ int dht_attend_answer(struct dht *d, usec_t now, uint32_t attend, const uint8_t 
     memcpy(q.link, link, DHT_LINK_BYTES);
     q.blob = blob;
     q.blob_len = (uint16_t)len;
-    struct call_spec spec = {.owner_kind = CALL_ANSWER, .owner = a->id, .place = a->place,
-                             .ref = a->ref, .ekey = &p->ekey, .class_min = CLASS_CHAT};
+    struct call_spec spec = {.owner_kind = CALL_ANSWER,
+                             .owner = a->id,
+                             .place = a->place,
+                             .ref = a->ref,
+                             .ekey = &p->ekey,
+                             .class_min = CLASS_CHAT};
     return call_start(d, &spec, &q, NULL);
 }
 
@@ -331,14 +338,18 @@ static int introduce(struct dht *d, struct intro_out *x, const uint8_t *blob, si
     memcpy(q.push_key, x->series.push_key, 32);
     q.blob = blob;
     q.blob_len = (uint16_t)len;
-    struct call_spec spec = {.owner_kind = CALL_INTRO, .owner = x->id, .place = x->place,
-                             .ref = x->ref, .ekey = &p->ekey, .class_min = CLASS_MEDIUM};
+    struct call_spec spec = {.owner_kind = CALL_INTRO,
+                             .owner = x->id,
+                             .place = x->place,
+                             .ref = x->ref,
+                             .ekey = &p->ekey,
+                             .class_min = CLASS_MEDIUM};
     return call_start(d, &spec, &q, NULL);
 }
 
 int dht_introduce_open(struct dht *d, usec_t now, uint32_t place, const struct contact *introducer,
-                       const uint8_t handle[static DHT_HANDLE_BYTES], const uint8_t *blob, size_t len,
-                       uint32_t user, uint32_t *intro)
+                       const uint8_t handle[static DHT_HANDLE_BYTES], const uint8_t *blob,
+                       size_t len, uint32_t user, uint32_t *intro)
 {
     d->now = now;
     struct place *p = place_find(d, place);
@@ -348,7 +359,8 @@ int dht_introduce_open(struct dht *d, usec_t now, uint32_t place, const struct c
     if (len > WIRE_INTRODUCE_BLOB_MAX)
         return BAUTA_ELIMIT;
     if (!path_reachable(&introducer->path, d->config.lab) ||
-        !node_puzzle_ok(&d->config.net, introducer->pk, introducer->puzzle_nonce, d->config.puzzle_bits))
+        !node_puzzle_ok(&d->config.net, introducer->pk, introducer->puzzle_nonce,
+                        d->config.puzzle_bits))
         return BAUTA_EFORMAT;
     if (d->intro_count >= INTROS_MAX)
         return BAUTA_ELIMIT;

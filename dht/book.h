@@ -10,9 +10,9 @@ typedef uint32_t book_ref; // 0: none
 struct book_entry {
     struct contact contact;
     uint8_t id[32];
-    uint64_t net;     // tag of the network that the id was computed for
+    uint64_t net; // tag of the network that the id was computed for
     uint32_t refs;
-    book_ref next;    // of the same hash, or the next free one
+    book_ref next; // of the same hash, or the next free one
 };
 
 // Takes a seed for hashing from the first node's randomness.

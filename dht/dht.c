@@ -249,8 +249,8 @@ usec_t dht_deadline(const struct dht *d)
 
 // ---- events ---------------------------------------------------------------------------------------
 
-struct dht_event *dht_push_event(struct dht *d, enum dht_event_kind kind, uint32_t id, uint32_t user,
-                                 const void *data, size_t extra)
+struct dht_event *dht_push_event(struct dht *d, enum dht_event_kind kind, uint32_t id,
+                                 uint32_t user, const void *data, size_t extra)
 {
     size_t bytes = sizeof(struct queued_event) + extra;
     struct queued_event *q = arena_take(d->config.arena, bytes);

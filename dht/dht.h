@@ -27,12 +27,12 @@ struct dht_config {
     struct arena *arena;
     struct outbox *out;
     struct contact_book *book;
-    uint8_t secret[32];    // X25519 secret of the server key; unused by a client
+    uint8_t secret[32]; // X25519 secret of the server key; unused by a client
     uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES];
-    uint8_t puzzle_bits;   // NODE_PUZZLE_BITS; 0 in a lab
-    bool server;           // answers requests, wants to be listed
-    bool lab;              // loopback and private addresses count as public
-    bool prefix_limits;    // off in --lab: each rule that counts prefixes then counts nodes
+    uint8_t puzzle_bits;      // NODE_PUZZLE_BITS; 0 in a lab
+    bool server;              // answers requests, wants to be listed
+    bool lab;                 // loopback and private addresses count as public
+    bool prefix_limits;       // off in --lab: each rule that counts prefixes then counts nodes
     uint32_t store_bytes_max; // records held for others
 };
 
@@ -57,12 +57,13 @@ int dht_place_open(struct dht *, usec_t now, const uint8_t place[static 32], uin
                    uint32_t *id);
 // Up to 3 introducers by the ladder of PROTOCOL 3; may be called before the look-up has ended (then it
 // picks of what is known). Never ourselves. Drawn at random within a step. Returns how many.
-size_t dht_place_introducers(struct dht *, uint32_t id, struct contact out[static DHT_INTRODUCERS_MAX]);
+size_t dht_place_introducers(struct dht *, uint32_t id,
+                             struct contact out[static DHT_INTRODUCERS_MAX]);
 // Stores at all holders as soon as the look-up has them (and at those that come later), samples as it
 // stores, renews with jitter until withdrawn or closed, hands out each sample as an event. Calling it
 // again with another record replaces the old one under the same rec_id and locks.
-int dht_place_announce(struct dht *, usec_t now, uint32_t id, const uint8_t record[static RECORD_BYTES],
-                       uint32_t ttl_s);
+int dht_place_announce(struct dht *, usec_t now, uint32_t id,
+                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s);
 // Samples without storing, at `holders` random ones. One DHT_SAMPLE each.
 int dht_place_seek(struct dht *, usec_t now, uint32_t id, unsigned holders);
 // Withdraws at all holders at once; keeps the place open.
@@ -75,44 +76,44 @@ void dht_place_close(struct dht *, usec_t now, uint32_t id);
 int dht_attend_open(struct dht *, usec_t now, uint32_t place, const struct contact *introducer,
                     const uint8_t handle[static DHT_HANDLE_BYTES], uint32_t user, uint32_t *attend);
 // Sends a blob back to who came on this link (relay_back). Acknowledged and retransmitted as an RPC.
-int dht_attend_answer(struct dht *, usec_t now, uint32_t attend, const uint8_t link[static DHT_LINK_BYTES],
-                      const uint8_t *blob, size_t len);
+int dht_attend_answer(struct dht *, usec_t now, uint32_t attend,
+                      const uint8_t link[static DHT_LINK_BYTES], const uint8_t *blob, size_t len);
 // The address under which this introducer sees us, if it has answered. False: not known.
 bool dht_attend_seen(const struct dht *, uint32_t attend, struct path *seen);
 void dht_attend_close(struct dht *, usec_t now, uint32_t attend);
 
 // Opens a link to the owner of `handle` and sends the first blob. What comes back are DHT_BACK events.
 int dht_introduce_open(struct dht *, usec_t now, uint32_t place, const struct contact *introducer,
-                       const uint8_t handle[static DHT_HANDLE_BYTES], const uint8_t *blob, size_t len,
-                       uint32_t user, uint32_t *intro);
+                       const uint8_t handle[static DHT_HANDLE_BYTES], const uint8_t *blob,
+                       size_t len, uint32_t user, uint32_t *intro);
 // Sends another blob on the same link, from the same e.
 int dht_introduce_send(struct dht *, usec_t now, uint32_t intro, const uint8_t *blob, size_t len);
 usec_t dht_introduce_rto(const struct dht *, uint32_t intro); // to the introducer
 void dht_introduce_close(struct dht *, usec_t now, uint32_t intro);
 
 // Largest blobs, by the datagram classes that they must fit.
-size_t dht_introduce_blob_max(void);  // introduce in 704 bytes
-size_t dht_answer_blob_max(void);     // relay_back in 320 bytes, and its push
+size_t dht_introduce_blob_max(void); // introduce in 704 bytes
+size_t dht_answer_blob_max(void);    // relay_back in 320 bytes, and its push
 
 // ---- events ---------------------------------------------------------------------------------------
 enum dht_event_kind {
-    DHT_PLACE_FOUND,   // id: the look-up has its region; count = holders (0: nobody known yet, it goes on trying)
-    DHT_SAMPLE,        // id: `count` at the holder, `hint` of depth, `records` of `n`; n may be 0
-    DHT_STORED,        // id: every holder has answered the announce or failed; count = how many hold it
-    DHT_ATTENDING,     // id = attend: the introducer has the handle
-    DHT_ATTEND_LOST,   // id = attend: it does not answer any more; the attend is closed
-    DHT_OFFER,         // id = attend: `blob` came on `link`
-    DHT_BACK,          // id = intro: `blob` came back
-    DHT_INTRO_FAILED   // id = intro: the introducer does not answer
+    DHT_PLACE_FOUND, // id: the look-up has its region; count = holders (0: nobody known yet, it goes on trying)
+    DHT_SAMPLE,    // id: `count` at the holder, `hint` of depth, `records` of `n`; n may be 0
+    DHT_STORED,    // id: every holder has answered the announce or failed; count = how many hold it
+    DHT_ATTENDING, // id = attend: the introducer has the handle
+    DHT_ATTEND_LOST, // id = attend: it does not answer any more; the attend is closed
+    DHT_OFFER,       // id = attend: `blob` came on `link`
+    DHT_BACK,        // id = intro: `blob` came back
+    DHT_INTRO_FAILED // id = intro: the introducer does not answer
 };
 struct dht_event {
     enum dht_event_kind kind;
     uint32_t id, user;
     uint32_t count;
     uint8_t hint;
-    bool announced;              // DHT_SAMPLE: of an announce, else of a seek
-    size_t n;                    // records
-    const uint8_t *records;      // n x RECORD_BYTES
+    bool announced;         // DHT_SAMPLE: of an announce, else of a seek
+    size_t n;               // records
+    const uint8_t *records; // n x RECORD_BYTES
     uint8_t link[DHT_LINK_BYTES];
     const uint8_t *blob;
     size_t blob_len;
@@ -124,12 +125,12 @@ bool dht_event(struct dht *, struct dht_event *);
 // ---- status ---------------------------------------------------------------------------------------
 struct dht_status {
     bool server;
-    uint32_t contacts;       // live servers in the tables
+    uint32_t contacts; // live servers in the tables
     uint32_t size_estimate;
     uint32_t records_held, handles_held, links_held;
     uint32_t places, lookups_running;
     uint64_t lookups, lookups_ok;
-    struct path seen;        // our address as servers see it; family 0 when unknown
+    struct path seen; // our address as servers see it; family 0 when unknown
     uint64_t dropped_format, dropped_auth, dropped_replay, dropped_rate, dropped_unknown;
     uint64_t requests_in, requests_out, answers_in, answers_out, pushes_in, pushes_out, timeouts;
     uint64_t bytes_in, bytes_out;

@@ -63,7 +63,8 @@ bool guard_rate(struct guard *g, usec_t now, uint64_t source)
     struct rate_entry *e = set[0].tag == source ? &set[0] : set[1].tag == source ? &set[1] : NULL;
     if (e == NULL) {
         // Who has been quiet for longer gives way: it has its allowance back by now.
-        e = set[0].tag == 0 || (set[1].tag != 0 && set[0].since <= set[1].since) ? &set[0] : &set[1];
+        e = set[0].tag == 0 || (set[1].tag != 0 && set[0].since <= set[1].since) ? &set[0]
+                                                                                 : &set[1];
         g->rate_evicted += e->tag != 0 && now - e->since < USEC_PER_S;
         *e = (struct rate_entry){source, now, per_s};
     }
@@ -120,8 +121,8 @@ static void rotate(struct guard *g, usec_t now)
     memset(&g->replay[0], 0, sizeof g->replay[0]);
 }
 
-static void token_of(const uint8_t secret[static 32], const struct path *p, const uint8_t e[static 32],
-                     uint8_t token[static RPC_TOKEN_BYTES])
+static void token_of(const uint8_t secret[static 32], const struct path *p,
+                     const uint8_t e[static 32], uint8_t token[static RPC_TOKEN_BYTES])
 {
     uint8_t where[PATH_WIRE_BYTES_MAX + 4];
     struct wr w = wr_init(where, sizeof where);

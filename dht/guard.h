@@ -17,12 +17,12 @@ struct keycache_entry {
     bool used, hit;
 };
 struct rate_entry {
-    uint64_t tag;     // of the prefix, or of address and port; 0: empty
-    usec_t since;     // when `left` was counted
+    uint64_t tag; // of the prefix, or of address and port; 0: empty
+    usec_t since; // when `left` was counted
     uint32_t left;
 };
 struct replay_set {
-    uint64_t *tag;    // open addressing, 0: empty
+    uint64_t *tag; // open addressing, 0: empty
     uint32_t n, cap;
 };
 struct guard {
@@ -30,16 +30,17 @@ struct guard {
     const struct rng *rng;
     bool prefix_limits;
     uint8_t hash_key[16];
-    uint8_t token_secret[2][32];   // in use, the one before
-    usec_t rotate_at;              // 0: never made
-    struct keycache_entry *cache;  // shares x sets x ways
-    uint32_t sets, cache_evicted;  // evicted, weighted, in this token period
-    struct replay_set replay[2];   // this token period, the one before
-    struct rate_entry *rate;       // 2-way
+    uint8_t token_secret[2][32];  // in use, the one before
+    usec_t rotate_at;             // 0: never made
+    struct keycache_entry *cache; // shares x sets x ways
+    uint32_t sets, cache_evicted; // evicted, weighted, in this token period
+    struct replay_set replay[2];  // this token period, the one before
+    struct rate_entry *rate;      // 2-way
     uint32_t rates, rate_evicted;
 };
 
-int guard_init(struct guard *, struct arena *, const struct rng *, bool prefix_limits); // BAUTA_ESPACE
+int guard_init(struct guard *, struct arena *, const struct rng *,
+               bool prefix_limits); // BAUTA_ESPACE
 void guard_end(struct guard *);
 // What a source counts as: its coarse prefix, or the node itself where prefixes do not count.
 uint64_t guard_source(const struct guard *, const struct path *);

@@ -31,7 +31,8 @@ static uint64_t hash(const struct intro *s, const void *data, size_t len)
 static struct intro_handle *find_handle(const struct intro *s, const uint8_t handle[static 16])
 {
     struct map_node *x = map_first(&s->handles, hash(s, handle, DHT_HANDLE_BYTES));
-    while (x != NULL && sodium_memcmp(((struct intro_handle *)x)->handle, handle, DHT_HANDLE_BYTES) != 0)
+    while (x != NULL &&
+           sodium_memcmp(((struct intro_handle *)x)->handle, handle, DHT_HANDLE_BYTES) != 0)
         x = map_next(x);
     return (struct intro_handle *)x;
 }

@@ -18,22 +18,22 @@ struct intro_end {
 struct intro_handle {
     struct map_node node; // first
     uint8_t handle[DHT_HANDLE_BYTES];
-    uint8_t e[32];        // who registered it; nobody else may renew it or answer for it
+    uint8_t e[32]; // who registered it; nobody else may renew it or answer for it
     struct intro_end end;
     uint64_t source;
     usec_t expires;
 };
 struct intro_link {
-    struct map_node node; // first
+    struct map_node node;             // first
     struct intro_link *older, *newer; // by expiry
     uint8_t link[DHT_LINK_BYTES];
-    uint8_t e[8];         // of the initiator, shortened
+    uint8_t e[8]; // of the initiator, shortened
     struct intro_end end;
     uint64_t source;
-    uint64_t handle;      // hash of the handle that it leads to
+    uint64_t handle; // hash of the handle that it leads to
     usec_t expires;
-    usec_t pushed_at;     // to the attender; 0: answered, or nothing to measure
-    usec_t decoy_at;      // 0: none
+    usec_t pushed_at; // to the attender; 0: answered, or nothing to measure
+    usec_t decoy_at;  // 0: none
 };
 static_assert(sizeof(struct intro_handle) <= 256, "a handle costs 256 bytes");
 static_assert(sizeof(struct intro_link) <= 256, "a link costs no more");
@@ -48,8 +48,8 @@ struct intro {
     struct intro_link *oldest, *newest;
     uint32_t round_trip_us[INTRO_ROUND_TRIPS]; // of attenders: from push to relay_back
     uint32_t round_trips;
-    uint16_t back_len;      // of the last relay_back: decoys are as long
-    usec_t decoy_next;      // when the next decoy is due, USEC_NEVER
+    uint16_t back_len; // of the last relay_back: decoys are as long
+    usec_t decoy_next; // when the next decoy is due, USEC_NEVER
     usec_t sweep_at;
     uint64_t pushes_out, bytes_out;
 };

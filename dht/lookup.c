@@ -172,8 +172,11 @@ static void ask(struct dht *d, struct lookup *l, struct candidate *c)
         memcpy(q.puzzle_nonce, d->config.puzzle_nonce, PUZZLE_NONCE_BYTES);
     }
     const struct session *s = ekey_find(d, ekey, c->ref);
-    struct call_spec spec = {.owner_kind = CALL_LOOKUP, .owner = l->id, .place = l->place,
-                             .ref = c->ref, .ekey = ekey,
+    struct call_spec spec = {.owner_kind = CALL_LOOKUP,
+                             .owner = l->id,
+                             .place = l->place,
+                             .ref = c->ref,
+                             .ekey = ekey,
                              .class_min = s != NULL && s->has_token ? CLASS_CHAT : l->class_min};
     if (call_start(d, &spec, &q, NULL) != 0) {
         c->state = CAND_FAILED;
@@ -253,7 +256,8 @@ uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct pla
     return lookup_find(d, id) == NULL ? 0 : id;
 }
 
-void lookup_answered(struct dht *d, struct call *call, const struct wire_answer *a, book_ref corrected)
+void lookup_answered(struct dht *d, struct call *call, const struct wire_answer *a,
+                     book_ref corrected)
 {
     struct lookup *l = lookup_find(d, call->owner);
     if (l == NULL)

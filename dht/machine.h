@@ -17,10 +17,10 @@ typedef uint64_t usec_t; // monotonic microseconds, constant within one call of 
 // Where a datagram comes from or goes to, by value, so nothing has to be kept alive. Unused bytes are
 // zero: paths are compared and hashed as bytes.
 struct path {
-    uint8_t ip[16];  // IPv4: the first 4 bytes, the rest zero
-    uint32_t via;    // 0: a UDP socket of our own; later the handle of a tunnel or TCP connection
-    uint16_t port;   // host order
-    uint8_t family;  // 4 or 6
+    uint8_t ip[16]; // IPv4: the first 4 bytes, the rest zero
+    uint32_t via;   // 0: a UDP socket of our own; later the handle of a tunnel or TCP connection
+    uint16_t port;  // host order
+    uint8_t family; // 4 or 6
     uint8_t zero;
 };
 

@@ -232,7 +232,7 @@ static void put_number(struct wr *w, uint32_t v, uint32_t base)
     uint8_t digits[10];
     size_t n = 0;
     do {
-        digits[n++] = (uint8_t)"0123456789abcdef"[v % base];
+        digits[n++] = (uint8_t) "0123456789abcdef"[v % base];
         v /= base;
     } while (v > 0);
     while (n > 0)

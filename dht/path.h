@@ -4,7 +4,7 @@
 
 #include "dht/machine.h"
 
-#define PATH_TEXT_BYTES 56u    // "[v6]:65535" and NUL
+#define PATH_TEXT_BYTES 56u     // "[v6]:65535" and NUL
 #define CONTACT_TEXT_BYTES 112u // the above, "/", 52 characters of base32, NUL
 #define PATH_WIRE_BYTES_MAX 19u // family, 16, port
 

@@ -119,8 +119,12 @@ static void announce_to(struct dht *d, struct place *p, struct holder *h)
     record_lock(w, p->w_record, pk, h->sent - 1);
     record_commit(q.c, w);
     sodium_memzero(w, sizeof w);
-    struct call_spec spec = {.owner_kind = CALL_HOLDER, .owner = p->id, .place = p->id,
-                             .tag = p->version, .ref = h->ref, .ekey = &p->ekey};
+    struct call_spec spec = {.owner_kind = CALL_HOLDER,
+                             .owner = p->id,
+                             .place = p->id,
+                             .tag = p->version,
+                             .ref = h->ref,
+                             .ekey = &p->ekey};
     h->busy = call_start(d, &spec, &q, NULL) == 0;
     if (!h->busy && h->failures < UINT8_MAX)
         h->failures++;
@@ -152,8 +156,8 @@ static void withdraw_from(struct dht *d, struct place *p, struct holder *h, uint
     memcpy(q.target, p->place, 32);
     memcpy(q.rec_id, p->record, RECORD_ID_BYTES);
     record_lock(q.w, p->w_record, dht_entry(d, h->ref)->contact.pk, generation - 1);
-    struct call_spec spec = {.owner_kind = CALL_NOBODY, .place = p->id, .ref = h->ref,
-                             .ekey = &p->ekey};
+    struct call_spec spec = {
+        .owner_kind = CALL_NOBODY, .place = p->id, .ref = h->ref, .ekey = &p->ekey};
     (void)call_start(d, &spec, &q, NULL);
 }
 
@@ -182,8 +186,8 @@ static void withdraw(struct dht *d, struct place *p)
     sodium_memzero(p->w_record, sizeof p->w_record);
 }
 
-int dht_place_announce(struct dht *d, usec_t now, uint32_t id, const uint8_t record[static RECORD_BYTES],
-                       uint32_t ttl_s)
+int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
+                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s)
 {
     d->now = now;
     struct place *p = place_find(d, id);
@@ -225,8 +229,8 @@ int dht_place_withdraw(struct dht *d, usec_t now, uint32_t id)
 static void tell_sample(struct dht *d, struct place *p, const struct call *c, bool announced)
 {
     size_t n = c == NULL ? 0 : c->records;
-    struct dht_event *e = dht_push_event(d, DHT_SAMPLE, p->id, p->user, n == 0 ? NULL : c->record,
-                                         n * RECORD_BYTES);
+    struct dht_event *e =
+        dht_push_event(d, DHT_SAMPLE, p->id, p->user, n == 0 ? NULL : c->record, n * RECORD_BYTES);
     if (e == NULL)
         return;
     e->records = e->blob;
@@ -246,8 +250,8 @@ static void seek_at(struct dht *d, struct place *p, book_ref ref)
     memcpy(q.target, p->place, 32);
     if (p->record != NULL)
         memcpy(q.rec_id, p->record, RECORD_ID_BYTES);
-    struct call_spec spec = {.owner_kind = CALL_HOLDER, .owner = p->id, .place = p->id, .ref = ref,
-                             .ekey = &p->ekey};
+    struct call_spec spec = {
+        .owner_kind = CALL_HOLDER, .owner = p->id, .place = p->id, .ref = ref, .ekey = &p->ekey};
     if (call_start(d, &spec, &q, NULL) != 0)
         tell_sample(d, p, NULL, false);
 }
@@ -370,7 +374,8 @@ size_t dht_place_region(const struct dht *d, uint32_t id, struct contact *out, s
             continue;
         size_t k = n++;
         for (; k > 0 && id_nearer(dht_entry(d, p->holder[i].ref)->id, dht_entry(d, near[k - 1])->id,
-                                  p->place); k--)
+                                  p->place);
+             k--)
             near[k] = near[k - 1];
         near[k] = p->holder[i].ref;
     }
@@ -381,7 +386,8 @@ size_t dht_place_region(const struct dht *d, uint32_t id, struct contact *out, s
 
 // ---- answers --------------------------------------------------------------------------------------
 
-static void announced(struct dht *d, struct place *p, const struct call *c, const struct wire_answer *a)
+static void announced(struct dht *d, struct place *p, const struct call *c,
+                      const struct wire_answer *a)
 {
     struct holder *h = holder_find(d, p, c->ref);
     if (h == NULL)
@@ -460,8 +466,8 @@ static void fetch_token(struct dht *d, struct place *p, book_ref ref)
     struct wire_request q;
     memset(&q, 0, sizeof q);
     q.kind = RPC_PING;
-    struct call_spec spec = {.owner_kind = CALL_TOKEN, .owner = p->id, .place = p->id, .ref = ref,
-                             .ekey = &p->ekey};
+    struct call_spec spec = {
+        .owner_kind = CALL_TOKEN, .owner = p->id, .place = p->id, .ref = ref, .ekey = &p->ekey};
     (void)call_start(d, &spec, &q, NULL);
 }
 
@@ -501,7 +507,8 @@ static size_t gather(struct dht *d, struct place *p, struct known *known, size_t
     for (size_t i = 1; i < n; i++) {
         struct known x = known[i];
         size_t k = i;
-        for (; k > 0 && id_nearer(dht_entry(d, x.ref)->id, dht_entry(d, known[k - 1].ref)->id, p->place);
+        for (; k > 0 &&
+               id_nearer(dht_entry(d, x.ref)->id, dht_entry(d, known[k - 1].ref)->id, p->place);
              k--)
             known[k] = known[k - 1];
         known[k] = x;
@@ -513,7 +520,8 @@ static size_t gather(struct dht *d, struct place *p, struct known *known, size_t
     return n;
 }
 
-size_t dht_place_introducers(struct dht *d, uint32_t id, struct contact out[static DHT_INTRODUCERS_MAX])
+size_t dht_place_introducers(struct dht *d, uint32_t id,
+                             struct contact out[static DHT_INTRODUCERS_MAX])
 {
     struct place *p = place_find(d, id);
     struct known known[TABLE_K * 8];

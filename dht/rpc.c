@@ -342,8 +342,8 @@ static void need_token(struct dht *d, struct call *c, const struct wire_answer *
         send_first(d, c);
 }
 
-int call_receive(struct dht *d, const struct path *from, struct call *c, const struct id_entry *entry,
-                 uint8_t *datagram, size_t len)
+int call_receive(struct dht *d, const struct path *from, struct call *c,
+                 const struct id_entry *entry, uint8_t *datagram, size_t len)
 {
     uint8_t *body, sub = entry->sub;
     size_t body_len;
@@ -368,7 +368,8 @@ int call_receive(struct dht *d, const struct path *from, struct call *c, const s
     }
     d->count.answers_in++;
     if (c->got == 0)
-        rtt_sample(&d->rtt, dht_tag(d, dht_entry(d, c->ref)->contact.pk), d->now - c->sending[sub].at);
+        rtt_sample(&d->rtt, dht_tag(d, dht_entry(d, c->ref)->contact.pk),
+                   d->now - c->sending[sub].at);
     take_token(d, c, &a);
     if (a.status == RPC_NEED_TOKEN) {
         need_token(d, c, &a);

@@ -47,7 +47,8 @@ static struct rtt_entry *insert(struct rtt *r, uint64_t tag)
 static void grow(struct rtt *r)
 {
     uint32_t cap = r->cap == 0 ? RTT_ENTRIES_MIN : 2 * r->cap;
-    struct rtt_entry *entry = cap > RTT_ENTRIES_MAX ? NULL : arena_take(r->arena, cap * sizeof *entry);
+    struct rtt_entry *entry =
+        cap > RTT_ENTRIES_MAX ? NULL : arena_take(r->arena, cap * sizeof *entry);
     if (entry == NULL)
         return;
     struct rtt_entry *old = r->entry;

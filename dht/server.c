@@ -9,7 +9,7 @@ struct request {
     struct rpc_header header;
     struct rpc_keys keys;
     uint64_t source;
-    size_t len;     // of the datagram
+    size_t len; // of the datagram
     bool token_ok;
     struct wire_request q;
 };
@@ -29,7 +29,8 @@ int server_new(struct dht *d)
         d->server = NULL;
         return rc;
     }
-    uint32_t bytes = d->config.store_bytes_max == 0 ? STORE_BYTES_DEFAULT : d->config.store_bytes_max;
+    uint32_t bytes =
+        d->config.store_bytes_max == 0 ? STORE_BYTES_DEFAULT : d->config.store_bytes_max;
     store_init(&s->store, d->config.arena, &d->config.rng, bytes);
     intro_init(&s->intro, d->config.arena, &d->config.rng, d->config.out, d->config.prefix_limits);
     s->sweep_at = USEC_NEVER;
@@ -138,7 +139,9 @@ static void on_find(struct dht *d, const struct request *r)
     if (!r->token_ok && n > max)
         n = max;
     // As many as fit, one datagram without a token, up to two with one.
-    size_t room = (r->token_ok ? CLASS_FULL : r->len < CLASS_MEDIUM ? r->len : CLASS_MEDIUM) -
+    size_t room = (r->token_ok             ? CLASS_FULL
+                   : r->len < CLASS_MEDIUM ? r->len
+                                           : CLASS_MEDIUM) -
                   ANSWER_OVERHEAD - WIRE_FOUND_BYTES_MAX;
     struct wire_answer part[RPC_FIND_DATAGRAMS_MAX];
     unsigned parts = 0, i = 0;
@@ -167,7 +170,8 @@ static void answer_sample(struct dht *d, const struct request *r, const uint8_t 
 {
     struct store_sample s;
     store_sample(&d->server->store, d->now, r->q.target, except, &s);
-    unsigned parts = s.n == 0 ? 1 : (s.n + WIRE_RECORDS_PER_DATAGRAM - 1) / WIRE_RECORDS_PER_DATAGRAM;
+    unsigned parts =
+        s.n == 0 ? 1 : (s.n + WIRE_RECORDS_PER_DATAGRAM - 1) / WIRE_RECORDS_PER_DATAGRAM;
     for (unsigned k = 0; k < parts; k++) {
         struct wire_answer a;
         uint8_t records[WIRE_RECORDS_PER_DATAGRAM * RECORD_BYTES];
@@ -177,7 +181,8 @@ static void answer_sample(struct dht *d, const struct request *r, const uint8_t 
         a.live = s.live;
         a.hint = s.hint;
         a.records = records;
-        for (unsigned i = k * WIRE_RECORDS_PER_DATAGRAM; i < s.n && a.n < WIRE_RECORDS_PER_DATAGRAM; i++)
+        for (unsigned i = k * WIRE_RECORDS_PER_DATAGRAM; i < s.n && a.n < WIRE_RECORDS_PER_DATAGRAM;
+             i++)
             memcpy(records + (size_t)a.n++ * RECORD_BYTES, s.record[i], RECORD_BYTES);
         answer(d, r, &a);
     }
@@ -188,15 +193,22 @@ static void on_announce(struct dht *d, const struct request *r)
 {
     struct server *s = d->server;
     struct store_announce a = {
-        .place = r->q.target, .record = r->q.record, .commit = r->q.c,
-        .reveal = r->q.reveal ? r->q.w : NULL, .source = r->source,
-        .effort = r->q.effort, .ttl_s = r->q.ttl_s,
+        .place = r->q.target,
+        .record = r->q.record,
+        .commit = r->q.c,
+        .reveal = r->q.reveal ? r->q.w : NULL,
+        .source = r->source,
+        .effort = r->q.effort,
+        .ttl_s = r->q.ttl_s,
     };
     int rc = store_announce(&s->store, d->now, &a);
     if (rc == 0) {
         answer_sample(d, r, r->q.record);
     } else {
-        answer_status(d, r, rc == BAUTA_EAUTH ? RPC_LOCKED : rc == BAUTA_ESTATE ? RPC_GONE : RPC_FULL);
+        answer_status(d, r,
+                      rc == BAUTA_EAUTH    ? RPC_LOCKED
+                      : rc == BAUTA_ESTATE ? RPC_GONE
+                                           : RPC_FULL);
     }
     if (s->sweep_at == USEC_NEVER)
         s->sweep_at = d->now + STORE_SWEEP_US;
@@ -206,7 +218,10 @@ static void on_withdraw(struct dht *d, const struct request *r)
 {
     struct server *s = d->server;
     int rc = store_withdraw(&s->store, d->now, r->q.target, r->q.rec_id, r->q.w, r->token_ok);
-    answer_status(d, r, rc == BAUTA_EAUTH ? RPC_LOCKED : rc == BAUTA_EUNKNOWN ? RPC_UNKNOWN : RPC_OK);
+    answer_status(d, r,
+                  rc == BAUTA_EAUTH      ? RPC_LOCKED
+                  : rc == BAUTA_EUNKNOWN ? RPC_UNKNOWN
+                                         : RPC_OK);
     if (s->sweep_at == USEC_NEVER && r->token_ok)
         s->sweep_at = d->now + STORE_SWEEP_US;
 }

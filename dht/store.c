@@ -245,8 +245,8 @@ int store_announce(struct store *s, usec_t now, const struct store_announce *a)
 }
 
 // Its time is the longest that the record could have had.
-static void bury(struct store *s, struct store_place *p, const uint8_t rec_id[static RECORD_ID_BYTES],
-                 usec_t expires)
+static void bury(struct store *s, struct store_place *p,
+                 const uint8_t rec_id[static RECORD_ID_BYTES], usec_t expires)
 {
     struct store_stone *x = p->buried < STORE_PLACE_STONES_MAX ? take(s, sizeof *x) : NULL;
     if (x == NULL)
@@ -321,8 +321,8 @@ static struct store_record *pick(struct store *s, struct store_record **set, uns
             bool take_it;
             if (least) {
                 ties = weight < best || at == NULL ? 1 : ties + (weight == best);
-                take_it = weight < best || at == NULL ||
-                          (weight == best && rng_below(s->rng, ties) == 0);
+                take_it =
+                    weight < best || at == NULL || (weight == best && rng_below(s->rng, ties) == 0);
                 best = weight < best ? weight : best;
             } else {
                 // Weighted reservoir with weight 1 / weight, in units of 2^16.

@@ -10,8 +10,8 @@
 struct store_record {
     struct store_record *next; // of the place, in the order of their coming
     usec_t expires;
-    uint64_t source;           // whose coarse prefix (or node) put it here
-    uint32_t handed;           // how often it was in a sample
+    uint64_t source; // whose coarse prefix (or node) put it here
+    uint32_t handed; // how often it was in a sample
     uint32_t effort;
     uint8_t commit[LOCK_BYTES];
     uint8_t record[RECORD_BYTES]; // begins with rec_id
@@ -42,8 +42,8 @@ struct store {
 };
 
 struct store_sample {
-    uint16_t live;  // records at the place
-    uint8_t hint;   // of depth; 0 unless the place is full
+    uint16_t live; // records at the place
+    uint8_t hint;  // of depth; 0 unless the place is full
     unsigned n;
     const uint8_t *record[DHT_SAMPLE_RECORDS_MAX]; // valid until the store changes
 };

@@ -19,7 +19,8 @@ unsigned id_common_bits(const uint8_t a[static 32], const uint8_t b[static 32])
     return 256;
 }
 
-bool id_nearer(const uint8_t a[static 32], const uint8_t b[static 32], const uint8_t target[static 32])
+bool id_nearer(const uint8_t a[static 32], const uint8_t b[static 32],
+               const uint8_t target[static 32])
 {
     for (unsigned i = 0; i < 32; i++) {
         uint8_t x = a[i] ^ target[i], y = b[i] ^ target[i];
@@ -29,7 +30,8 @@ bool id_nearer(const uint8_t a[static 32], const uint8_t b[static 32], const uin
     return false;
 }
 
-static void count_prefix(const struct path *a, const struct path *b, unsigned *fine, unsigned *coarse)
+static void count_prefix(const struct path *a, const struct path *b, unsigned *fine,
+                         unsigned *coarse)
 {
     struct prefix fa = path_fine(a), fb = path_fine(b), ca = path_coarse(a), cb = path_coarse(b);
     *fine += memcmp(&fa, &fb, sizeof fa) == 0;
@@ -201,7 +203,8 @@ enum table_result table_answered(struct table *t, book_ref ref, uint32_t now_s, 
         s->seen_s = b->traffic_s = now_s;
         return TABLE_KNOWN;
     }
-    if (s != NULL) // the same server under another address or puzzle: the last one that works counts
+    if (s !=
+        NULL) // the same server under another address or puzzle: the last one that works counts
         slot_remove(t, b, s);
     b = bucket_of(t, e->id);
     struct table_slot *dead = worst(b);
@@ -271,7 +274,8 @@ bool table_has(const struct table *t, const uint8_t pk[static 32], const struct 
     return s != NULL && alive(s) && path_equal(&book_at(t->book, s->ref)->contact.path, path);
 }
 
-size_t table_nearest(const struct table *t, const uint8_t target[static 32], book_ref *out, size_t max)
+size_t table_nearest(const struct table *t, const uint8_t target[static 32], book_ref *out,
+                     size_t max)
 {
     size_t n = 0;
     for (unsigned i = 0; i < TABLE_BUCKETS; i++)

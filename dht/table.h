@@ -8,8 +8,8 @@
 
 struct table_slot {
     book_ref ref;
-    uint32_t seen_s;   // when it last answered
-    uint8_t failures;  // requests in a row without an answer
+    uint32_t seen_s;  // when it last answered
+    uint8_t failures; // requests in a row without an answer
 };
 struct table_bucket {
     struct table_slot *slot; // cap slots
@@ -41,13 +41,15 @@ bool table_failed(struct table *, const uint8_t pk[static 32]);
 bool table_wants(const struct table *, const uint8_t id[static 32], const struct path *);
 bool table_has(const struct table *, const uint8_t pk[static 32], const struct path *);
 // Up to max live ones nearest to the target, nearest first. References are not counted.
-size_t table_nearest(const struct table *, const uint8_t target[static 32], book_ref *out, size_t max);
+size_t table_nearest(const struct table *, const uint8_t target[static 32], book_ref *out,
+                     size_t max);
 // All live ones, in the order of buckets and slots.
 size_t table_list(const struct table *, book_ref *out, size_t max);
 
 unsigned id_common_bits(const uint8_t a[static 32], const uint8_t b[static 32]); // 0..256
 // Is a nearer to the target than b?
-bool id_nearer(const uint8_t a[static 32], const uint8_t b[static 32], const uint8_t target[static 32]);
+bool id_nearer(const uint8_t a[static 32], const uint8_t b[static 32],
+               const uint8_t target[static 32]);
 
 // Counts prefixes in a set as it grows (bucket, table, result set, holders).
 bool prefix_room(const struct contact_book *, const book_ref *set, size_t n, const struct path *,

@@ -242,8 +242,8 @@ int wire_answer_decode(struct wire_answer *a, const uint8_t *body, size_t len)
     a->count = rd_u8(&r);
     uint8_t kind = rd_u8(&r), status = rd_u8(&r);
     rd_copy(&r, a->token, RPC_TOKEN_BYTES);
-    if (r.bad || kind < RPC_PING || kind > RPC_RELAY_BACK || status > RPC_UNKNOWN ||
-        a->count < 1 || a->count > RPC_ANSWER_DATAGRAMS_MAX || a->index >= a->count)
+    if (r.bad || kind < RPC_PING || kind > RPC_RELAY_BACK || status > RPC_UNKNOWN || a->count < 1 ||
+        a->count > RPC_ANSWER_DATAGRAMS_MAX || a->index >= a->count)
         return BAUTA_EFORMAT;
     a->kind = (enum rpc_kind)kind;
     a->status = (enum rpc_status)status;

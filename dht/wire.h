@@ -38,10 +38,11 @@ enum push_kind { PUSH_OFFER = 1, PUSH_BACK = 2 };
 #define WIRE_FLAG_REVEAL 1u // announce: w is a revealed lock
 
 // Sizes of bodies without padding.
-#define WIRE_REQUEST_HEAD_BYTES 9u                         // kind reply[8]
-#define WIRE_SELF_BYTES (KEY_BYTES + PUZZLE_NONCE_BYTES)   // 40
-#define WIRE_PING_BYTES (WIRE_REQUEST_HEAD_BYTES + 1)      // flags
-#define WIRE_FIND_BYTES (WIRE_REQUEST_HEAD_BYTES + 1 + 1 + 2 + 32) // flags want bits target; self after flags
+#define WIRE_REQUEST_HEAD_BYTES 9u                       // kind reply[8]
+#define WIRE_SELF_BYTES (KEY_BYTES + PUZZLE_NONCE_BYTES) // 40
+#define WIRE_PING_BYTES (WIRE_REQUEST_HEAD_BYTES + 1)    // flags
+#define WIRE_FIND_BYTES                                                                            \
+    (WIRE_REQUEST_HEAD_BYTES + 1 + 1 + 2 + 32) // flags want bits target; self after flags
 #define WIRE_ANNOUNCE_BYTES                                                                        \
     (WIRE_REQUEST_HEAD_BYTES + 1 + 32 + 2 + 4 + 2 * LOCK_BYTES + RECORD_BYTES)
 #define WIRE_WITHDRAW_BYTES (WIRE_REQUEST_HEAD_BYTES + 32 + RECORD_ID_BYTES + LOCK_BYTES)
@@ -50,58 +51,66 @@ enum push_kind { PUSH_OFFER = 1, PUSH_BACK = 2 };
 #define WIRE_INTRODUCE_HEAD_BYTES                                                                  \
     (WIRE_REQUEST_HEAD_BYTES + DHT_HANDLE_BYTES + DHT_LINK_BYTES + 32 + 2)
 #define WIRE_RELAY_BACK_HEAD_BYTES (WIRE_REQUEST_HEAD_BYTES + DHT_HANDLE_BYTES + DHT_LINK_BYTES + 2)
-#define WIRE_ANSWER_HEAD_BYTES 12u                         // index count kind status token[8]
+#define WIRE_ANSWER_HEAD_BYTES 12u // index count kind status token[8]
 #define WIRE_PATH_V4_BYTES 7u
 #define WIRE_PATH_V6_BYTES 19u
 #define WIRE_CONTACT_V4_BYTES (WIRE_PATH_V4_BYTES + WIRE_SELF_BYTES) // 47
 #define WIRE_CONTACT_V6_BYTES (WIRE_PATH_V6_BYTES + WIRE_SELF_BYTES) // 59
 #define WIRE_PONG_BYTES_MAX (WIRE_ANSWER_HEAD_BYTES + PUZZLE_NONCE_BYTES + WIRE_PATH_V6_BYTES + 4)
-#define WIRE_FOUND_BYTES_MAX (WIRE_PONG_BYTES_MAX + 1)     // n; contacts follow
-#define WIRE_SAMPLE_BYTES (WIRE_ANSWER_HEAD_BYTES + 2 + 1 + 4 + 1) // count hint effort n; records follow
-#define WIRE_PUSH_HEAD_BYTES (1 + DHT_LINK_BYTES + 2)      // kind link len16
+#define WIRE_FOUND_BYTES_MAX (WIRE_PONG_BYTES_MAX + 1) // n; contacts follow
+#define WIRE_SAMPLE_BYTES                                                                          \
+    (WIRE_ANSWER_HEAD_BYTES + 2 + 1 + 4 + 1)          // count hint effort n; records follow
+#define WIRE_PUSH_HEAD_BYTES (1 + DHT_LINK_BYTES + 2) // kind link len16
 
 #define WIRE_INTRODUCE_BLOB_MAX (CLASS_MEDIUM - RPC_REQUEST_OVERHEAD - WIRE_INTRODUCE_HEAD_BYTES)
 #define WIRE_ANSWER_BLOB_MAX (CLASS_CHAT - RPC_REQUEST_OVERHEAD - WIRE_RELAY_BACK_HEAD_BYTES)
 #define WIRE_BODY_MAX (CLASS_FULL - ANSWER_OVERHEAD)
-#define WIRE_CONTACTS_MAX 32u       // more than fit a datagram
+#define WIRE_CONTACTS_MAX 32u // more than fit a datagram
 #define WIRE_RECORDS_PER_DATAGRAM 2u
 
 static_assert(WIRE_CONTACT_V4_BYTES == 47 && WIRE_CONTACT_V6_BYTES == 59, "contact");
 static_assert(RPC_REQUEST_OVERHEAD == 88 && ANSWER_OVERHEAD == 48, "sealing");
 static_assert(WIRE_PING_BYTES + WIRE_SELF_BYTES + RPC_REQUEST_OVERHEAD <= CLASS_SMALL, "ping");
-static_assert(WIRE_PONG_BYTES_MAX + ANSWER_OVERHEAD <= CLASS_SMALL, "an answer to a ping is no longer");
+static_assert(WIRE_PONG_BYTES_MAX + ANSWER_OVERHEAD <= CLASS_SMALL,
+              "an answer to a ping is no longer");
 static_assert(WIRE_FIND_BYTES + WIRE_SELF_BYTES + RPC_REQUEST_OVERHEAD <= CLASS_CHAT, "find");
 static_assert(WIRE_FOUND_BYTES_MAX + FIND_CONTACTS_BARE * WIRE_CONTACT_V6_BYTES + ANSWER_OVERHEAD <=
-                  CLASS_MEDIUM, "ten contacts answer 704 bytes");
-static_assert(WIRE_FOUND_BYTES_MAX + FIND_CONTACTS_TOKEN * WIRE_CONTACT_V6_BYTES + ANSWER_OVERHEAD <=
-                  CLASS_FULL, "sixteen contacts in a datagram");
+                  CLASS_MEDIUM,
+              "ten contacts answer 704 bytes");
+static_assert(WIRE_FOUND_BYTES_MAX + FIND_CONTACTS_TOKEN * WIRE_CONTACT_V6_BYTES +
+                      ANSWER_OVERHEAD <=
+                  CLASS_FULL,
+              "sixteen contacts in a datagram");
 static_assert(WIRE_ANNOUNCE_BYTES + RPC_REQUEST_OVERHEAD <= CLASS_MEDIUM, "announce");
 static_assert(WIRE_WITHDRAW_BYTES + RPC_REQUEST_OVERHEAD <= CLASS_SMALL, "withdraw");
 static_assert(WIRE_SEEK_BYTES + RPC_REQUEST_OVERHEAD <= CLASS_SMALL, "seek");
 static_assert(WIRE_ATTEND_BYTES + RPC_REQUEST_OVERHEAD <= CLASS_SMALL, "attend");
 static_assert(WIRE_ANSWER_HEAD_BYTES + ANSWER_OVERHEAD <= CLASS_TINY, "need token is tiny");
 static_assert(WIRE_SAMPLE_BYTES + 2 * RECORD_BYTES + ANSWER_OVERHEAD <= CLASS_FULL, "two records");
-static_assert(WIRE_PUSH_HEAD_BYTES + WIRE_INTRODUCE_BLOB_MAX + ANSWER_OVERHEAD <= CLASS_MEDIUM, "push");
-static_assert(WIRE_PUSH_HEAD_BYTES + WIRE_ANSWER_BLOB_MAX + ANSWER_OVERHEAD <= CLASS_CHAT, "push back");
-static_assert(WIRE_RECORDS_PER_DATAGRAM * RPC_ANSWER_DATAGRAMS_MAX == DHT_SAMPLE_RECORDS_MAX, "sample");
+static_assert(WIRE_PUSH_HEAD_BYTES + WIRE_INTRODUCE_BLOB_MAX + ANSWER_OVERHEAD <= CLASS_MEDIUM,
+              "push");
+static_assert(WIRE_PUSH_HEAD_BYTES + WIRE_ANSWER_BLOB_MAX + ANSWER_OVERHEAD <= CLASS_CHAT,
+              "push back");
+static_assert(WIRE_RECORDS_PER_DATAGRAM * RPC_ANSWER_DATAGRAMS_MAX == DHT_SAMPLE_RECORDS_MAX,
+              "sample");
 
 // A decoded request; which fields count depends on the kind. Pointers lead into the body.
 struct wire_request {
     enum rpc_kind kind;
     uint8_t reply[8];
-    bool has_self;                  // ping, find
+    bool has_self; // ping, find
     uint8_t pk[32], puzzle_nonce[PUZZLE_NONCE_BYTES];
-    uint8_t want;                   // find
+    uint8_t want; // find
     uint16_t bits;
-    uint8_t target[32];             // find; the place of announce, withdraw, seek
-    bool reveal;                    // announce
-    uint16_t ttl_s;                 // announce, attend (0: forget the handle)
+    uint8_t target[32]; // find; the place of announce, withdraw, seek
+    bool reveal;        // announce
+    uint16_t ttl_s;     // announce, attend (0: forget the handle)
     uint32_t effort;
     uint8_t w[LOCK_BYTES], c[LOCK_BYTES]; // announce; withdraw has w
     uint8_t rec_id[RECORD_ID_BYTES];      // withdraw; seek: not to be sampled
-    const uint8_t *record;          // announce
+    const uint8_t *record;                // announce
     uint8_t handle[DHT_HANDLE_BYTES], link[DHT_LINK_BYTES], push_key[32];
-    const uint8_t *blob;            // introduce, relay_back
+    const uint8_t *blob; // introduce, relay_back
     uint16_t blob_len;
 };
 // Without padding. 0, BAUTA_ESPACE.
@@ -110,18 +119,18 @@ int wire_request_encode(const struct wire_request *, uint8_t *body, size_t cap, 
 int wire_request_decode(struct wire_request *, const uint8_t *body, size_t len);
 
 struct wire_answer {
-    uint8_t index, count;           // this datagram, and how many there are
+    uint8_t index, count; // this datagram, and how many there are
     enum rpc_kind kind;
-    enum rpc_status status;         // nothing follows the token unless RPC_OK
+    enum rpc_status status; // nothing follows the token unless RPC_OK
     uint8_t token[RPC_TOKEN_BYTES];
     uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES]; // ping, find
-    struct path seen;               // ping, find, attend
-    uint32_t minute;                // ping, find: unix time / 60
-    uint16_t ttl_s;                 // attend
-    uint16_t live;                  // announce, seek: records at the place
+    struct path seen;                         // ping, find, attend
+    uint32_t minute;                          // ping, find: unix time / 60
+    uint16_t ttl_s;                           // attend
+    uint16_t live;                            // announce, seek: records at the place
     uint8_t hint;
     uint32_t effort;
-    uint8_t n;                      // contacts or records
+    uint8_t n; // contacts or records
     struct contact contact[WIRE_CONTACTS_MAX];
     const uint8_t *records;
 };

@@ -157,7 +157,8 @@ static void to_server(struct world *w, const uint8_t *body, size_t len, bool tok
     if (token)
         guard_token(&w->server->server->guard, w->now, &w->client_path, w->e_pk, header.token);
     fill(&w->seed, nonce, sizeof nonce);
-    rpc_request_seal(datagram, size - RPC_REQUEST_OVERHEAD, &header, w->server->mask_key, &w->keys, nonce);
+    rpc_request_seal(datagram, size - RPC_REQUEST_OVERHEAD, &header, w->server->mask_key, &w->keys,
+                     nonce);
     uint32_t held = w->out->count;
     (void)dht_receive(w->server, w->now, &w->client_path, datagram, size);
     size_t out = 0;
@@ -167,8 +168,8 @@ static void to_server(struct world *w, const uint8_t *body, size_t len, bool tok
     require(token ? out <= 5 * CLASS_FULL : out <= (size_t)size + 2 * CLASS_MEDIUM);
 }
 
-static void sealed_to_client(struct world *w, const uint8_t id[static 8], const struct rpc_keys *keys,
-                             const uint8_t *body, size_t len)
+static void sealed_to_client(struct world *w, const uint8_t id[static 8],
+                             const struct rpc_keys *keys, const uint8_t *body, size_t len)
 {
     uint8_t datagram[CLASS_FULL] = {0}, nonce[RPC_NONCE_BYTES] = {1};
     if (len + ANSWER_OVERHEAD > sizeof datagram)

@@ -248,9 +248,9 @@ static void test_round_trips(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_token),    cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_rate),     cmocka_unit_test(test_keycache),
-        cmocka_unit_test(test_timers),   cmocka_unit_test(test_open_ids),
+        cmocka_unit_test(test_token),       cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_rate),        cmocka_unit_test(test_keycache),
+        cmocka_unit_test(test_timers),      cmocka_unit_test(test_open_ids),
         cmocka_unit_test(test_round_trips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,8 @@ static inline void net_start(struct network *w, unsigned n, uint64_t seed)
     assert_non_null(w->book);
 }
 
-static inline void net_config(struct network *w, struct net_node *x, struct dht_config *c, bool server)
+static inline void net_config(struct network *w, struct net_node *x, struct dht_config *c,
+                              bool server)
 {
     memset(c, 0, sizeof *c);
     assert_int_equal(net_init(&c->net, "test"), 0);
@@ -284,8 +285,8 @@ static inline void net_run(struct network *w, usec_t for_us)
 }
 
 // Until the event comes; NULL after the time given.
-static inline const struct dht_event *net_wait(struct network *w, unsigned i, enum dht_event_kind kind,
-                                               uint32_t id, usec_t for_us)
+static inline const struct dht_event *net_wait(struct network *w, unsigned i,
+                                               enum dht_event_kind kind, uint32_t id, usec_t for_us)
 {
     usec_t until = w->now + for_us;
     const struct dht_event *e;

@@ -95,7 +95,6 @@ static void test_two_meet(void **state)
     }
 }
 
-
 // Everybody a server, people among them: they meet wherever there is a common holder (three and more).
 static void test_servers_meet(void **state)
 {
@@ -296,7 +295,8 @@ static void start_meeting(struct meeting *m, unsigned servers, uint64_t seed)
     m->introducer = chosen[0];
     memset(m->handle, 0x11, sizeof m->handle);
     assert_int_equal(dht_attend_open(m->w.node[m->a].dht, m->w.now, m->place_a, &m->introducer,
-                                     m->handle, 5, &m->attend), 0);
+                                     m->handle, 5, &m->attend),
+                     0);
     net_drain(&m->w, m->a);
     const struct dht_event *e = net_wait(&m->w, m->a, DHT_ATTENDING, m->attend, 5 * USEC_PER_S);
     assert_non_null(e);
@@ -316,7 +316,8 @@ static void round_trip(struct meeting *m, size_t offer_len, size_t answer_len)
     net_fill(&w->rng, offer, offer_len);
     net_fill(&w->rng, answer, answer_len);
     assert_int_equal(dht_introduce_open(w->node[m->b].dht, w->now, m->place_b, &m->introducer,
-                                        m->handle, offer, offer_len, 6, &intro), 0);
+                                        m->handle, offer, offer_len, 6, &intro),
+                     0);
     net_drain(w, m->b);
     const struct dht_event *e = net_wait(w, m->a, DHT_OFFER, m->attend, USEC_PER_S);
     for (unsigned i = 0; i < 8 && e == NULL; i++) { // a push may be lost: the user sends again
@@ -329,8 +330,9 @@ static void round_trip(struct meeting *m, size_t offer_len, size_t answer_len)
     assert_memory_equal(e->blob, offer, offer_len);
     const struct dht_event *back = NULL;
     for (unsigned i = 0; i < 8 && back == NULL; i++) {
-        assert_int_equal(dht_attend_answer(w->node[m->a].dht, w->now, m->attend, e->link, answer,
-                                           answer_len), 0);
+        assert_int_equal(
+            dht_attend_answer(w->node[m->a].dht, w->now, m->attend, e->link, answer, answer_len),
+            0);
         net_drain(w, m->a);
         back = net_wait(w, m->b, DHT_BACK, intro, USEC_PER_S);
         e = net_event(w, m->a, DHT_OFFER, m->attend);
@@ -347,8 +349,8 @@ static void round_trip(struct meeting *m, size_t offer_len, size_t answer_len)
         net_run(w, USEC_PER_S);
         offers = 0;
         for (unsigned k = 0; k < w->node[m->a].events; k++)
-            offers += w->node[m->a].event[k].kind == DHT_OFFER &&
-                      w->node[m->a].event[k].blob_len == 10;
+            offers +=
+                w->node[m->a].event[k].kind == DHT_OFFER && w->node[m->a].event[k].blob_len == 10;
         offers += offers > 0;
     }
     assert_true(offers >= 2);
@@ -372,7 +374,8 @@ static void test_introduce(void **state)
         uint8_t blob[1024] = {0};
         uint32_t intro;
         assert_int_equal(dht_introduce_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer,
-                                            m.handle, blob, dht_introduce_blob_max() + 1, 6, &intro),
+                                            m.handle, blob, dht_introduce_blob_max() + 1, 6,
+                                            &intro),
                          BAUTA_ELIMIT);
         net_end(&m.w);
     }
@@ -395,7 +398,9 @@ static void test_decoy(void **state)
             net_run(&m.w, 100 * USEC_PER_MS);
         }
         assert_int_equal(dht_introduce_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer,
-                                            k == 0 ? unknown : m.handle, blob, sizeof blob, 6, &intro), 0);
+                                            k == 0 ? unknown : m.handle, blob, sizeof blob, 6,
+                                            &intro),
+                         0);
         net_drain(&m.w, m.b);
         const struct dht_event *e = net_wait(&m.w, m.b, DHT_BACK, intro, USEC_PER_S);
         assert_non_null(e);
@@ -418,8 +423,9 @@ static void test_introducer_lost(void **state)
     start_meeting(&m, 3, 31);
     m.w.node[node_of(&m.w, &m.introducer)].dead = true;
     uint32_t intro;
-    assert_int_equal(dht_introduce_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer, m.handle,
-                                        m.handle, 8, 6, &intro), 0);
+    assert_int_equal(dht_introduce_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer,
+                                        m.handle, m.handle, 8, 6, &intro),
+                     0);
     net_drain(&m.w, m.b);
     assert_non_null(net_wait(&m.w, m.b, DHT_INTRO_FAILED, intro, 20 * USEC_PER_S));
     assert_non_null(net_wait(&m.w, m.a, DHT_ATTEND_LOST, m.attend, 60 * USEC_PER_S));
@@ -433,8 +439,9 @@ static void test_handle_is_not_stolen(void **state)
     struct meeting m;
     uint32_t attend;
     start_meeting(&m, 3, 32);
-    assert_int_equal(dht_attend_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer, m.handle, 5,
-                                     &attend), 0);
+    assert_int_equal(
+        dht_attend_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer, m.handle, 5, &attend),
+        0);
     net_drain(&m.w, m.b);
     assert_non_null(net_wait(&m.w, m.b, DHT_ATTEND_LOST, attend, 10 * USEC_PER_S));
     assert_null(net_event(&m.w, m.b, DHT_ATTENDING, attend));
@@ -451,7 +458,8 @@ static void true_nearest(const struct network *w, const uint8_t place[static 32]
         if (w->node[i].dead || w->node[i].dht->server == NULL)
             continue;
         unsigned k = n < 8 ? n : 8;
-        for (; k > 0 && id_nearer(w->node[i].dht->centre[0], w->node[near[k - 1]].dht->centre[0], place);
+        for (; k > 0 &&
+               id_nearer(w->node[i].dht->centre[0], w->node[near[k - 1]].dht->centre[0], place);
              k--)
             if (k < 8)
                 near[k] = near[k - 1];
@@ -461,7 +469,8 @@ static void true_nearest(const struct network *w, const uint8_t place[static 32]
     }
 }
 
-static unsigned found_of_nearest(struct network *w, unsigned i, uint32_t id, const uint8_t place[static 32])
+static unsigned found_of_nearest(struct network *w, unsigned i, uint32_t id,
+                                 const uint8_t place[static 32])
 {
     unsigned near[9], hits = 0;
     struct contact region[8];
@@ -580,12 +589,14 @@ static bool tap_hostile(struct network *w, struct net_datagram *g, void *ctx)
         else
             net_fill(&w->rng, copy, len);
         const struct dht_status *s = &w->node[to].dht->count;
-        uint64_t dropped = s->dropped_format + s->dropped_auth + s->dropped_unknown + s->dropped_replay;
+        uint64_t dropped =
+            s->dropped_format + s->dropped_auth + s->dropped_unknown + s->dropped_replay;
         size_t used = w->node[to].arena.used_bytes;
         assert_int_not_equal(dht_receive(w->node[to].dht, w->now, &g->from, copy, len), 0);
         assert_int_equal(w->out->count, held);
         assert_int_equal(w->node[to].arena.used_bytes, used); // nothing is allocated for it
-        assert_int_equal(s->dropped_format + s->dropped_auth + s->dropped_unknown + s->dropped_replay,
+        assert_int_equal(s->dropped_format + s->dropped_auth + s->dropped_unknown +
+                             s->dropped_replay,
                          dropped + 1);
         h->requests++;
     }

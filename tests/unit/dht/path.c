@@ -132,18 +132,18 @@ static void test_reachable(void **state)
         const char *text;
         bool out, lab;
     } table[] = {
-        {"8.8.8.8:1024", true, true},       {"8.8.8.8:1023", false, false},
-        {"127.0.0.1:4000", false, true},    {"10.0.0.1:4000", false, true},
-        {"172.16.0.1:4000", false, true},   {"172.32.0.1:4000", true, true},
-        {"192.168.1.1:4000", false, true},  {"169.254.1.1:4000", false, true},
-        {"100.64.0.1:4000", false, true},   {"100.128.0.1:4000", true, true},
-        {"0.0.0.0:4000", false, false},     {"0.1.2.3:4000", false, false},
-        {"224.0.0.1:4000", false, false},   {"255.255.255.255:4000", false, false},
-        {"192.0.2.1:4000", false, false},   {"198.51.100.1:4000", false, false},
-        {"203.0.113.1:4000", false, false}, {"198.18.0.1:4000", false, false},
-        {"[2a00::1]:4000", true, true},     {"[::1]:4000", false, true},
-        {"[fe80::1]:4000", false, true},    {"[fd00::1]:4000", false, true},
-        {"[ff02::1]:4000", false, false},   {"[::]:4000", false, false},
+        {"8.8.8.8:1024", true, true},         {"8.8.8.8:1023", false, false},
+        {"127.0.0.1:4000", false, true},      {"10.0.0.1:4000", false, true},
+        {"172.16.0.1:4000", false, true},     {"172.32.0.1:4000", true, true},
+        {"192.168.1.1:4000", false, true},    {"169.254.1.1:4000", false, true},
+        {"100.64.0.1:4000", false, true},     {"100.128.0.1:4000", true, true},
+        {"0.0.0.0:4000", false, false},       {"0.1.2.3:4000", false, false},
+        {"224.0.0.1:4000", false, false},     {"255.255.255.255:4000", false, false},
+        {"192.0.2.1:4000", false, false},     {"198.51.100.1:4000", false, false},
+        {"203.0.113.1:4000", false, false},   {"198.18.0.1:4000", false, false},
+        {"[2a00::1]:4000", true, true},       {"[::1]:4000", false, true},
+        {"[fe80::1]:4000", false, true},      {"[fd00::1]:4000", false, true},
+        {"[ff02::1]:4000", false, false},     {"[::]:4000", false, false},
         {"[2001:db8::1]:4000", false, false}, {"[2002:7f00:1::]:4000", false, false},
         {"[2001::1]:4000", false, false},
     };
@@ -160,7 +160,8 @@ static void test_prefixes(void **state)
     (void)state;
     struct path a = path_v4((const uint8_t[4]){1, 2, 3, 4}, 1);
     struct path b = path_v4((const uint8_t[4]){1, 2, 9, 4}, 1);
-    struct prefix fa = path_fine(&a), fb = path_fine(&b), ca = path_coarse(&a), cb = path_coarse(&b);
+    struct prefix fa = path_fine(&a), fb = path_fine(&b), ca = path_coarse(&a),
+                  cb = path_coarse(&b);
     assert_memory_not_equal(&fa, &fb, sizeof fa);
     assert_memory_equal(&ca, &cb, sizeof ca);
     static const uint8_t v6[16] = {0x20, 1, 2, 3, 4, 5, 6, 7};

@@ -45,8 +45,12 @@ static int put(struct fixture *f, const uint8_t *where, uint16_t mark, uint32_t 
     record_lock(w, w_record, holder, g);
     record_commit(c, w);
     record_lock(before, w_record, holder, g - 1);
-    struct store_announce a = {.place = where, .record = record, .commit = c,
-                               .reveal = g > 0 ? before : NULL, .source = source, .ttl_s = ttl_s};
+    struct store_announce a = {.place = where,
+                               .record = record,
+                               .commit = c,
+                               .reveal = g > 0 ? before : NULL,
+                               .source = source,
+                               .ttl_s = ttl_s};
     return store_announce(&f->store, f->now, &a);
 }
 
@@ -261,10 +265,14 @@ static void test_arena_at_its_cap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_locks),      cmocka_unit_test(test_tombstones),
-        cmocka_unit_test(test_time),       cmocka_unit_test(test_sample),
-        cmocka_unit_test(test_least_handed_first), cmocka_unit_test(test_full_place),
-        cmocka_unit_test(test_full_store), cmocka_unit_test(test_arena_at_its_cap),
+        cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_tombstones),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_least_handed_first),
+        cmocka_unit_test(test_full_place),
+        cmocka_unit_test(test_full_store),
+        cmocka_unit_test(test_arena_at_its_cap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,8 @@ static struct contact contact(uint32_t i, uint8_t a, uint8_t b, uint8_t c)
 }
 
 // It answers. The table keeps its own reference.
-static enum table_result heard(struct fixture *f, const struct contact *c, uint32_t now_s, book_ref *check)
+static enum table_result heard(struct fixture *f, const struct contact *c, uint32_t now_s,
+                               book_ref *check)
 {
     book_ref none, ref = book_hold(f->book, &f->net, f->tag, c);
     enum table_result r = table_answered(&f->table, ref, now_s, check != NULL ? check : &none);
@@ -93,7 +94,8 @@ static void test_book(void **state)
     b.puzzle_nonce[0] = 1;
     c.path.port++;
     book_ref r[4] = {book_hold(f.book, &f.net, f.tag, &a), book_hold(f.book, &f.net, f.tag, &b),
-                     book_hold(f.book, &f.net, f.tag, &c), book_hold(f.book, &f.net, f.tag + 1, &a)};
+                     book_hold(f.book, &f.net, f.tag, &c),
+                     book_hold(f.book, &f.net, f.tag + 1, &a)};
     for (unsigned i = 0; i < 4; i++)
         for (unsigned j = 0; j < i; j++)
             assert_int_not_equal(r[i], r[j]);
@@ -181,7 +183,7 @@ static void test_dead_ones(void **state)
     assert_int_equal(f.table.live, 1);
     book_ref out[4];
     assert_int_equal(table_nearest(&f.table, f.table.centre, out, 4), 1); // not handed out
-    assert_int_equal(heard(&f, &a, 2, NULL), TABLE_KNOWN); // back again
+    assert_int_equal(heard(&f, &a, 2, NULL), TABLE_KNOWN);                // back again
     assert_int_equal(f.table.live, 2);
     for (unsigned k = 0; k < TABLE_GONE_FAILURES; k++)
         (void)table_failed(&f.table, a.pk);
@@ -246,10 +248,12 @@ static void test_nearest(void **state)
             for (unsigned j = 0; j < 8; j++)
                 in |= out[j] == all[i];
             if (!in)
-                assert_true(id_nearer(book_at(f.book, out[7])->id, book_at(f.book, all[i])->id, target));
+                assert_true(
+                    id_nearer(book_at(f.book, out[7])->id, book_at(f.book, all[i])->id, target));
         }
         for (unsigned j = 1; j < 8; j++)
-            assert_true(id_nearer(book_at(f.book, out[j - 1])->id, book_at(f.book, out[j])->id, target));
+            assert_true(
+                id_nearer(book_at(f.book, out[j - 1])->id, book_at(f.book, out[j])->id, target));
     }
     end(&f);
 }
@@ -273,7 +277,8 @@ static void test_recentre(void **state)
     assert_int_equal(f.table.live, 11); // who is dead stays dead
     for (unsigned i = 0; i < TABLE_BUCKETS; i++)
         for (unsigned j = 0; j < f.table.bucket[i].n; j++)
-            assert_int_equal(id_common_bits(centre, book_at(f.book, f.table.bucket[i].slot[j].ref)->id), i);
+            assert_int_equal(
+                id_common_bits(centre, book_at(f.book, f.table.bucket[i].slot[j].ref)->id), i);
     end(&f);
 }
 

@@ -222,9 +222,8 @@ static void test_bad_answers(void **state)
     static const struct {
         uint8_t at, value;
     } table[] = {
-        {0, 1}, // index not below the count
-        {1, 0}, {1, 5}, {2, 0}, {2, 9}, {3, 6}, {3, 255},
-        {20, 5},  // family of the address seen
+        {0, 1},                                                      // index not below the count
+        {1, 0},   {1, 5}, {2, 0}, {2, 9}, {3, 6}, {3, 255}, {20, 5}, // family of the address seen
         {31, 33}, // more contacts than a datagram holds
         {32, 7},  // family of a contact
     };
@@ -270,8 +269,8 @@ static void test_pushes(void **state)
 
 // ---- vectors --------------------------------------------------------------------------------------
 
-static const char *const kind_name[] = {"", "ping", "find", "announce", "withdraw", "seek",
-                                        "attend", "introduce", "relay_back"};
+static const char *const kind_name[] = {"",     "ping",   "find",      "announce",  "withdraw",
+                                        "seek", "attend", "introduce", "relay_back"};
 
 static size_t make_vector(unsigned i, char name[static 32], uint8_t *body, size_t cap)
 {
@@ -294,7 +293,8 @@ static size_t make_vector(unsigned i, char name[static 32], uint8_t *body, size_
         rc = wire_answer_encode(&a, body, cap, &len);
         (void)snprintf(name, 32, "answer need_token");
     } else {
-        struct wire_push p = {.kind = i == 17 ? PUSH_OFFER : PUSH_BACK, .blob = blob, .blob_len = 5};
+        struct wire_push p = {
+            .kind = i == 17 ? PUSH_OFFER : PUSH_BACK, .blob = blob, .blob_len = 5};
         fill_up(p.link, DHT_LINK_BYTES, 0xa0);
         rc = wire_push_encode(&p, body, cap, &len);
         (void)snprintf(name, 32, "push %s", i == 17 ? "offer" : "back");
@@ -327,7 +327,8 @@ static void test_vectors(void **state)
 
 static int write_vectors(void)
 {
-    printf("{\n  \"about\": \"Bodies of the DHT's requests, answers and pushes before sealing and padding, "
+    printf("{\n  \"about\": \"Bodies of the DHT's requests, answers and pushes before sealing and "
+           "padding, "
            "as in dht/README.md; bytes in hex.\",\n  \"bodies\": [\n");
     for (unsigned i = 0; i < VECTORS; i++) {
         uint8_t body[CLASS_FULL];
