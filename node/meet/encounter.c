@@ -68,7 +68,7 @@ void encounter_next(struct meet_env *env, struct encounter *e)
 bool encounter_shuns(const struct meet_env *env, const struct encounter *e,
                      const uint8_t pk[static 32])
 {
-    if (memory_has(&e->met, pk) || block_has_person(&env->block, pk))
+    if (memory_has(&e->met, pk) || block_has_person(env->block, pk))
         return true;
     // My own wishes must not meet each other.
     for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++)
@@ -119,6 +119,7 @@ static bool perform(struct meet_env *env, struct encounter *e, const struct pair
     case PAIRING_ACCEPT: offer_in_accept(env, e, a); break;
     case PAIRING_REFUSE: offer_in_refuse(env, e, a); break;
     case PAIRING_RETRACT: offer_out_retract(env, e, a); break;
+    case PAIRING_ABANDON: offer_out_abandon(env, e, a); break;
     case PAIRING_CONFIRM: offer_out_confirm(env, e, a); break;
     case PAIRING_JOINED: offer_in_joined(env, e, a); break;
     case PAIRING_WITHDRAW: withdraw(env, e); break;

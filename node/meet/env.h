@@ -41,7 +41,7 @@ struct meet_env {
 
     struct path local[MEET_LOCAL_PATHS_MAX];
     unsigned locals;
-    struct block block;
+    struct block *block; // taken with the first encounter: a node without one stays small
     struct meet_status count;
     uint32_t last_job;
     uint32_t required_effort; // of introductions to us; 0 while the node is not under load

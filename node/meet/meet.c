@@ -29,7 +29,6 @@ int meet_new(struct meet **out, const struct meet_config *config)
     int rc = noise_spec_parse(&env->noise, "Noise_IKpsk1_25519_ChaChaPoly_BLAKE2b");
     assert(rc == BAUTA_OK);
     (void)rc;
-    block_init(&env->block);
     m->deadline = USEC_NEVER;
     return BAUTA_OK;
 }
@@ -40,7 +39,10 @@ void meet_free(struct meet *m)
     for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++)
         if (m->env.encounter[i] != NULL)
             encounter_free(&m->env, m->env.encounter[i]);
-    block_free(&m->env.block, arena);
+    if (m->env.block != NULL) {
+        block_free(m->env.block, arena);
+        arena_give(arena, m->env.block, sizeof *m->env.block);
+    }
     arena_give(arena, m, sizeof *m);
 }
 
@@ -122,6 +124,12 @@ int meet_seek(struct meet *m, usec_t now, uint32_t encounter, const struct meet_
             wish->topic[i].pass_len > PASS_BYTES_MAX)
             return BAUTA_EFORMAT;
     struct meet_env *env = begin(m, now);
+    if (env->block == NULL) {
+        env->block = arena_take(env->arena, sizeof *env->block);
+        if (env->block == NULL)
+            return BAUTA_ESPACE;
+        block_init(env->block);
+    }
     for (uint32_t i = 0; i < MEET_ENCOUNTERS_MAX; i++)
         if (env->encounter[i] == NULL) {
             env->encounter[i] = encounter_new(env, encounter, i, wish);
@@ -161,9 +169,9 @@ int meet_block(struct meet *m, usec_t now, uint32_t encounter, const struct path
     struct meet_env *env = begin(m, now);
     if (e->matched) {
         const struct path *p = peer != NULL ? peer : &e->peer_path;
-        block_person(&env->block, env->arena, e->peer);
+        block_person(env->block, env->arena, e->peer);
         if (p->family != 0)
-            block_address(&env->block, env->arena, p);
+            block_address(env->block, env->arena, p);
     }
     forget(m, e);
     end(m);

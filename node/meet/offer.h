@@ -47,6 +47,8 @@ struct offer_out {
 // False: it can't be sent at all (bad key, no introducer, no memory).
 bool offer_out_start(struct meet_env *, struct encounter *, const struct pairing_action *);
 void offer_out_retract(struct meet_env *, struct encounter *, const struct pairing_action *);
+// As retract, but says so only to a late accept.
+void offer_out_abandon(struct meet_env *, struct encounter *, const struct pairing_action *);
 void offer_out_confirm(struct meet_env *, struct encounter *, const struct pairing_action *);
 // DHT_BACK and DHT_INTRO_FAILED. False: not of this encounter.
 bool offer_out_event(struct meet_env *, struct encounter *, const struct dht_event *);

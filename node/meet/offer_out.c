@@ -422,20 +422,36 @@ bool offer_out_event(struct meet_env *env, struct encounter *e, const struct dht
 
 // ---- the pairing's decisions ------------------------------------------------------------------------
 
-void offer_out_retract(struct meet_env *env, struct encounter *e, const struct pairing_action *a)
+// The offer that the pairing means lingers from now on; NULL where it never went out, or is gone.
+static struct offer_out *take_back(struct meet_env *env, struct encounter *e,
+                                   const struct pairing_action *a)
 {
     unsigned i;
     struct offer_out *o = find(e, a, &i);
     if (o == NULL)
-        return;
+        return NULL;
     if (o->state == OUT_PUZZLE) {
         drop(env, e, i);
-        return;
+        return NULL;
     }
-    env->count.retracted++;
     o->state = OUT_RETRACTED;
+    o->again_at = USEC_NEVER;
     o->close_at = env->now + OFFER_LINGER_US;
+    return o;
+}
+
+void offer_out_retract(struct meet_env *env, struct encounter *e, const struct pairing_action *a)
+{
+    struct offer_out *o = take_back(env, e, a);
+    if (o == NULL)
+        return;
+    env->count.retracted++;
     send_retract(env, o);
+}
+
+void offer_out_abandon(struct meet_env *env, struct encounter *e, const struct pairing_action *a)
+{
+    take_back(env, e, a);
 }
 
 void offer_out_confirm(struct meet_env *env, struct encounter *e, const struct pairing_action *a)

@@ -201,12 +201,11 @@ static void accept(struct pairing *p, usec_t now, unsigned slot, struct pairing_
     struct pairing_candidate *c = &p->candidate[slot];
     assert(p->state == PAIRING_FREE && c->held);
     if (p->offered) {
-        // Crossing: the peer's own rule makes it wait for this answer, there is nothing to take back.
+        // Crossing: the peer's own rule makes it wait for my answer, there is nothing to take back.
         unsigned mine = p->partner;
         uint32_t generation = p->partner_generation;
         offer_over(p, now);
-        if (mine != slot)
-            act(p, out, PAIRING_RETRACT, mine, generation);
+        act(p, out, mine == slot ? PAIRING_ABANDON : PAIRING_RETRACT, mine, generation);
     }
     p->state = PAIRING_PENDING;
     p->partner = slot;

@@ -37,6 +37,7 @@ enum pairing_action_kind {
     PAIRING_ACCEPT,   // accept the peer's offer of `generation`
     PAIRING_REFUSE,   // answer the peer's offer with no; `for_good` or not now
     PAIRING_RETRACT,  // take back (or deny) the own offer of `generation`
+    PAIRING_ABANDON,  // the own offer of `generation` is void, and its peer knows: offers crossed
     PAIRING_CONFIRM,  // the own offer is accepted: MATCHED, send the confirm
     PAIRING_JOINED,   // the peer's confirm has come: MATCHED
     PAIRING_WITHDRAW, // take the records back, everywhere, at once

@@ -59,7 +59,7 @@ int reach_take(struct meet_env *env, struct channel_config *config, const struct
     uint8_t n = 0;
     config->observed = CHANNEL_CANDIDATES_MAX;
     for (unsigned i = 0; i < peer->candidates; i++)
-        if (block_has_address(&env->block, &peer->candidate[i]))
+        if (block_has_address(env->block, &peer->candidate[i]))
             return BAUTA_EAUTH;
     for (unsigned i = 0; i < peer->candidates; i++) {
         const struct path *p = &peer->candidate[i];
@@ -67,7 +67,7 @@ int reach_take(struct meet_env *env, struct channel_config *config, const struct
                     (own_seen != NULL && same_address(own_seen, p));
         if (mine || !usable(env, p, same_network) || listed(config->candidate, n, p))
             continue;
-        if (!env->lab && !block_probe(&env->block, env->now, p))
+        if (!env->lab && !block_probe(env->block, env->now, p))
             continue;
         if (i == 0 && peer->observed)
             config->observed = n;

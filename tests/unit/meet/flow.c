@@ -99,6 +99,8 @@ static void both_come_at_the_same_moment(void **state)
         assert_one_channel(&w.node[0], &w.node[1]);
         crossed += status_of(&w, 0).offers_out > 0 && status_of(&w, 1).offers_out > 0 ? 1 : 0;
         world_run(&w, w.now + 5 * S, NULL, NULL);
+        for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
+            assert_false(w.place[i].open || w.attend[i].open || w.intro[i].open);
         assert_int_equal(w.node[0].channels + w.node[1].channels, 2);
         world_end(&w);
     }

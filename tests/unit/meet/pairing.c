@@ -109,7 +109,7 @@ static const struct row rows[] = {
       {OFFER, "f", 1, 1, "", P}, {OFFER, "g", 1, 1, "", P}, {OFFER, "h", 1, 1, "", P},
       {OFFER, "i", 1, 1, "refuse i 1 now; ", P}, {OFFER, "a", 2, 1, "", P}}},
     {"crossing: the lower pseudonym accepts, without a retract",
-     {{SAMPLE, "x", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer x 1; ", F}, {OFFER, "x", 8, 6, "accept x 8; ", P},
+     {{SAMPLE, "x", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer x 1; ", F}, {OFFER, "x", 8, 6, "abandon x 1; accept x 8; ", P},
       {CONFIRMED, "x", 8, 9, "joined x 8; withdraw; ", M}}},
     {"crossing: the higher pseudonym waits for the answer",
      {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F}, {OFFER, "d", 8, 6, "", F},
@@ -166,7 +166,7 @@ static const struct row rows[] = {
 
 static void to_text(char *text, size_t cap, const struct pairing_out *out, bool idle_looks)
 {
-    static const char *const name[] = {"offer", "accept", "refuse", "retract", "confirm", "joined", "withdraw", "look"};
+    static const char *const name[] = {"offer", "accept", "refuse", "retract", "abandon", "confirm", "joined", "withdraw", "look"};
     size_t at = 0;
     text[0] = 0;
     for (unsigned i = 0; i < out->n; i++) {
@@ -436,6 +436,7 @@ static void perform(struct world *w, uint32_t me, const struct pairing_out *out)
         case PAIRING_OFFER: send_mail(w, MAIL_OFFER, me, to, a->generation, SENDINGS); break;
         case PAIRING_ACCEPT: answer(w, me, to, a->generation, MAIL_ACCEPT); break;
         case PAIRING_REFUSE: answer(w, me, to, a->generation, a->for_good ? MAIL_NO_GOOD : MAIL_NO_NOW); break;
+        case PAIRING_ABANDON: break;
         case PAIRING_RETRACT: send_mail(w, MAIL_RETRACT, me, to, a->generation, 2); break;
         case PAIRING_CONFIRM:
             send_mail(w, MAIL_CONFIRM, me, to, a->generation, 5);

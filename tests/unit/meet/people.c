@@ -222,12 +222,13 @@ static void random_bytes(void *ctx, void *buf, size_t len)
     memset(buf, (*next)++, len);
 }
 
-static void init_env(struct meet_env *env, uint8_t *random, bool lab)
+static void init_env(struct meet_env *env, struct block *block, uint8_t *random, bool lab)
 {
     memset(env, 0, sizeof *env);
     env->rng = (struct rng){random_bytes, random};
     env->lab = lab;
-    block_init(&env->block);
+    env->block = block;
+    block_init(block);
     memset(env->local_mask, 0x55, sizeof env->local_mask);
 }
 
@@ -235,12 +236,13 @@ static void own_candidates(void **state)
 {
     (void)state;
     struct meet_env env;
+    struct block block;
     struct wire_reach r;
     uint8_t random = 1;
     struct path seen = v4(80, 1, 1, 1, 5000), loop = v4(127, 0, 0, 1, 5000),
                 home = v4(192, 168, 1, 2, 5000), peer = v4(80, 1, 1, 1, 7000),
                 stranger = v4(80, 1, 1, 2, 7000);
-    init_env(&env, &random, false);
+    init_env(&env, &block, &random, false);
     env.local[0] = seen;
     env.local[1] = loop;
     env.local[2] = home;
@@ -274,6 +276,7 @@ static void peer_candidates(void **state)
 {
     (void)state;
     struct meet_env env;
+    struct block block;
     struct arena a;
     struct channel_config c = {.candidates = 0};
     uint8_t random = 1;
@@ -285,7 +288,7 @@ static void peer_candidates(void **state)
     r.candidate[3] = own;
     r.candidate[4] = v4(80, 2, 2, 2, 5000);
     r.candidate[5] = r.candidate[4];
-    init_env(&env, &random, false);
+    init_env(&env, &block, &random, false);
     assert_int_equal(reach_take(&env, &c, &r, &own), 0);
     assert_int_equal(c.candidates, 1);
     assert_true(path_equal(&c.candidate[0], &r.candidate[4]));
@@ -304,10 +307,10 @@ static void peer_candidates(void **state)
     assert_int_equal(c.candidates, 1);
     // One blocked address among them is enough.
     arena_init(&a, 1u << 20, refill, release, NULL);
-    block_address(&env.block, &a, &bad);
+    block_address(&block, &a, &bad);
     r.candidate[1] = bad;
     assert_int_equal(reach_take(&env, &c, &r, &own), BAUTA_EAUTH);
-    block_free(&env.block, &a);
+    block_free(&block, &a);
     arena_end(&a);
 }
 
