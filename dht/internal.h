@@ -175,7 +175,9 @@ struct upkeep {
     usec_t bootstrap_at, bootstrap_step;
     usec_t centre_at, centre_step, refresh_at;
     usec_t joined_at;            // the first server answered; USEC_NEVER
-    uint32_t lookup;             // of the own centre
+    uint32_t lookup;             // of the own centre, or into a farther bucket
+    uint8_t looks;               // of the own centre, since it is what it is
+    uint8_t fill;                // the next farther bucket that may want filling; TABLE_BUCKETS: none
     unsigned verifying;
     struct vote vote[SEEN_VOTES];
     struct path seen;

@@ -48,6 +48,9 @@
 #define CENTRE_RETRY_MIN_US (500 * USEC_PER_MS)    // look-ups of the own centre, doubling: who joined
 #define CENTRE_RETRY_MAX_US (15 * 60 * USEC_PER_S) // in the same second is found by the second one
 #define CENTRE_WIDE_FOR_US (60 * USEC_PER_S)       // from joining on they ask for 10 contacts, then for 4
+#define FILL_FIRST_LOOK 1u          // after this look-up of the own centre farther buckets are filled,
+#define FILL_SECOND_LOOK 5u         // and again 8 s later, when who joined with us has found its place
+#define FILL_SPARE_BUCKETS 3u       // the deepest ones: fewer than 16 servers are in them altogether
 #define VERIFY_MAX 32u              // newcomers that are pinged at the same time
 #define SEEN_VOTES 8u               // servers whose word on our address is remembered
 #define SEEN_AGREE 2u               // PROTOCOL 3

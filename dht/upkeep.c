@@ -50,8 +50,8 @@ static void ping(struct dht *d, book_ref ref, enum call_owner owner, uint8_t sen
     struct wire_request q;
     memset(&q, 0, sizeof q);
     q.kind = RPC_PING;
-    struct call_spec spec = {.owner_kind = owner, .ref = ref, .class_min = CLASS_SMALL,
-                             .sendings_max = sendings};
+    struct call_spec spec = {
+        .owner_kind = owner, .ref = ref, .class_min = CLASS_SMALL, .sendings_max = sendings};
     if (call_start(d, &spec, &q, NULL) == 0 && owner == CALL_VERIFY)
         d->upkeep.verifying++;
 }
@@ -73,7 +73,9 @@ static void bootstrap(struct dht *d)
         rng_fill(&d->config.rng, q.target, 32);
         put_self(d, &q);
         book_ref ref = dht_hold(d, &u->bootstrap[i]);
-        struct call_spec spec = {.owner_kind = CALL_BOOTSTRAP, .ref = ref, .class_min = CLASS_MEDIUM,
+        struct call_spec spec = {.owner_kind = CALL_BOOTSTRAP,
+                                 .ref = ref,
+                                 .class_min = CLASS_MEDIUM,
                                  .sendings_max = 1}; // it is retried anyhow
         if (ref != 0)
             (void)call_start(d, &spec, &q, NULL);
@@ -95,7 +97,8 @@ int dht_bootstrap(struct dht *d, usec_t now, const struct contact *c)
     if (u->bootstrap == NULL || u->bootstraps == BOOTSTRAPS_MAX)
         return BAUTA_ELIMIT;
     for (unsigned i = 0; i < u->bootstraps; i++)
-        if (memcmp(u->bootstrap[i].pk, c->pk, 32) == 0 && path_equal(&u->bootstrap[i].path, &c->path))
+        if (memcmp(u->bootstrap[i].pk, c->pk, 32) == 0 &&
+            path_equal(&u->bootstrap[i].path, &c->path))
             return 0;
     u->bootstrap[u->bootstraps++] = *c;
     if (dht_live(d) == 0) {
@@ -111,12 +114,14 @@ int dht_bootstrap(struct dht *d, usec_t now, const struct contact *c)
 static void look_at_centre(struct dht *d)
 {
     struct upkeep *u = &d->upkeep;
-    u->centre_at = USEC_NEVER;
+    u->centre_at = u->lookup != 0 ? d->now + CENTRE_RETRY_MIN_US : USEC_NEVER;
     if (u->lookup != 0 || dht_live(d) == 0)
         return;
+    u->looks = (uint8_t)(u->looks + (u->looks < UINT8_MAX));
+    u->fill = u->looks == FILL_FIRST_LOOK || u->looks == FILL_SECOND_LOOK ? 0 : TABLE_BUCKETS;
     u->centre_at = d->now + u->centre_step + rng_below(&d->config.rng, u->centre_step / 4);
-    u->centre_step = 2 * u->centre_step > CENTRE_RETRY_MAX_US ? CENTRE_RETRY_MAX_US
-                                                              : 2 * u->centre_step;
+    u->centre_step =
+        2 * u->centre_step > CENTRE_RETRY_MAX_US ? CENTRE_RETRY_MAX_US : 2 * u->centre_step;
     bool wide = d->now - u->joined_at < CENTRE_WIDE_FOR_US;
     unsigned family = d->table[0] != NULL && d->table[0]->live > 0 ? 0 : 1;
     (void)lookup_start(d, d->centre[family], NULL, wide ? CLASS_MEDIUM : CLASS_CHAT);
@@ -137,6 +142,7 @@ static void recentre(struct dht *d, unsigned f, const struct path *seen)
         memcpy(d->server->store.centre, id, 32);
     u->centre_step = CENTRE_RETRY_MIN_US;
     u->centre_at = d->now;
+    u->looks = 0;
     upkeep_arm(d);
 }
 
@@ -212,7 +218,8 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
         return ref;
     bool first = dht_live(d) == 0;
     enum table_result added = table_answered(t, ref, seconds(d), &check);
-    if (a->status == RPC_OK && (c->kind == RPC_PING || c->kind == RPC_FIND || c->kind == RPC_ATTEND))
+    if (a->status == RPC_OK &&
+        (c->kind == RPC_PING || c->kind == RPC_FIND || c->kind == RPC_ATTEND))
         vote(d, c, &a->seen);
     if (first && dht_live(d) > 0)
         first_heard(d);
@@ -269,7 +276,8 @@ static void try_contact(struct dht *d, const struct contact *c, bool proven)
     book_drop(d->config.book, ref);
 }
 
-void upkeep_candidate(struct dht *d, const struct path *from, const struct wire_request *q, bool proven)
+void upkeep_candidate(struct dht *d, const struct path *from, const struct wire_request *q,
+                      bool proven)
 {
     struct contact c;
     memset(&c, 0, sizeof c);
@@ -278,20 +286,6 @@ void upkeep_candidate(struct dht *d, const struct path *from, const struct wire_
     c.path = *from;
     try_contact(d, &c, proven);
 }
-
-// The own look-up has asked the nearest; of the others that it heard of some may fill farther buckets.
-void upkeep_looked_up(struct dht *d, const struct lookup *l)
-{
-    d->upkeep.lookup = 0;
-    for (unsigned i = 0, tried = 0; i < l->n && tried < LOOKUP_PINGS_MAX; i++) {
-        unsigned before = d->upkeep.verifying;
-        if (l->cand[i].state == CAND_NEW)
-            try_contact(d, &dht_entry(d, l->cand[i].ref)->contact, false);
-        tried += d->upkeep.verifying > before;
-    }
-}
-
-// ---- refresh --------------------------------------------------------------------------------------
 
 // A random id that shares exactly `bits` with the centre.
 static void random_in_bucket(struct dht *d, const uint8_t centre[static 32], unsigned bits,
@@ -307,6 +301,42 @@ static void random_in_bucket(struct dht *d, const uint8_t centre[static 32], uns
     uint8_t bit = (uint8_t)(0x80u >> bits % 8);
     target[bits / 8] = (uint8_t)((target[bits / 8] & (uint8_t)~bit) | (~centre[bits / 8] & bit));
 }
+
+// The farther half of a network is in bucket 0, and look-ups of the own centre never go there: without
+// contacts in each of the farther buckets no look-up would find its way. The deepest few buckets have
+// too few servers to be filled, and the look-up of the centre has met them anyway.
+static void fill_farther(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    const struct table *t = d->table[d->table[0] != NULL && d->table[0]->live > 0 ? 0 : 1];
+    unsigned deepest = 0;
+    for (unsigned i = 0; t != NULL && i < TABLE_BUCKETS; i++)
+        deepest = t->bucket[i].n > 0 ? i : deepest;
+    while (u->fill + FILL_SPARE_BUCKETS < deepest) {
+        unsigned i = u->fill++;
+        if (t->bucket[i].n >= TABLE_K / 2)
+            continue;
+        uint8_t target[32];
+        random_in_bucket(d, t->centre, i, target);
+        (void)lookup_start(d, target, NULL, CLASS_MEDIUM);
+        return;
+    }
+}
+
+// The own look-up has asked the nearest; of the others that it heard of some may fill farther buckets.
+void upkeep_looked_up(struct dht *d, const struct lookup *l)
+{
+    d->upkeep.lookup = 0;
+    for (unsigned i = 0, tried = 0; i < l->n && tried < LOOKUP_PINGS_MAX; i++) {
+        unsigned before = d->upkeep.verifying;
+        if (l->cand[i].state == CAND_NEW)
+            try_contact(d, &dht_entry(d, l->cand[i].ref)->contact, false);
+        tried += d->upkeep.verifying > before;
+    }
+    fill_farther(d);
+}
+
+// ---- refresh --------------------------------------------------------------------------------------
 
 static void refresh_bucket(struct dht *d, struct table *t, unsigned i)
 {
@@ -327,15 +357,19 @@ static void refresh_bucket(struct dht *d, struct table *t, unsigned i)
 static void refresh(struct dht *d)
 {
     unsigned left = REFRESH_PER_TICK;
-    for (unsigned f = 0; f < 2; f++)
-        for (unsigned i = 0; d->table[f] != NULL && i < TABLE_BUCKETS && left > 0; i++) {
+    for (unsigned f = 0; f < 2; f++) {
+        unsigned deepest = 0;
+        for (unsigned i = 0; d->table[f] != NULL && i < TABLE_BUCKETS; i++)
+            deepest = d->table[f]->bucket[i].n > 0 ? i : deepest;
+        for (unsigned i = 0; d->table[f] != NULL && i <= deepest && left > 0; i++) {
             struct table_bucket *b = &d->table[f]->bucket[i];
-            if (b->n == 0 || seconds(d) - b->traffic_s < REFRESH_AFTER_S)
+            if (seconds(d) - b->traffic_s < REFRESH_AFTER_S)
                 continue;
             b->traffic_s = seconds(d);
             refresh_bucket(d, d->table[f], i);
             left--;
         }
+    }
     d->upkeep.refresh_at = d->now + REFRESH_TICK_US;
 }
 
