@@ -19,7 +19,8 @@ struct card {
 
 // A card field that is empty (no language, no purpose, ...) says "anything".
 struct wishes {
-    struct card must, rather; // `avoid` in a wish: the other's card must (would rather) share my refusal
+    struct card must,
+        rather; // `avoid` in a wish: the other's card must (would rather) share my refusal
 };
 
 // Names: chat listen vent debate practise learn play create; text voice video;
@@ -34,7 +35,8 @@ int card_add_format(struct card *, const char *name);
 int card_add_avoid(struct card *, const char *name);
 
 void card_encode(uint8_t out[static CARD_BYTES], const struct card *);
-int card_decode(struct card *, const uint8_t in[static CARD_BYTES]); // BAUTA_EFORMAT on unknown bits
+int card_decode(struct card *,
+                const uint8_t in[static CARD_BYTES]); // BAUTA_EFORMAT on unknown bits
 
 bool card_acceptable(const struct wishes *, const struct card *other); // every "must" holds
 unsigned card_score(const struct wishes *, const struct card *other);  // how many "rather" hold

@@ -115,15 +115,32 @@ static void withdraw(struct meet_env *env, struct encounter *e)
 static bool perform(struct meet_env *env, struct encounter *e, const struct pairing_action *a)
 {
     switch (a->kind) {
-    case PAIRING_OFFER: return offer_out_start(env, e, a);
-    case PAIRING_ACCEPT: offer_in_accept(env, e, a); break;
-    case PAIRING_REFUSE: offer_in_refuse(env, e, a); break;
-    case PAIRING_RETRACT: offer_out_retract(env, e, a); break;
-    case PAIRING_ABANDON: offer_out_abandon(env, e, a); break;
-    case PAIRING_CONFIRM: offer_out_confirm(env, e, a); break;
-    case PAIRING_JOINED: offer_in_joined(env, e, a); break;
-    case PAIRING_WITHDRAW: withdraw(env, e); break;
-    case PAIRING_LOOK: look(env, e, a); break;
+    case PAIRING_OFFER:
+        return offer_out_start(env, e, a);
+    case PAIRING_ACCEPT:
+        offer_in_accept(env, e, a);
+        break;
+    case PAIRING_REFUSE:
+        offer_in_refuse(env, e, a);
+        break;
+    case PAIRING_RETRACT:
+        offer_out_retract(env, e, a);
+        break;
+    case PAIRING_ABANDON:
+        offer_out_abandon(env, e, a);
+        break;
+    case PAIRING_CONFIRM:
+        offer_out_confirm(env, e, a);
+        break;
+    case PAIRING_JOINED:
+        offer_in_joined(env, e, a);
+        break;
+    case PAIRING_WITHDRAW:
+        withdraw(env, e);
+        break;
+    case PAIRING_LOOK:
+        look(env, e, a);
+        break;
     }
     return true;
 }
@@ -166,9 +183,9 @@ static bool take_record(struct meet_env *env, struct encounter *e, struct search
     if (rec.expiry_s < env_unix_us(env) / USEC_PER_S || rec.effort > SEARCH_EFFORT_MAX ||
         encounter_shuns(env, e, rec.pseudonym) || !card_acceptable(&e->wish.wishes, &rec.card))
         return false;
-    unsigned slot = pairing_add(&e->pairing, &peer, record,
-                                pairing_weight(s->pk, peer.pk, p->keys.psk),
-                                (uint8_t)card_score(&e->wish.wishes, &rec.card));
+    unsigned slot =
+        pairing_add(&e->pairing, &peer, record, pairing_weight(s->pk, peer.pk, p->keys.psk),
+                    (uint8_t)card_score(&e->wish.wishes, &rec.card));
     if (slot == PAIRING_CANDIDATES_MAX)
         return false;
     struct listing *l = &e->listing[slot];

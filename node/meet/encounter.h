@@ -11,7 +11,7 @@ struct offer_out;
 
 // What is known of a candidate's record: enough to offer to its owner. Parallel to the pairing's table.
 struct listing {
-    uint32_t place;  // the dht's, where the record was found
+    uint32_t place; // the dht's, where the record was found
     uint64_t epoch;
     struct topic_keys keys;
     uint8_t hash[32]; // of the record's plaintext
@@ -65,7 +65,8 @@ void encounter_settle(struct meet_env *, struct encounter *);
 // For offers: carries out what the pairing decided.
 void encounter_perform(struct meet_env *, struct encounter *, const struct pairing_out *);
 // Is this pseudonym met, blocked, or my own?
-bool encounter_shuns(const struct meet_env *, const struct encounter *, const uint8_t pk[static 32]);
+bool encounter_shuns(const struct meet_env *, const struct encounter *,
+                     const uint8_t pk[static 32]);
 void encounter_matched(struct meet_env *, struct encounter *, const struct pairing_peer *,
                        const struct channel_config *);
 

@@ -34,7 +34,7 @@ struct meet_env {
     uint8_t local_mask[MASK_KEY_BYTES];
     struct noise_spec noise; // IKpsk1
 
-    usec_t now;      // of the call that runs
+    usec_t now; // of the call that runs
     bool clock_set;
     int64_t unix_us; // wall clock at unix_at
     usec_t unix_at;

@@ -5,71 +5,76 @@
 #include "dht/machine.h"
 
 // ---- pairing ----------------------------------------------------------------------------------------
-#define PAIRING_CANDIDATES_MAX 48u // three samples of 8 for one topic, twice over, of several topics
-#define PAIRING_HELD_MAX 8u        // offers that wait for my decision; beyond: no, not now
-#define PAIRING_DEAD_MAX 256u      // records that said no for good; the oldest is forgotten first
-#define PAIRING_LOOK_HOLDERS 3u    // random holders asked when looking again
-#define PAIRING_FEW 2u             // a sample with so few usable candidates needs no jitter against a crowd
+#define PAIRING_CANDIDATES_MAX                                                                     \
+    48u                         // three samples of 8 for one topic, twice over, of several topics
+#define PAIRING_HELD_MAX 8u     // offers that wait for my decision; beyond: no, not now
+#define PAIRING_DEAD_MAX 256u   // records that said no for good; the oldest is forgotten first
+#define PAIRING_LOOK_HOLDERS 3u // random holders asked when looking again
+#define PAIRING_FEW 2u // a sample with so few usable candidates needs no jitter against a crowd
 
 #define PAIRING_START_MIN_US (20 * USEC_PER_MS) // spreads a crowd's first offers
 #define PAIRING_START_MAX_US (40 * USEC_PER_MS)
 #define PAIRING_START_FEW_MAX_US (4 * USEC_PER_MS)
-#define PAIRING_ANSWER_US (1500 * USEC_PER_MS)        // an offer waits so long, and up to a fifth more
+#define PAIRING_ANSWER_US (1500 * USEC_PER_MS) // an offer waits so long, and up to a fifth more
 #define PAIRING_ANSWER_JITTER_US (300 * USEC_PER_MS)
-#define PAIRING_CONFIRM_US (1000 * USEC_PER_MS)       // an accepted offer waits so long for its confirm
-#define PAIRING_SILENT_US (500 * USEC_PER_MS)         // who did not answer is left alone so long,
-#define PAIRING_SILENT_DOUBLINGS_MAX 5u               // doubled for each time in a row: it may be gone
+#define PAIRING_CONFIRM_US (1000 * USEC_PER_MS) // an accepted offer waits so long for its confirm
+#define PAIRING_SILENT_US (500 * USEC_PER_MS)   // who did not answer is left alone so long,
+#define PAIRING_SILENT_DOUBLINGS_MAX 5u         // doubled for each time in a row: it may be gone
 #define PAIRING_NOT_NOW_MIN_US (100 * USEC_PER_MS)
 #define PAIRING_NOT_NOW_MAX_US (400 * USEC_PER_MS)
 #define PAIRING_RETRACTED_MIN_US (200 * USEC_PER_MS)
 #define PAIRING_RETRACTED_MAX_US (400 * USEC_PER_MS)
-#define PAIRING_LOOK_US (100 * USEC_PER_MS)           // doubles while nobody is there
+#define PAIRING_LOOK_US (100 * USEC_PER_MS) // doubles while nobody is there
 #define PAIRING_LOOK_DOUBLINGS_MAX 5u
 
 // ---- search -----------------------------------------------------------------------------------------
-#define SEARCH_PLACES_MAX 4u      // own epoch's, a neighbour epoch's, and two whose withdrawal lingers
+#define SEARCH_PLACES_MAX 4u // own epoch's, a neighbour epoch's, and two whose withdrawal lingers
 #define SEARCH_START_SPREAD_US (3 * USEC_PER_S) // topics of one person don't start together
-#define SEARCH_READ_AHEAD_S 900u  // the next epoch's place is read from a quarter to,
-#define SEARCH_READ_BEHIND_S 900u // the last one's until a quarter past: clocks may be 10 minutes wrong
+#define SEARCH_READ_AHEAD_S 900u                // the next epoch's place is read from a quarter to,
+#define SEARCH_READ_BEHIND_S                                                                       \
+    900u // the last one's until a quarter past: clocks may be 10 minutes wrong
 #define SEARCH_RENEW_SPREAD_S 300u // moves into a new epoch are spread over its first 5 minutes
-#define SEARCH_TTL_S 900u         // of a record at its holders; the DHT renews
-#define SEARCH_SETTLE_MAX_US (50 * USEC_PER_MS) // wait for the other introducers after the first answer
+#define SEARCH_TTL_S 900u          // of a record at its holders; the DHT renews
+#define SEARCH_SETTLE_MAX_US                                                                       \
+    (50 * USEC_PER_MS) // wait for the other introducers after the first answer
 #define SEARCH_RETRY_MIN_US (200 * USEC_PER_MS) // no introducer known: ask the DHT again,
 #define SEARCH_RETRY_MAX_US (5 * USEC_PER_S)    // at doubling gaps up to this
-#define SEARCH_LINGER_US (3 * USEC_PER_S) // handles answer so long after a match; covers lost confirms
-#define SEARCH_FEW_RECORDS 2u     // a place with so few needs no cover for its answers' timing
-#define SEARCH_REGION_MAX 64u     // servers of the region that are compared with the introducers
-#define SEARCH_EFFORT_MAX 4096u   // a record that asks for more is skipped: about a second of work
+#define SEARCH_LINGER_US                                                                           \
+    (3 * USEC_PER_S)            // handles answer so long after a match; covers lost confirms
+#define SEARCH_FEW_RECORDS 2u   // a place with so few needs no cover for its answers' timing
+#define SEARCH_REGION_MAX 64u   // servers of the region that are compared with the introducers
+#define SEARCH_EFFORT_MAX 4096u // a record that asks for more is skipped: about a second of work
 
 // ---- offers -----------------------------------------------------------------------------------------
-#define OFFER_IN_MAX 16u          // half-open handshakes of an encounter
+#define OFFER_IN_MAX 16u // half-open handshakes of an encounter
 #define OFFER_IN_US (10 * USEC_PER_S)
-#define OFFER_OUT_MAX 8u          // own offers, all but one retracted or refused and lingering
+#define OFFER_OUT_MAX 8u // own offers, all but one retracted or refused and lingering
 #define OFFER_LINGER_US (3 * USEC_PER_S) // an answer to a retracted offer may still come
-#define OFFER_SENDINGS_MAX 3u     // of one msg1
-#define OFFER_RETRACTS_MAX 4u     // of one offer: two at first, then one for each late accept
+#define OFFER_SENDINGS_MAX 3u            // of one msg1
+#define OFFER_RETRACTS_MAX 4u // of one offer: two at first, then one for each late accept
 #define OFFER_RETRACTS_FIRST 2u
-#define OFFER_RTO_MIN_US (60 * USEC_PER_MS)  // two legs through the introducer, and the answer's delay
+#define OFFER_RTO_MIN_US                                                                           \
+    (60 * USEC_PER_MS) // two legs through the introducer, and the answer's delay
 #define OFFER_RTO_MAX_US (600 * USEC_PER_MS)
 #define OFFER_SEEN_MAX 4096u      // opened messages remembered by each record
 #define OFFER_RATE_INTRODUCER 16u // offers a second through one introducer, and as burst
 #define OFFER_RATE_SEARCH 32u     // offers a second on one topic
 #define OFFER_POW_RATE 20u        // Argon2id checks a second: at most 1 % of a core
 #define OFFER_POW_WAITING_MAX 4u  // offers that wait for such a check, highest effort first
-#define OFFER_ANSWER_DELAY_US (20 * USEC_PER_MS)    // covers what the decision cost
+#define OFFER_ANSWER_DELAY_US (20 * USEC_PER_MS) // covers what the decision cost
 #define OFFER_ANSWER_DELAY_FEW_US (4 * USEC_PER_MS)
-#define CONFIRM_SENDINGS_MAX 5u   // of a confirm, until the channel is heard,
+#define CONFIRM_SENDINGS_MAX 5u            // of a confirm, until the channel is heard,
 #define CONFIRM_WINDOW_US (2 * USEC_PER_S) // within this
 
-#define DECLINE_POOL_MAX 16u      // public keys made ahead, so that a decline costs no DH
+#define DECLINE_POOL_MAX 16u // public keys made ahead, so that a decline costs no DH
 #define DECLINE_REFILL_US (50 * USEC_PER_MS) // one key; so at most 20 declines a second for long
-#define DECLINE_WAITING_MAX 32u   // declines on their way to their time
+#define DECLINE_WAITING_MAX 32u              // declines on their way to their time
 
 // ---- memory of people -------------------------------------------------------------------------------
-#define BLOCK_PEOPLE_MAX 1024u    // of this run; the oldest is forgotten first
+#define BLOCK_PEOPLE_MAX 1024u // of this run; the oldest is forgotten first
 #define BLOCK_ADDRESSES_MAX 1024u
-#define MET_MAX 4096u             // people met in one encounter
-#define PROBED_ADDRESSES_MAX 30u  // different addresses handed to channels in a minute
+#define MET_MAX 4096u            // people met in one encounter
+#define PROBED_ADDRESSES_MAX 30u // different addresses handed to channels in a minute
 #define PROBED_WINDOW_US (60 * USEC_PER_S)
 
 #endif

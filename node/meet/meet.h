@@ -20,8 +20,8 @@ struct meet_config {
     struct rng rng;
     struct arena *arena;
     struct dht *dht;
-    bool lab;            // private and loopback candidates are fine
-    bool aes_hardware;   // an input: AEGIS-256 is offered if so
+    bool lab;                           // private and loopback candidates are fine
+    bool aes_hardware;                  // an input: AEGIS-256 is offered if so
     uint8_t local_mask[MASK_KEY_BYTES]; // the recv_mask of our sockets
 };
 
@@ -55,8 +55,10 @@ int meet_end(struct meet *, usec_t now, uint32_t encounter);
 int meet_block(struct meet *, usec_t now, uint32_t encounter, const struct path *peer);
 
 // What became of the channel of MEET_CHANNEL.
-void meet_channel_heard(struct meet *, usec_t now, uint32_t encounter);  // stop resending the confirm
-void meet_channel_failed(struct meet *, usec_t now, uint32_t encounter); // no path: that candidate is dead, seek on
+void meet_channel_heard(struct meet *, usec_t now,
+                        uint32_t encounter); // stop resending the confirm
+void meet_channel_failed(struct meet *, usec_t now,
+                         uint32_t encounter); // no path: that candidate is dead, seek on
 
 void meet_dht_event(struct meet *, usec_t now, const struct dht_event *);
 bool meet_expire(struct meet *, usec_t now, unsigned budget);
@@ -66,23 +68,23 @@ void meet_job_done(struct meet *, usec_t now, uint32_t job, const uint8_t *resul
 
 enum meet_event_kind {
     MEET_PROGRESS, // encounter: `stage` changed
-    MEET_CHANNEL,  // encounter, topic (index), channel, peer: make the channel and try its candidates
-    MEET_WARNING   // code: what stands in the way, once per cause
+    MEET_CHANNEL, // encounter, topic (index), channel, peer: make the channel and try its candidates
+    MEET_WARNING  // code: what stands in the way, once per cause
 };
 enum meet_stage {
-    MEET_HASHING,    // deriving the topics' secrets
-    MEET_JOINING,    // no server known yet
-    MEET_SEARCHING,  // looking up, announcing, waiting
-    MEET_CONNECTING  // settled on somebody, shaking hands
+    MEET_HASHING,   // deriving the topics' secrets
+    MEET_JOINING,   // no server known yet
+    MEET_SEARCHING, // looking up, announcing, waiting
+    MEET_CONNECTING // settled on somebody, shaking hands
 };
 struct meet_event {
     enum meet_event_kind kind;
     uint32_t encounter;
     enum meet_stage stage;
     uint8_t topic;
-    uint8_t peer[32];               // pseudonym
+    uint8_t peer[32];                     // pseudonym
     const struct channel_config *channel; // valid until the next call; its rng is not set
-    const char *code;               // "no_introducer", "clock", ...
+    const char *code;                     // "no_introducer", "clock", ...
 };
 bool meet_event(struct meet *, struct meet_event *);
 

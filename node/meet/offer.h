@@ -8,8 +8,9 @@
 
 #define OFFER_PROLOGUE_BYTES_MAX (12u + 1 + NETWORK_NAME_BYTES_MAX + 8 + 32 + 32)
 // "bauta meet 1" || NET || LE64 epoch || place || BLAKE2b-32(record plaintext). Returns its length.
-size_t offer_prologue(uint8_t out[static OFFER_PROLOGUE_BYTES_MAX], const struct net *, uint64_t epoch,
-                      const uint8_t place[static 32], const uint8_t hash[static 32]);
+size_t offer_prologue(uint8_t out[static OFFER_PROLOGUE_BYTES_MAX], const struct net *,
+                      uint64_t epoch, const uint8_t place[static 32],
+                      const uint8_t hash[static 32]);
 
 enum offer_out_state {
     OUT_PUZZLE,    // waits for its proof of work
@@ -29,7 +30,7 @@ struct offer_out {
     uint32_t place; // the dht's
     uint32_t job;   // of the puzzle; 0: none, or not handed out yet
     uint32_t effort;
-    uint8_t m[32];  // BLAKE2b-32(msg1)
+    uint8_t m[32]; // BLAKE2b-32(msg1)
     uint8_t rec_id[RECORD_ID_BYTES];
     struct noise noise;
     uint8_t blob[WIRE_OFFER_BYTES], retract[WIRE_OFFER_BYTES], confirm[WIRE_OFFER_BYTES];
@@ -80,7 +81,7 @@ struct offer_in {
     uint8_t retract_tag[WIRE_RETRACT_TAG_BYTES];
     uint8_t answer[WIRE_ANSWER_BYTES];
     bool answer_made;
-    usec_t delay;     // of answers, from the arrival
+    usec_t delay; // of answers, from the arrival
     usec_t arrived_at, answer_at, answered_at, close_at;
     struct path seen; // my address as the introducer sees it
     struct channel_config channel;

@@ -104,7 +104,8 @@ static bool make_answer(struct meet_env *env, struct offer_in *o, const struct w
     size_t len = 0;
     wire_put_msg2(payload, m);
     rng_fill(&env->rng, secret, sizeof secret);
-    int rc = noise_write(&o->noise, secret, payload, sizeof payload, o->answer, sizeof o->answer, &len);
+    int rc =
+        noise_write(&o->noise, secret, payload, sizeof payload, o->answer, sizeof o->answer, &len);
     sodium_memzero(secret, sizeof secret);
     sodium_memzero(payload, sizeof payload);
     o->answer_made = rc == BAUTA_OK && len == sizeof o->answer;
@@ -277,7 +278,8 @@ static int open_msg1(struct meet_env *env, const struct search *s, const struct 
     uint8_t prologue[OFFER_PROLOGUE_BYTES_MAX], payload[WIRE_MSG1_PAYLOAD_BYTES];
     int rc = BAUTA_EAUTH;
     for (unsigned i = 0; i < p->hashes && rc != BAUTA_OK; i++) {
-        size_t len = 0, n = offer_prologue(prologue, &env->net, p->epoch, p->keys.place, p->hash[i]);
+        size_t len = 0,
+               n = offer_prologue(prologue, &env->net, p->epoch, p->keys.place, p->hash[i]);
         rc = noise_init(&o->noise, &env->noise, false, prologue, n, &keys);
         if (rc == BAUTA_OK)
             rc = noise_read(&o->noise, o->blob + WIRE_ENVELOPE_HEAD_BYTES, WIRE_MSG1_BYTES, payload,

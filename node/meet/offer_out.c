@@ -67,7 +67,8 @@ static usec_t gap_of(struct meet_env *env, const struct offer_out *o)
             usec_t rto = dht_introduce_rto(env->dht, o->link[i].intro);
             longest = rto > longest ? rto : longest;
         }
-    usec_t gap = longest > OFFER_RTO_MAX_US ? OFFER_RTO_MAX_US : 2 * longest + OFFER_ANSWER_DELAY_US;
+    usec_t gap =
+        longest > OFFER_RTO_MAX_US ? OFFER_RTO_MAX_US : 2 * longest + OFFER_ANSWER_DELAY_US;
     return gap < OFFER_RTO_MIN_US ? OFFER_RTO_MIN_US : earlier(gap, OFFER_RTO_MAX_US);
 }
 
@@ -91,8 +92,8 @@ static bool send_on_open(struct meet_env *env, struct offer_out *o, const uint8_
     bool sent = false;
     for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++)
         if (o->link[i].open)
-            sent = dht_introduce_send(env->dht, env->now, o->link[i].intro, blob, WIRE_OFFER_BYTES) ==
-                       BAUTA_OK ||
+            sent = dht_introduce_send(env->dht, env->now, o->link[i].intro, blob,
+                                      WIRE_OFFER_BYTES) == BAUTA_OK ||
                    sent;
     return sent;
 }
@@ -160,8 +161,8 @@ static bool make_msg1(struct meet_env *env, struct encounter *e, struct offer_ou
     wire_put_msg1(payload, &m);
     rng_fill(&env->rng, secret, sizeof secret);
     bool ok = noise_init(&o->noise, &env->noise, true, prologue, n, &keys) == BAUTA_OK &&
-              noise_write(&o->noise, secret, payload, sizeof payload, msg1, WIRE_MSG1_BYTES, &len) ==
-                  BAUTA_OK;
+              noise_write(&o->noise, secret, payload, sizeof payload, msg1, WIRE_MSG1_BYTES,
+                          &len) == BAUTA_OK;
     sodium_memzero(secret, sizeof secret);
     assert(!ok || len == WIRE_MSG1_BYTES);
     return ok;
@@ -462,7 +463,8 @@ void offer_out_confirm(struct meet_env *env, struct encounter *e, const struct p
     o->state = OUT_CONFIRMED;
     o->confirmed_at = env->now;
     o->close_at = env->now + OFFER_LINGER_US;
-    o->gap = o->channel.rtt_hint_us > 0 ? o->channel.rtt_hint_us + o->channel.rtt_hint_us / 2 : o->gap;
+    o->gap =
+        o->channel.rtt_hint_us > 0 ? o->channel.rtt_hint_us + o->channel.rtt_hint_us / 2 : o->gap;
     if (o->gap < OFFER_RTO_MIN_US)
         o->gap = OFFER_RTO_MIN_US;
     send_confirm(env, o);

@@ -125,7 +125,8 @@ static unsigned enter(struct pairing *p, const struct pairing_peer *peer, uint64
 {
     unsigned slot = find(p, peer);
     if (slot == NOBODY) {
-        struct pairing_candidate c = {.used = true, .peer = *peer, .weight = weight, .score = score};
+        struct pairing_candidate c = {
+            .used = true, .peer = *peer, .weight = weight, .score = score};
         slot = make_room(p, &c, must);
         if (slot != NOBODY)
             p->candidate[slot] = c;
@@ -291,7 +292,8 @@ static void set_free(struct pairing *p, usec_t usable_at)
     c->usable_at = usable_at;
 }
 
-static bool mine_out_to(const struct pairing *p, const struct pairing_peer *peer, uint32_t generation)
+static bool mine_out_to(const struct pairing *p, const struct pairing_peer *peer,
+                        uint32_t generation)
 {
     return p->offered && p->partner_generation == generation && find(p, peer) == p->partner;
 }
@@ -308,10 +310,10 @@ void pairing_sampled(struct pairing *p, usec_t now, unsigned usable, struct pair
     p->sampled = true;
     if (usable > 0) {
         if (p->start_at == USEC_NEVER)
-            p->start_at = now + (usable <= PAIRING_FEW
-                                     ? rng_below(&p->rng, PAIRING_START_FEW_MAX_US + 1)
-                                     : rng_between(&p->rng, PAIRING_START_MIN_US,
-                                                   PAIRING_START_MAX_US));
+            p->start_at =
+                now + (usable <= PAIRING_FEW
+                           ? rng_below(&p->rng, PAIRING_START_FEW_MAX_US + 1)
+                           : rng_between(&p->rng, PAIRING_START_MIN_US, PAIRING_START_MAX_US));
         p->doublings = 0;
     }
     choose(p, now, out);
@@ -408,7 +410,8 @@ void pairing_refused(struct pairing *p, usec_t now, const struct pairing_peer *p
 void pairing_retracted(struct pairing *p, usec_t now, const struct pairing_peer *peer,
                        uint32_t generation, struct pairing_out *out)
 {
-    usec_t usable_at = now + rng_between(&p->rng, PAIRING_RETRACTED_MIN_US, PAIRING_RETRACTED_MAX_US);
+    usec_t usable_at =
+        now + rng_between(&p->rng, PAIRING_RETRACTED_MIN_US, PAIRING_RETRACTED_MAX_US);
     unsigned slot = find(p, peer);
     if (slot == NOBODY)
         return;

@@ -20,16 +20,16 @@ struct pairing_peer {
 
 struct pairing_candidate {
     bool used;
-    bool listed;              // a record is known: an offer can go out
-    bool held;                // an offer from it waits for my decision
-    bool taken;               // the own offer is out to it, or I am PENDING or MATCHED with it
+    bool listed; // a record is known: an offer can go out
+    bool held;   // an offer from it waits for my decision
+    bool taken;  // the own offer is out to it, or I am PENDING or MATCHED with it
     struct pairing_peer peer;
-    uint8_t rec_id[16];       // of the record, where listed
-    uint64_t weight;          // w(me, peer), lower is better
-    uint8_t score;            // wishes of the kind "rather" that hold, higher is better
-    uint8_t unanswered;       // offers in a row that nobody answered, capped
+    uint8_t rec_id[16]; // of the record, where listed
+    uint64_t weight;    // w(me, peer), lower is better
+    uint8_t score;      // wishes of the kind "rather" that hold, higher is better
+    uint8_t unanswered; // offers in a row that nobody answered, capped
     uint32_t held_generation;
-    usec_t usable_at;         // no offer goes out before
+    usec_t usable_at; // no offer goes out before
 };
 
 enum pairing_action_kind {
@@ -41,7 +41,7 @@ enum pairing_action_kind {
     PAIRING_CONFIRM,  // the own offer is accepted: MATCHED, send the confirm
     PAIRING_JOINED,   // the peer's confirm has come: MATCHED
     PAIRING_WITHDRAW, // take the records back, everywhere, at once
-    PAIRING_LOOK      // sample again at PAIRING_LOOK_HOLDERS random holders of `peer.topic`, or of all
+    PAIRING_LOOK // sample again at PAIRING_LOOK_HOLDERS random holders of `peer.topic`, or of all
 };
 #define PAIRING_ALL_TOPICS 0xffu
 
@@ -64,18 +64,18 @@ struct pairing {
     struct rng rng;
     enum pairing_state state;
     struct pairing_candidate candidate[PAIRING_CANDIDATES_MAX];
-    uint8_t own[MEET_TOPICS_MAX][32];         // own pseudonyms
-    uint32_t generation[MEET_TOPICS_MAX];     // of the last own offer; random start a topic
-    uint64_t dead[PAIRING_DEAD_MAX];          // hashes of records that said no for good
+    uint8_t own[MEET_TOPICS_MAX][32];     // own pseudonyms
+    uint32_t generation[MEET_TOPICS_MAX]; // of the last own offer; random start a topic
+    uint64_t dead[PAIRING_DEAD_MAX];      // hashes of records that said no for good
     uint16_t dead_next;
     bool sampled;      // some sample has come
     bool offered;      // the own offer is out, to candidate[partner]
     uint8_t doublings; // of the gap before looking again
     unsigned partner;  // the candidate of the own offer, or of PENDING and MATCHED
     uint32_t partner_generation;
-    usec_t start_at;   // the first offer; USEC_NEVER: no candidate was seen yet
-    usec_t answer_at;  // the own offer counts as unanswered, or PENDING ends
-    usec_t look_at;    // look again; USEC_NEVER: not idle
+    usec_t start_at;  // the first offer; USEC_NEVER: no candidate was seen yet
+    usec_t answer_at; // the own offer counts as unanswered, or PENDING ends
+    usec_t look_at;   // look again; USEC_NEVER: not idle
 };
 
 // w(a,b) = BLAKE2b-8(lower || higher || psk), little-endian.
@@ -97,15 +97,16 @@ void pairing_sampled(struct pairing *, usec_t now, unsigned usable, struct pairi
 void pairing_offer(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation,
                    uint64_t weight, uint8_t score, struct pairing_out *);
 // The same offer again, so my answer was lost and is sent once more: the time for its confirm starts anew.
-void pairing_repeated(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation);
-void pairing_accepted(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation,
-                      struct pairing_out *);
+void pairing_repeated(struct pairing *, usec_t now, const struct pairing_peer *,
+                      uint32_t generation);
+void pairing_accepted(struct pairing *, usec_t now, const struct pairing_peer *,
+                      uint32_t generation, struct pairing_out *);
 void pairing_refused(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation,
                      bool for_good, struct pairing_out *);
-void pairing_retracted(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation,
-                       struct pairing_out *);
-void pairing_confirmed(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation,
-                       struct pairing_out *);
+void pairing_retracted(struct pairing *, usec_t now, const struct pairing_peer *,
+                       uint32_t generation, struct pairing_out *);
+void pairing_confirmed(struct pairing *, usec_t now, const struct pairing_peer *,
+                       uint32_t generation, struct pairing_out *);
 // No introducer of the candidate answers: as if the time of the own offer had run out.
 void pairing_unreachable(struct pairing *, usec_t now, const struct pairing_peer *,
                          uint32_t generation, struct pairing_out *);

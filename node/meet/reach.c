@@ -63,8 +63,8 @@ int reach_take(struct meet_env *env, struct channel_config *config, const struct
             return BAUTA_EAUTH;
     for (unsigned i = 0; i < peer->candidates; i++) {
         const struct path *p = &peer->candidate[i];
-        bool mine = listed(env->local, env->locals, p) ||
-                    (own_seen != NULL && same_address(own_seen, p));
+        bool mine =
+            listed(env->local, env->locals, p) || (own_seen != NULL && same_address(own_seen, p));
         if (mine || !usable(env, p, same_network) || listed(config->candidate, n, p))
             continue;
         if (!env->lab && !block_probe(env->block, env->now, p))

@@ -146,7 +146,8 @@ static bool attend_open(struct meet_env *env, struct search *s, struct search_pl
     memset(a, 0, sizeof *a);
     a->introducer.contact = *c;
     rng_fill(&env->rng, a->introducer.handle, sizeof a->introducer.handle);
-    if (dht_attend_open(env->dht, env->now, p->id, c, a->introducer.handle, s->user, &a->id) != BAUTA_OK)
+    if (dht_attend_open(env->dht, env->now, p->id, c, a->introducer.handle, s->user, &a->id) !=
+        BAUTA_OK)
         return false;
     a->state = ATTEND_OPENING;
     a->opened_at = env->now;

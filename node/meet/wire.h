@@ -35,7 +35,8 @@ struct wire_record {
     struct wire_introducer introducer[DHT_INTRODUCERS_MAX];
 };
 void wire_put_record(uint8_t out[static RECORD_PLAIN_BYTES], const struct wire_record *);
-int wire_get_record(struct wire_record *, const uint8_t in[static RECORD_PLAIN_BYTES]); // BAUTA_EFORMAT
+int wire_get_record(struct wire_record *,
+                    const uint8_t in[static RECORD_PLAIN_BYTES]); // BAUTA_EFORMAT
 
 // ---- what goes towards the owner of a handle. All three kinds look alike to the introducer: the same
 // size, nothing constant. The receiver tells them apart by what they match.

@@ -196,11 +196,11 @@ static void own_wishes_do_not_meet_each_other(void **state)
 
 struct tamper {
     enum dht_event_kind kind;
-    unsigned skip;   // blobs of that kind that pass first
-    unsigned count;  // blobs that are then treated
+    unsigned skip;  // blobs of that kind that pass first
+    unsigned count; // blobs that are then treated
     unsigned seen;
     enum { PASS, DROP, FLIP, COPY, WRONG_ID } what;
-    size_t at;       // byte to flip
+    size_t at; // byte to flip
     uint8_t kept[WIRE_OFFER_BYTES], link[DHT_LINK_BYTES];
     uint32_t id, user;
     unsigned node;
@@ -214,9 +214,14 @@ static bool tamper(struct world *w, struct world_mail *m, void *ctx)
         return true;
     t->count--;
     switch (t->what) {
-    case DROP: return false;
-    case FLIP: m->data[t->at % m->ev.blob_len] ^= 0x10; break;
-    case WRONG_ID: memset(m->data, 0xee, RECORD_ID_BYTES); break;
+    case DROP:
+        return false;
+    case FLIP:
+        m->data[t->at % m->ev.blob_len] ^= 0x10;
+        break;
+    case WRONG_ID:
+        memset(m->data, 0xee, RECORD_ID_BYTES);
+        break;
     case COPY:
         memcpy(t->kept, m->data, sizeof t->kept);
         memcpy(t->link, m->ev.link, sizeof t->link);
@@ -224,7 +229,8 @@ static bool tamper(struct world *w, struct world_mail *m, void *ctx)
         t->user = m->ev.user;
         t->node = m->node;
         break;
-    case PASS: break;
+    case PASS:
+        break;
     }
     return true;
 }
@@ -285,7 +291,8 @@ static void a_replayed_offer_is_declined(void **state)
     struct tamper t = {.kind = DHT_OFFER, .count = 1, .what = COPY};
     struct meet_wish wish = world_wish("tea");
     world_init(&w, 2, 7);
-    assert_int_equal(card_add_language(&wish.wishes.must, "de"), 0); // so that it refuses, and stays
+    assert_int_equal(card_add_language(&wish.wishes.must, "de"),
+                     0); // so that it refuses, and stays
     assert_int_equal(meet_seek(w.node[0].meet, w.now, 1, &wish), 0);
     world_run(&w, w.now + S, NULL, NULL);
     world_tamper(&w, &t);
@@ -401,7 +408,8 @@ static void a_flood_through_one_introducer_is_limited(void **state)
     for (unsigned i = 0; i < 300; i++) {
         t.kept[70] = (uint8_t)i;
         t.kept[71] = (uint8_t)(i >> 8);
-        world_blob(world_post(&w, t.node, 1, DHT_OFFER, t.id, t.user), t.link, t.kept, sizeof t.kept);
+        world_blob(world_post(&w, t.node, 1, DHT_OFFER, t.id, t.user), t.link, t.kept,
+                   sizeof t.kept);
     }
     world_run(&w, w.now + 100 * MS, NULL, NULL);
     struct meet_status s = status_of(&w, 0);

@@ -90,7 +90,10 @@ static void add_person(struct town *t, bool server)
     struct person *p = &t->person[t->people++];
     p->node = net_add(&t->net, server);
     struct net_node *x = &t->net.node[p->node];
-    struct meet_config c = {.rng = {net_fill, &x->rng}, .arena = &x->arena, .dht = x->dht, .lab = true,
+    struct meet_config c = {.rng = {net_fill, &x->rng},
+                            .arena = &x->arena,
+                            .dht = x->dht,
+                            .lab = true,
                             .aes_hardware = true};
     assert_int_equal(net_init(&c.net, "test"), 0);
     net_fill(&x->rng, c.local_mask, sizeof c.local_mask);
@@ -267,7 +270,8 @@ static void a_crowd_on_one_topic(void **state)
     for (unsigned i = 0; i < CROWD; i++) {
         unsigned partners = 0;
         for (unsigned k = 0; k < CROWD; k++)
-            partners += k != i && memcmp(t.person[i].channel.h, t.person[k].channel.h, 64) == 0 ? 1 : 0;
+            partners +=
+                k != i && memcmp(t.person[i].channel.h, t.person[k].channel.h, 64) == 0 ? 1 : 0;
         assert_int_equal(partners, 1);
     }
     end(&t);
@@ -276,10 +280,8 @@ static void a_crowd_on_one_topic(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_a_network_of_sixteen),
-        cmocka_unit_test(at_the_very_same_moment),
-        cmocka_unit_test(in_the_smallest_networks),
-        cmocka_unit_test(with_loss),
+        cmocka_unit_test(in_a_network_of_sixteen),  cmocka_unit_test(at_the_very_same_moment),
+        cmocka_unit_test(in_the_smallest_networks), cmocka_unit_test(with_loss),
         cmocka_unit_test(a_crowd_on_one_topic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

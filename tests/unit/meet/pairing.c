@@ -31,17 +31,17 @@ static void fill(void *ctx, void *buf, size_t len)
 // whose time is random. Times are in milliseconds. My generations count from 1.
 enum op {
     END,
-    SAMPLE,     // `who`: the usable records of a sample
-    OFFER,      // offer of who[0], generation `gen`
-    ACCEPTED,   // who[0] accepts my generation `gen`
-    NO_GOOD,    // who[0] says no for good
-    NO_NOW,     // who[0] says no, not now
-    RETRACTED,  // who[0] retracts its generation
-    CONFIRMED,  // who[0] confirms
-    UNREACHABLE,// no introducer of who[0]
-    LOST,       // the offer of who[0] is of no use, for good
-    REPEATED,   // the same offer of who[0] again
-    EXPIRE,     // time passes to `at`
+    SAMPLE,      // `who`: the usable records of a sample
+    OFFER,       // offer of who[0], generation `gen`
+    ACCEPTED,    // who[0] accepts my generation `gen`
+    NO_GOOD,     // who[0] says no for good
+    NO_NOW,      // who[0] says no, not now
+    RETRACTED,   // who[0] retracts its generation
+    CONFIRMED,   // who[0] confirms
+    UNREACHABLE, // no introducer of who[0]
+    LOST,        // the offer of who[0] is of no use, for good
+    REPEATED,    // the same offer of who[0] again
+    EXPIRE,      // time passes to `at`
     RESET
 };
 
@@ -65,108 +65,191 @@ struct row {
 
 static const struct row rows[] = {
     {"start 20-40 ms after a first sample of more than two",
-     {{SAMPLE, "dbc", 0, 0, "", F}, {EXPIRE, "", 0, 19, "", F}, {EXPIRE, "", 0, 40, "offer b 1; ", F}}},
-    {"start 0-4 ms after a first sample of two", {{SAMPLE, "db", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}}},
+     {{SAMPLE, "dbc", 0, 0, "", F},
+      {EXPIRE, "", 0, 19, "", F},
+      {EXPIRE, "", 0, 40, "offer b 1; ", F}}},
+    {"start 0-4 ms after a first sample of two",
+     {{SAMPLE, "db", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}}},
     {"an empty sample starts nothing, and is looked at again",
-     {{SAMPLE, "", 0, 0, "", F}, {EXPIRE, "", 0, 49, "", F}, {EXPIRE, "", 0, 150, "look all; ", F}}},
+     {{SAMPLE, "", 0, 0, "", F},
+      {EXPIRE, "", 0, 49, "", F},
+      {EXPIRE, "", 0, 150, "look all; ", F}}},
     {"the gaps between looks double, up to 2^5",
-     {{SAMPLE, "", 0, 0, "", F}, {EXPIRE, "", 0, 150, "look all; ", F}, {EXPIRE, "", 0, 249, "", F},
-      {EXPIRE, "", 0, 450, "look all; ", F}, {EXPIRE, "", 0, 1050, "look all; ", F},
-      {EXPIRE, "", 0, 2250, "look all; ", F}, {EXPIRE, "", 0, 4650, "look all; ", F},
-      {EXPIRE, "", 0, 9450, "look all; ", F}, {EXPIRE, "", 0, 11049, "", F},
+     {{SAMPLE, "", 0, 0, "", F},
+      {EXPIRE, "", 0, 150, "look all; ", F},
+      {EXPIRE, "", 0, 249, "", F},
+      {EXPIRE, "", 0, 450, "look all; ", F},
+      {EXPIRE, "", 0, 1050, "look all; ", F},
+      {EXPIRE, "", 0, 2250, "look all; ", F},
+      {EXPIRE, "", 0, 4650, "look all; ", F},
+      {EXPIRE, "", 0, 9450, "look all; ", F},
+      {EXPIRE, "", 0, 11049, "", F},
       {EXPIRE, "", 0, 14250, "look all; ", F}}},
     {"no offer out: whoever offers is accepted at once, even before the start",
      {{OFFER, "x", 7, 0, "accept x 7; ", P}}},
     {"accept, then confirm: matched, all held refused for good, records withdrawn",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "b", 3, 1, "", P}, {OFFER, "q", 4, 1, "", P},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {OFFER, "b", 3, 1, "", P},
+      {OFFER, "q", 4, 1, "", P},
       {CONFIRMED, "x", 7, 2, "joined x 7; refuse b 3 good; refuse q 4 good; withdraw; ", M}}},
     {"a confirm of another generation is stale",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {CONFIRMED, "x", 6, 2, "", P}, {CONFIRMED, "b", 7, 2, "", P}}},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {CONFIRMED, "x", 6, 2, "", P},
+      {CONFIRMED, "b", 7, 2, "", P}}},
     {"a confirm while free is stale", {{CONFIRMED, "x", 7, 2, "", F}}},
     {"my offer accepted: matched, confirm, withdraw",
-     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F},
-      {ACCEPTED, "d", 1, 9, "confirm d 1; withdraw; ", M}, {ACCEPTED, "d", 1, 10, "", M}}},
+     {{SAMPLE, "d", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer d 1; ", F},
+      {ACCEPTED, "d", 1, 9, "confirm d 1; withdraw; ", M},
+      {ACCEPTED, "d", 1, 10, "", M}}},
     {"matched refuses every offer for good",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {CONFIRMED, "x", 7, 2, "joined x 7; withdraw; ", M},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {CONFIRMED, "x", 7, 2, "joined x 7; withdraw; ", M},
       {OFFER, "a", 2, 3, "refuse a 2 good; ", M}}},
     {"an accept of a stale generation is answered by a retract",
-     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F}, {ACCEPTED, "d", 9, 9, "retract d 9; ", F}}},
+     {{SAMPLE, "d", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer d 1; ", F},
+      {ACCEPTED, "d", 9, 9, "retract d 9; ", F}}},
     {"an accept when pending with another is answered by a retract",
-     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F},
-      {OFFER, "a", 5, 6, "retract d 1; accept a 5; ", P}, {ACCEPTED, "d", 1, 9, "retract d 1; ", P}}},
+     {{SAMPLE, "d", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer d 1; ", F},
+      {OFFER, "a", 5, 6, "retract d 1; accept a 5; ", P},
+      {ACCEPTED, "d", 1, 9, "retract d 1; ", P}}},
     {"a lower weight than that of my offer: accept it and retract mine",
-     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F},
+     {{SAMPLE, "d", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer d 1; ", F},
       {OFFER, "c", 5, 6, "retract d 1; accept c 5; ", P}}},
     {"a higher weight than that of my offer: hold, and accept when mine is refused",
-     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F}, {OFFER, "e", 5, 6, "", F},
+     {{SAMPLE, "d", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer d 1; ", F},
+      {OFFER, "e", 5, 6, "", F},
       {NO_GOOD, "d", 1, 8, "look 0; accept e 5; ", P}}},
     {"pending: hold",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "a", 3, 1, "", P},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {OFFER, "a", 3, 1, "", P},
       {RETRACTED, "x", 7, 2, "accept a 3; ", P}}},
     {"at most eight are held, the ninth is told not now",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "a", 1, 1, "", P}, {OFFER, "b", 1, 1, "", P},
-      {OFFER, "c", 1, 1, "", P}, {OFFER, "d", 1, 1, "", P}, {OFFER, "e", 1, 1, "", P},
-      {OFFER, "f", 1, 1, "", P}, {OFFER, "g", 1, 1, "", P}, {OFFER, "h", 1, 1, "", P},
-      {OFFER, "i", 1, 1, "refuse i 1 now; ", P}, {OFFER, "a", 2, 1, "", P}}},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {OFFER, "a", 1, 1, "", P},
+      {OFFER, "b", 1, 1, "", P},
+      {OFFER, "c", 1, 1, "", P},
+      {OFFER, "d", 1, 1, "", P},
+      {OFFER, "e", 1, 1, "", P},
+      {OFFER, "f", 1, 1, "", P},
+      {OFFER, "g", 1, 1, "", P},
+      {OFFER, "h", 1, 1, "", P},
+      {OFFER, "i", 1, 1, "refuse i 1 now; ", P},
+      {OFFER, "a", 2, 1, "", P}}},
     {"crossing: the lower pseudonym accepts, without a retract",
-     {{SAMPLE, "x", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer x 1; ", F}, {OFFER, "x", 8, 6, "abandon x 1; accept x 8; ", P},
+     {{SAMPLE, "x", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer x 1; ", F},
+      {OFFER, "x", 8, 6, "abandon x 1; accept x 8; ", P},
       {CONFIRMED, "x", 8, 9, "joined x 8; withdraw; ", M}}},
     {"crossing: the higher pseudonym waits for the answer",
-     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F}, {OFFER, "d", 8, 6, "", F},
+     {{SAMPLE, "d", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer d 1; ", F},
+      {OFFER, "d", 8, 6, "", F},
       {ACCEPTED, "d", 1, 9, "confirm d 1; withdraw; ", M}}},
     {"crossing, and the answer never comes: the held one is accepted",
-     {{SAMPLE, "d", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer d 1; ", F}, {OFFER, "d", 8, 6, "", F},
+     {{SAMPLE, "d", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer d 1; ", F},
+      {OFFER, "d", 8, 6, "", F},
       {EXPIRE, "", 0, 1804, "retract d 1; accept d 8; ", P}}},
     {"no for good: that record is dead, the others of the sample are dropped, look again",
-     {{SAMPLE, "bcd", 0, 0, "", F}, {EXPIRE, "", 0, 40, "offer b 1; ", F},
-      {NO_GOOD, "b", 1, 50, "look 0; ", F}, {EXPIRE, "", 0, 51, "", F}, {SAMPLE, "bc", 0, 60, "offer c 2; ", F},
+     {{SAMPLE, "bcd", 0, 0, "", F},
+      {EXPIRE, "", 0, 40, "offer b 1; ", F},
+      {NO_GOOD, "b", 1, 50, "look 0; ", F},
+      {EXPIRE, "", 0, 51, "", F},
+      {SAMPLE, "bc", 0, 60, "offer c 2; ", F},
       {NO_GOOD, "c", 2, 70, "look 0; ", F}}},
     {"no for good of another generation is stale",
-     {{SAMPLE, "bc", 0, 0, "", F}, {EXPIRE, "", 0, 40, "offer b 1; ", F}, {NO_GOOD, "b", 2, 50, "", F},
+     {{SAMPLE, "bc", 0, 0, "", F},
+      {EXPIRE, "", 0, 40, "offer b 1; ", F},
+      {NO_GOOD, "b", 2, 50, "", F},
       {NO_GOOD, "c", 1, 50, "", F}}},
     {"no, not now: the next one; unusable for 100-400 ms",
-     {{SAMPLE, "bc", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}, {NO_NOW, "b", 1, 10, "offer c 2; ", F},
-      {NO_NOW, "c", 2, 15, "", F}, {EXPIRE, "", 0, 109, "~", F}, {EXPIRE, "", 0, 415, "~offer b 3; ", F}}},
+     {{SAMPLE, "bc", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer b 1; ", F},
+      {NO_NOW, "b", 1, 10, "offer c 2; ", F},
+      {NO_NOW, "c", 2, 15, "", F},
+      {EXPIRE, "", 0, 109, "~", F},
+      {EXPIRE, "", 0, 415, "~offer b 3; ", F}}},
     {"retracted while held: not accepted any more, unusable for 200-400 ms",
-     {{SAMPLE, "be", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}, {OFFER, "e", 5, 6, "", F},
-      {RETRACTED, "e", 5, 7, "", F}, {NO_NOW, "b", 1, 8, "", F}, {EXPIRE, "", 0, 107, "~", F},
+     {{SAMPLE, "be", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer b 1; ", F},
+      {OFFER, "e", 5, 6, "", F},
+      {RETRACTED, "e", 5, 7, "", F},
+      {NO_NOW, "b", 1, 8, "", F},
+      {EXPIRE, "", 0, 107, "~", F},
       {EXPIRE, "", 0, 408, "~offer b 2; ", F}}},
     {"a retract of another generation is stale",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {RETRACTED, "x", 6, 1, "", P}, {RETRACTED, "y", 7, 1, "", P}}},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {RETRACTED, "x", 6, 1, "", P},
+      {RETRACTED, "y", 7, 1, "", P}}},
     {"retracted while pending: free, unusable for 200-400 ms",
-     {{SAMPLE, "x", 0, 0, "", F}, {OFFER, "x", 7, 0, "accept x 7; ", P}, {RETRACTED, "x", 7, 1, "", F},
-      {EXPIRE, "", 0, 40, "", F}, {EXPIRE, "", 0, 401, "~offer x 1; ", F}}},
+     {{SAMPLE, "x", 0, 0, "", F},
+      {OFFER, "x", 7, 0, "accept x 7; ", P},
+      {RETRACTED, "x", 7, 1, "", F},
+      {EXPIRE, "", 0, 40, "", F},
+      {EXPIRE, "", 0, 401, "~offer x 1; ", F}}},
     {"no answer in 1.5 to 1.8 s: retract, unusable for 500 ms",
-     {{SAMPLE, "b", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}, {EXPIRE, "", 0, 1503, "", F},
-      {EXPIRE, "", 0, 1804, "retract b 1; ", F}, {EXPIRE, "", 0, 1850, "", F},
-      {EXPIRE, "", 0, 2003, "~", F}, {EXPIRE, "", 0, 2304, "~offer b 2; ", F}}},
+     {{SAMPLE, "b", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer b 1; ", F},
+      {EXPIRE, "", 0, 1503, "", F},
+      {EXPIRE, "", 0, 1804, "retract b 1; ", F},
+      {EXPIRE, "", 0, 1850, "", F},
+      {EXPIRE, "", 0, 2003, "~", F},
+      {EXPIRE, "", 0, 2304, "~offer b 2; ", F}}},
     {"the pause after no answer doubles each time in a row",
-     {{SAMPLE, "b", 0, 0, "", F}, {EXPIRE, "", 0, 4, "offer b 1; ", F}, {UNREACHABLE, "b", 1, 10, "retract b 1; ", F},
-      {EXPIRE, "", 0, 510, "~offer b 2; ", F}, {UNREACHABLE, "b", 2, 520, "retract b 2; ", F},
-      {SAMPLE, "b", 0, 1500, "~", F}, {EXPIRE, "", 0, 1519, "~", F}, {EXPIRE, "", 0, 1520, "~offer b 3; ", F},
-      {UNREACHABLE, "b", 2, 1530, "", F}, {UNREACHABLE, "b", 3, 1530, "retract b 3; ", F},
-      {EXPIRE, "", 0, 3529, "~", F}, {EXPIRE, "", 0, 3530, "~offer b 4; ", F}}},
+     {{SAMPLE, "b", 0, 0, "", F},
+      {EXPIRE, "", 0, 4, "offer b 1; ", F},
+      {UNREACHABLE, "b", 1, 10, "retract b 1; ", F},
+      {EXPIRE, "", 0, 510, "~offer b 2; ", F},
+      {UNREACHABLE, "b", 2, 520, "retract b 2; ", F},
+      {SAMPLE, "b", 0, 1500, "~", F},
+      {EXPIRE, "", 0, 1519, "~", F},
+      {EXPIRE, "", 0, 1520, "~offer b 3; ", F},
+      {UNREACHABLE, "b", 2, 1530, "", F},
+      {UNREACHABLE, "b", 3, 1530, "retract b 3; ", F},
+      {EXPIRE, "", 0, 3529, "~", F},
+      {EXPIRE, "", 0, 3530, "~offer b 4; ", F}}},
     {"the same offer again: the time for its confirm starts anew",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {REPEATED, "x", 7, 900, "", P}, {REPEATED, "x", 6, 950, "", P},
-      {EXPIRE, "", 0, 1899, "", P}, {EXPIRE, "", 0, 1900, "", F}}},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {REPEATED, "x", 7, 900, "", P},
+      {REPEATED, "x", 6, 950, "", P},
+      {EXPIRE, "", 0, 1899, "", P},
+      {EXPIRE, "", 0, 1900, "", F}}},
     {"pending without confirm for 1 s: free again",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {EXPIRE, "", 0, 999, "", P}, {EXPIRE, "", 0, 1000, "", F},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {EXPIRE, "", 0, 999, "", P},
+      {EXPIRE, "", 0, 1000, "", F},
       {CONFIRMED, "x", 7, 1001, "", F}}},
     {"the peer offers anew while I wait for its confirm: the new offer counts",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "x", 7, 1, "", P}, {OFFER, "x", 8, 2, "accept x 8; ", P},
-      {CONFIRMED, "x", 7, 3, "", P}, {CONFIRMED, "x", 8, 3, "joined x 8; withdraw; ", M}}},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {OFFER, "x", 7, 1, "", P},
+      {OFFER, "x", 8, 2, "accept x 8; ", P},
+      {CONFIRMED, "x", 7, 3, "", P},
+      {CONFIRMED, "x", 8, 3, "joined x 8; withdraw; ", M}}},
     {"an offer that became useless is forgotten",
-     {{OFFER, "x", 7, 0, "accept x 7; ", P}, {OFFER, "b", 2, 1, "", P}, {LOST, "b", 2, 2, "", P},
+     {{OFFER, "x", 7, 0, "accept x 7; ", P},
+      {OFFER, "b", 2, 1, "", P},
+      {LOST, "b", 2, 2, "", P},
       {LOST, "x", 7, 3, "", F}}},
     {"after a match that is over: free, with what new samples bring; the dead stay dead",
-     {{SAMPLE, "bcd", 0, 0, "", F}, {EXPIRE, "", 0, 40, "offer b 1; ", F}, {NO_GOOD, "b", 1, 50, "look 0; ", F},
-      {OFFER, "x", 7, 60, "accept x 7; ", P}, {CONFIRMED, "x", 7, 61, "joined x 7; withdraw; ", M},
-      {RESET, "", 0, 0, "", F}, {SAMPLE, "bc", 0, 70, "", F}, {EXPIRE, "", 0, 74, "offer c 2; ", F}}},
+     {{SAMPLE, "bcd", 0, 0, "", F},
+      {EXPIRE, "", 0, 40, "offer b 1; ", F},
+      {NO_GOOD, "b", 1, 50, "look 0; ", F},
+      {OFFER, "x", 7, 60, "accept x 7; ", P},
+      {CONFIRMED, "x", 7, 61, "joined x 7; withdraw; ", M},
+      {RESET, "", 0, 0, "", F},
+      {SAMPLE, "bc", 0, 70, "", F},
+      {EXPIRE, "", 0, 74, "offer c 2; ", F}}},
 };
 
 static void to_text(char *text, size_t cap, const struct pairing_out *out, bool idle_looks)
 {
-    static const char *const name[] = {"offer", "accept", "refuse", "retract", "abandon", "confirm", "joined", "withdraw", "look"};
+    static const char *const name[] = {"offer",   "accept", "refuse",   "retract", "abandon",
+                                       "confirm", "joined", "withdraw", "look"};
     size_t at = 0;
     text[0] = 0;
     for (unsigned i = 0; i < out->n; i++) {
@@ -183,7 +266,9 @@ static void to_text(char *text, size_t cap, const struct pairing_out *out, bool 
                       : snprintf(text + at, cap - at, "%s %u; ", n, a->peer.topic);
         else
             len = snprintf(text + at, cap - at, "%s %c %u%s; ", n, a->peer.pk[0], a->generation,
-                           a->kind != PAIRING_REFUSE ? "" : a->for_good ? " good" : " now");
+                           a->kind != PAIRING_REFUSE ? ""
+                           : a->for_good             ? " good"
+                                                     : " now");
         assert_true(len > 0 && (size_t)len < cap - at);
         at += (size_t)len;
     }
@@ -214,18 +299,41 @@ static void run_step(struct pairing *p, const struct step *s, struct pairing_out
         }
         pairing_sampled(p, now, usable, out);
         break;
-    case OFFER: pairing_offer(p, now, &peer, s->gen, weight, 0, out); break;
-    case ACCEPTED: pairing_accepted(p, now, &peer, s->gen, out); break;
-    case NO_GOOD: pairing_refused(p, now, &peer, s->gen, true, out); break;
-    case NO_NOW: pairing_refused(p, now, &peer, s->gen, false, out); break;
-    case RETRACTED: pairing_retracted(p, now, &peer, s->gen, out); break;
-    case CONFIRMED: pairing_confirmed(p, now, &peer, s->gen, out); break;
-    case UNREACHABLE: pairing_unreachable(p, now, &peer, s->gen, out); break;
-    case LOST: pairing_lost(p, now, &peer, s->gen, true, out); break;
-    case REPEATED: pairing_repeated(p, now, &peer, s->gen); break;
-    case EXPIRE: pairing_expire(p, now, out); break;
-    case RESET: pairing_reset(p); break;
-    case END: break;
+    case OFFER:
+        pairing_offer(p, now, &peer, s->gen, weight, 0, out);
+        break;
+    case ACCEPTED:
+        pairing_accepted(p, now, &peer, s->gen, out);
+        break;
+    case NO_GOOD:
+        pairing_refused(p, now, &peer, s->gen, true, out);
+        break;
+    case NO_NOW:
+        pairing_refused(p, now, &peer, s->gen, false, out);
+        break;
+    case RETRACTED:
+        pairing_retracted(p, now, &peer, s->gen, out);
+        break;
+    case CONFIRMED:
+        pairing_confirmed(p, now, &peer, s->gen, out);
+        break;
+    case UNREACHABLE:
+        pairing_unreachable(p, now, &peer, s->gen, out);
+        break;
+    case LOST:
+        pairing_lost(p, now, &peer, s->gen, true, out);
+        break;
+    case REPEATED:
+        pairing_repeated(p, now, &peer, s->gen);
+        break;
+    case EXPIRE:
+        pairing_expire(p, now, out);
+        break;
+    case RESET:
+        pairing_reset(p);
+        break;
+    case END:
+        break;
     }
 }
 
@@ -328,9 +436,21 @@ static void a_full_table_keeps_the_best(void **state)
 #define DELAY_MIN_US (20 * USEC_PER_MS) // one way, through the introducer
 #define DELAY_MAX_US (150 * USEC_PER_MS)
 #define RETRY_US (200 * USEC_PER_MS)
-#define SENDINGS 3u      // of an offer; a retract goes twice, a confirm five times, answers follow each sending
+#define SENDINGS                                                                                   \
+    3u // of an offer; a retract goes twice, a confirm five times, answers follow each sending
 
-enum mail_kind { MAIL_OFFER, MAIL_ACCEPT, MAIL_NO_GOOD, MAIL_NO_NOW, MAIL_RETRACT, MAIL_CONFIRM, MAIL_SAMPLE, MAIL_ARRIVE, MAIL_NO_PATH, MAIL_TIMER };
+enum mail_kind {
+    MAIL_OFFER,
+    MAIL_ACCEPT,
+    MAIL_NO_GOOD,
+    MAIL_NO_NOW,
+    MAIL_RETRACT,
+    MAIL_CONFIRM,
+    MAIL_SAMPLE,
+    MAIL_ARRIVE,
+    MAIL_NO_PATH,
+    MAIL_TIMER
+};
 struct mail {
     usec_t at;
     uint64_t order;
@@ -367,7 +487,8 @@ static bool before(const struct mail *a, const struct mail *b)
     return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
-static void post(struct world *w, usec_t at, enum mail_kind kind, uint32_t from, uint32_t to, uint32_t generation)
+static void post(struct world *w, usec_t at, enum mail_kind kind, uint32_t from, uint32_t to,
+                 uint32_t generation)
 {
     if (w->n == w->cap) {
         w->cap = w->cap == 0 ? 1024 : 2 * w->cap;
@@ -401,7 +522,8 @@ static struct mail take(struct world *w)
 }
 
 // One lossy message; `sendings` copies with a gap.
-static void send_mail(struct world *w, enum mail_kind kind, uint32_t from, uint32_t to, uint32_t generation, unsigned sendings)
+static void send_mail(struct world *w, enum mail_kind kind, uint32_t from, uint32_t to,
+                      uint32_t generation, unsigned sendings)
 {
     for (unsigned i = 0; i < sendings; i++) {
         usec_t delay = DELAY_MIN_US + next_random(&w->random) % (DELAY_MAX_US - DELAY_MIN_US);
@@ -417,7 +539,8 @@ static uint32_t index_of(const struct pairing_peer *peer)
     return i;
 }
 
-static void answer(struct world *w, uint32_t me, uint32_t to, uint32_t generation, enum mail_kind kind)
+static void answer(struct world *w, uint32_t me, uint32_t to, uint32_t generation,
+                   enum mail_kind kind)
 {
     struct person *x = &w->person[me];
     for (unsigned i = 0; i < 32; i++)
@@ -431,20 +554,34 @@ static void perform(struct world *w, uint32_t me, const struct pairing_out *out)
     struct person *x = &w->person[me];
     for (unsigned i = 0; i < out->n; i++) {
         const struct pairing_action *a = &out->action[i];
-        uint32_t to = a->kind == PAIRING_LOOK || a->kind == PAIRING_WITHDRAW ? 0 : index_of(&a->peer);
+        uint32_t to =
+            a->kind == PAIRING_LOOK || a->kind == PAIRING_WITHDRAW ? 0 : index_of(&a->peer);
         switch (a->kind) {
-        case PAIRING_OFFER: send_mail(w, MAIL_OFFER, me, to, a->generation, SENDINGS); break;
-        case PAIRING_ACCEPT: answer(w, me, to, a->generation, MAIL_ACCEPT); break;
-        case PAIRING_REFUSE: answer(w, me, to, a->generation, a->for_good ? MAIL_NO_GOOD : MAIL_NO_NOW); break;
-        case PAIRING_ABANDON: break;
-        case PAIRING_RETRACT: send_mail(w, MAIL_RETRACT, me, to, a->generation, 2); break;
+        case PAIRING_OFFER:
+            send_mail(w, MAIL_OFFER, me, to, a->generation, SENDINGS);
+            break;
+        case PAIRING_ACCEPT:
+            answer(w, me, to, a->generation, MAIL_ACCEPT);
+            break;
+        case PAIRING_REFUSE:
+            answer(w, me, to, a->generation, a->for_good ? MAIL_NO_GOOD : MAIL_NO_NOW);
+            break;
+        case PAIRING_ABANDON:
+            break;
+        case PAIRING_RETRACT:
+            send_mail(w, MAIL_RETRACT, me, to, a->generation, 2);
+            break;
         case PAIRING_CONFIRM:
             send_mail(w, MAIL_CONFIRM, me, to, a->generation, 5);
             x->partner = to;
             post(w, w->now + 2 * USEC_PER_S, MAIL_NO_PATH, to, me, 0);
             break;
-        case PAIRING_JOINED: x->partner = to; break;
-        case PAIRING_WITHDRAW: x->announced = false; break;
+        case PAIRING_JOINED:
+            x->partner = to;
+            break;
+        case PAIRING_WITHDRAW:
+            x->announced = false;
+            break;
         case PAIRING_LOOK:
             for (unsigned k = 0; k < PAIRING_LOOK_HOLDERS; k++)
                 send_mail(w, MAIL_SAMPLE, me, me, 0, 1);
@@ -472,7 +609,8 @@ static void sample(struct world *w, uint32_t me, struct pairing_out *out)
     pairing_sampled(&w->person[me].p, w->now, usable, out);
 }
 
-static void offered(struct world *w, const struct mail *m, const struct pairing_peer *peer, struct pairing_out *out)
+static void offered(struct world *w, const struct mail *m, const struct pairing_peer *peer,
+                    struct pairing_out *out)
 {
     struct person *x = &w->person[m->to];
     for (unsigned i = 0; i < 32; i++)
@@ -486,7 +624,8 @@ static void offered(struct world *w, const struct mail *m, const struct pairing_
     x->seen[i].from = m->from;
     x->seen[i].generation = m->generation;
     x->seen[i].answer = -1;
-    pairing_offer(&x->p, w->now, peer, m->generation, pairing_weight(x->pk, peer->pk, w->psk), 0, out);
+    pairing_offer(&x->p, w->now, peer, m->generation, pairing_weight(x->pk, peer->pk, w->psk), 0,
+                  out);
 }
 
 static void arrive(struct world *w, uint32_t me)
@@ -516,15 +655,34 @@ static void deliver(struct world *w, const struct mail *m)
     struct pairing_peer peer = {.topic = 0};
     memcpy(peer.pk, w->person[m->from].pk, 32);
     switch (m->kind) {
-    case MAIL_ARRIVE: arrive(w, m->to); break;
-    case MAIL_NO_PATH: no_path(w, m->to, m->from); break;
-    case MAIL_SAMPLE: if (x->p.state != PAIRING_MATCHED) sample(w, m->to, &out); break;
-    case MAIL_OFFER: offered(w, m, &peer, &out); break;
-    case MAIL_ACCEPT: pairing_accepted(&x->p, w->now, &peer, m->generation, &out); break;
-    case MAIL_NO_GOOD: pairing_refused(&x->p, w->now, &peer, m->generation, true, &out); break;
-    case MAIL_NO_NOW: pairing_refused(&x->p, w->now, &peer, m->generation, false, &out); break;
-    case MAIL_RETRACT: pairing_retracted(&x->p, w->now, &peer, m->generation, &out); break;
-    case MAIL_CONFIRM: pairing_confirmed(&x->p, w->now, &peer, m->generation, &out); break;
+    case MAIL_ARRIVE:
+        arrive(w, m->to);
+        break;
+    case MAIL_NO_PATH:
+        no_path(w, m->to, m->from);
+        break;
+    case MAIL_SAMPLE:
+        if (x->p.state != PAIRING_MATCHED)
+            sample(w, m->to, &out);
+        break;
+    case MAIL_OFFER:
+        offered(w, m, &peer, &out);
+        break;
+    case MAIL_ACCEPT:
+        pairing_accepted(&x->p, w->now, &peer, m->generation, &out);
+        break;
+    case MAIL_NO_GOOD:
+        pairing_refused(&x->p, w->now, &peer, m->generation, true, &out);
+        break;
+    case MAIL_NO_NOW:
+        pairing_refused(&x->p, w->now, &peer, m->generation, false, &out);
+        break;
+    case MAIL_RETRACT:
+        pairing_retracted(&x->p, w->now, &peer, m->generation, &out);
+        break;
+    case MAIL_CONFIRM:
+        pairing_confirmed(&x->p, w->now, &peer, m->generation, &out);
+        break;
     case MAIL_TIMER:
         if (x->timer_at != w->now)
             return;
@@ -585,7 +743,8 @@ static void a_thousand_people_all_pair_up(void **state)
         unsigned half_open;
         unsigned paired = crowd(seed, 0, 5 * USEC_PER_S, &half_open);
         if (paired != CROWD)
-            fail_msg("seed %u: %u of %u paired, %u half-open", (unsigned)seed, paired, CROWD, half_open);
+            fail_msg("seed %u: %u of %u paired, %u half-open", (unsigned)seed, paired, CROWD,
+                     half_open);
     }
 }
 
@@ -597,7 +756,8 @@ static void a_thousand_people_all_pair_up_with_loss(void **state)
         // Every second round trip fails: what 5 s do without loss takes up to 10.
         unsigned paired = crowd(seed, 20, 10 * USEC_PER_S, &half_open);
         if (paired != CROWD)
-            fail_msg("seed %u: %u of %u paired, %u half-open", (unsigned)seed, paired, CROWD, half_open);
+            fail_msg("seed %u: %u of %u paired, %u half-open", (unsigned)seed, paired, CROWD,
+                     half_open);
     }
 }
 

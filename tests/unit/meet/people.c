@@ -78,11 +78,16 @@ static void cards_have_one_spelling(void **state)
     (void)state;
     struct card c;
     static const uint8_t bad[][CARD_BYTES] = {
-        {'E', 'N'}, {'e', 0}, {0, 'n'}, {0, 0, 'e', 'n'}, {'e', 'n', 'e', 'n'}, {'e', '1'},
-        {0, 0, 0, 0, 0, 0, 0, 1},                   // an unknown purpose
-        {0, 0, 0, 0, 0, 0, 0, 0, 8},                // an unknown format
-        {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},          // an unknown refusal
-        {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},       // the unused byte
+        {'E', 'N'},
+        {'e', 0},
+        {0, 'n'},
+        {0, 0, 'e', 'n'},
+        {'e', 'n', 'e', 'n'},
+        {'e', '1'},
+        {0, 0, 0, 0, 0, 0, 0, 1},             // an unknown purpose
+        {0, 0, 0, 0, 0, 0, 0, 0, 8},          // an unknown format
+        {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},    // an unknown refusal
+        {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, // the unused byte
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(card_decode(&c, bad[i]), BAUTA_EFORMAT);

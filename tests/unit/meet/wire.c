@@ -87,7 +87,8 @@ static void envelopes_match(void **state)
     for (size_t i = 0; i < json_array_size(rows); i++) {
         json_t *row = json_array_get(rows, i);
         uint8_t msg1[WIRE_MSG1_BYTES], blob[WIRE_OFFER_BYTES + 1] = {0};
-        struct wire_envelope e = {.effort = (uint32_t)vectors_int(row, "effort"), .msg1 = msg1}, back;
+        struct wire_envelope e = {.effort = (uint32_t)vectors_int(row, "effort"), .msg1 = msg1},
+                             back;
         vectors_exact(row, "rec_id", e.rec_id, sizeof e.rec_id);
         vectors_exact(row, "nonce", e.nonce, sizeof e.nonce);
         vectors_exact(row, "sol", e.sol, sizeof e.sol);

@@ -70,7 +70,7 @@ struct world {
     int64_t unix_us;
     uint64_t random, order;
     uint32_t last_id;
-    usec_t hop_us; // one way between a node and a server
+    usec_t hop_us;         // one way between a node and a server
     unsigned loss_percent; // of offers and what comes back
     struct world_node node[WORLD_NODES_MAX];
     unsigned nodes;
@@ -119,7 +119,7 @@ static inline void world_release(void *ctx, void *chunk, size_t bytes)
 // ---- mail -----------------------------------------------------------------------------------------
 
 static inline struct world_mail *world_post(struct world *w, unsigned node, usec_t delay,
-                                     enum dht_event_kind kind, uint32_t id, uint32_t user)
+                                            enum dht_event_kind kind, uint32_t id, uint32_t user)
 {
     struct world_mail *m = calloc(1, sizeof *m);
     assert(m != NULL && w->mails < WORLD_MAIL_MAX);
@@ -133,7 +133,8 @@ static inline struct world_mail *world_post(struct world *w, unsigned node, usec
     return m;
 }
 
-static inline void world_blob(struct world_mail *m, const uint8_t *link, const uint8_t *blob, size_t len)
+static inline void world_blob(struct world_mail *m, const uint8_t *link, const uint8_t *blob,
+                              size_t len)
 {
     assert(len <= sizeof m->data);
     memcpy(m->ev.link, link, DHT_LINK_BYTES);
@@ -199,23 +200,26 @@ static inline void world_draw(struct world *w, struct world_mail *m)
 
 // ---- the fake's side of dht.h -----------------------------------------------------------------------
 
-int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], uint32_t user, uint32_t *id)
+int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], uint32_t user,
+                   uint32_t *id)
 {
     struct world *w = d->world;
     (void)now;
     for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
         if (!w->place[i].open) {
-            w->place[i] = (struct world_place){.open = true, .node = d->node, .id = ++w->last_id, .user = user};
+            w->place[i] = (struct world_place){
+                .open = true, .node = d->node, .id = ++w->last_id, .user = user};
             memcpy(w->place[i].place, place, 32);
             *id = w->last_id;
-            world_post(w, d->node, w->no_servers ? 0 : 4 * w->hop_us, DHT_PLACE_FOUND, *id, user)->ev.count =
-                w->no_servers ? 0 : WORLD_HOLDERS;
+            world_post(w, d->node, w->no_servers ? 0 : 4 * w->hop_us, DHT_PLACE_FOUND, *id, user)
+                ->ev.count = w->no_servers ? 0 : WORLD_HOLDERS;
             return BAUTA_OK;
         }
     return BAUTA_ELIMIT;
 }
 
-size_t dht_place_introducers(struct dht *d, uint32_t id, struct contact out[static DHT_INTRODUCERS_MAX])
+size_t dht_place_introducers(struct dht *d, uint32_t id,
+                             struct contact out[static DHT_INTRODUCERS_MAX])
 {
     (void)id;
     if (d->world->no_servers)
@@ -235,7 +239,8 @@ size_t dht_place_region(const struct dht *d, uint32_t id, struct contact *out, s
     return 0;
 }
 
-int dht_place_announce(struct dht *d, usec_t now, uint32_t id, const uint8_t record[static RECORD_BYTES], uint32_t ttl_s)
+int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
+                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s)
 {
     struct world_place *p = world_place(d->world, id);
     (void)now;
@@ -246,7 +251,8 @@ int dht_place_announce(struct dht *d, usec_t now, uint32_t id, const uint8_t rec
     memcpy(p->record, record, RECORD_BYTES);
     for (unsigned i = 0; i < WORLD_HOLDERS; i++)
         world_sample(d->world, p, true);
-    world_post(d->world, p->node, 2 * d->world->hop_us, DHT_STORED, p->id, p->user)->ev.count = WORLD_HOLDERS;
+    world_post(d->world, p->node, 2 * d->world->hop_us, DHT_STORED, p->id, p->user)->ev.count =
+        WORLD_HOLDERS;
     return BAUTA_OK;
 }
 
@@ -285,8 +291,11 @@ int dht_attend_open(struct dht *d, usec_t now, uint32_t place, const struct cont
         return BAUTA_EUNKNOWN;
     for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
         if (!w->attend[i].open) {
-            w->attend[i] = (struct world_attend){.open = true, .node = d->node, .id = ++w->last_id,
-                                                 .user = user, .server = introducer->pk[0]};
+            w->attend[i] = (struct world_attend){.open = true,
+                                                 .node = d->node,
+                                                 .id = ++w->last_id,
+                                                 .user = user,
+                                                 .server = introducer->pk[0]};
             memcpy(w->attend[i].handle, handle, DHT_HANDLE_BYTES);
             *attend = w->last_id;
             world_post(w, d->node, 2 * w->hop_us, DHT_ATTENDING, *attend, user);
@@ -310,8 +319,8 @@ bool dht_attend_seen(const struct dht *d, uint32_t attend, struct path *seen)
     return seen->family != 0;
 }
 
-int dht_attend_answer(struct dht *d, usec_t now, uint32_t attend, const uint8_t link[static DHT_LINK_BYTES],
-                      const uint8_t *blob, size_t len)
+int dht_attend_answer(struct dht *d, usec_t now, uint32_t attend,
+                      const uint8_t link[static DHT_LINK_BYTES], const uint8_t *blob, size_t len)
 {
     struct world *w = d->world;
     (void)now;
@@ -320,7 +329,8 @@ int dht_attend_answer(struct dht *d, usec_t now, uint32_t attend, const uint8_t 
     assert(len <= dht_answer_blob_max());
     for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
         if (w->intro[i].open && memcmp(w->intro[i].link, link, DHT_LINK_BYTES) == 0)
-            world_blob(world_post(w, w->intro[i].node, 2 * w->hop_us, DHT_BACK, w->intro[i].id, w->intro[i].user),
+            world_blob(world_post(w, w->intro[i].node, 2 * w->hop_us, DHT_BACK, w->intro[i].id,
+                                  w->intro[i].user),
                        link, blob, len);
     return BAUTA_OK;
 }
@@ -335,21 +345,24 @@ int dht_introduce_send(struct dht *d, usec_t now, uint32_t intro, const uint8_t 
     assert(len <= dht_introduce_blob_max());
     for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++) {
         const struct world_attend *a = &w->attend[i];
-        if (a->open && a->server == x->server && memcmp(a->handle, x->handle, DHT_HANDLE_BYTES) == 0) {
-            world_blob(world_post(w, a->node, 2 * w->hop_us, DHT_OFFER, a->id, a->user), x->link, blob, len);
+        if (a->open && a->server == x->server &&
+            memcmp(a->handle, x->handle, DHT_HANDLE_BYTES) == 0) {
+            world_blob(world_post(w, a->node, 2 * w->hop_us, DHT_OFFER, a->id, a->user), x->link,
+                       blob, len);
             return BAUTA_OK;
         }
     }
     // An unknown handle looks like one whose owner declined.
     uint8_t decoy[WIRE_ANSWER_BYTES];
     world_fill(&w->random, decoy, sizeof decoy);
-    world_blob(world_post(w, x->node, 4 * w->hop_us, DHT_BACK, x->id, x->user), x->link, decoy, sizeof decoy);
+    world_blob(world_post(w, x->node, 4 * w->hop_us, DHT_BACK, x->id, x->user), x->link, decoy,
+               sizeof decoy);
     return BAUTA_OK;
 }
 
 int dht_introduce_open(struct dht *d, usec_t now, uint32_t place, const struct contact *introducer,
-                       const uint8_t handle[static DHT_HANDLE_BYTES], const uint8_t *blob, size_t len,
-                       uint32_t user, uint32_t *intro)
+                       const uint8_t handle[static DHT_HANDLE_BYTES], const uint8_t *blob,
+                       size_t len, uint32_t user, uint32_t *intro)
 {
     struct world *w = d->world;
     if (world_place(w, place) == NULL)
@@ -357,7 +370,10 @@ int dht_introduce_open(struct dht *d, usec_t now, uint32_t place, const struct c
     for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
         if (!w->intro[i].open) {
             struct world_intro *x = &w->intro[i];
-            *x = (struct world_intro){.open = true, .node = d->node, .id = ++w->last_id, .user = user,
+            *x = (struct world_intro){.open = true,
+                                      .node = d->node,
+                                      .id = ++w->last_id,
+                                      .user = user,
                                       .server = introducer->pk[0]};
             memcpy(x->handle, handle, DHT_HANDLE_BYTES);
             world_fill(&w->random, x->link, sizeof x->link);
@@ -406,7 +422,10 @@ static inline void world_add(struct world *w, bool lab)
     const uint8_t local[4] = {127, 0, 0, 1}, global[4] = {80, 1, 1, (uint8_t)(w->nodes + 1)};
     x->dht = (struct dht){w, w->nodes};
     arena_init(&x->arena, 16u << 20, world_refill, world_release, NULL);
-    struct meet_config c = {.rng = {world_fill, &w->random}, .arena = &x->arena, .dht = &x->dht, .lab = lab,
+    struct meet_config c = {.rng = {world_fill, &w->random},
+                            .arena = &x->arena,
+                            .dht = &x->dht,
+                            .lab = lab,
                             .aes_hardware = true};
     assert(net_init(&c.net, "test") == BAUTA_OK);
     world_fill(&w->random, c.local_mask, sizeof c.local_mask);
@@ -505,7 +524,8 @@ static inline void world_deliver(struct world *w, struct world_mail *m)
 }
 
 // Runs until `until`, or until `done` says so. True: done.
-static inline bool world_run(struct world *w, usec_t until, bool (*done)(struct world *, void *), void *ctx)
+static inline bool world_run(struct world *w, usec_t until, bool (*done)(struct world *, void *),
+                             void *ctx)
 {
     unsigned busy = 0;
     for (unsigned i = 0; i < w->nodes; i++)
