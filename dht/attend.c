@@ -141,12 +141,14 @@ static int attend_send(struct dht *d, struct attend *a, uint16_t ttl_s)
     memcpy(q.handle, a->handle, DHT_HANDLE_BYTES);
     q.ttl_s = ttl_s;
     if (ttl_s > 0) {
-        if (a->series.open) { // the one before stays open for what is under way
+        if (a->series.open && a->confirmed) { // it stays open for what is under way
             series_close(d, &a->old);
             series_move(d, &a->old, &a->series);
             a->old_until = USEC_NEVER;
         }
-        series_open(d, &a->series, &s->keys, true, a->id);
+        if (!a->series.open) // else the last try may have got there: it is repeated as it was
+            series_open(d, &a->series, &s->keys, true, a->id);
+        a->confirmed = false;
         memcpy(q.push_key, a->series.push_key, 32);
     }
     struct call_spec spec = {.owner_kind = ttl_s > 0 ? CALL_ATTEND : CALL_NOBODY,
@@ -223,6 +225,7 @@ void attend_answered(struct dht *d, struct call *c, const struct wire_answer *an
         return;
     }
     a->failures = 0;
+    a->confirmed = true;
     a->seen = answer->seen;
     a->has_seen = true;
     a->old_until = a->old.open ? d->now + RPC_LATE_US : USEC_NEVER;

@@ -25,6 +25,8 @@ bool dht_contact_ok(const struct dht *d, const struct contact *c, bool with_nonc
         return false;
     if (d->config.server && memcmp(c->pk, d->pk, 32) == 0)
         return false;
+    if (!upkeep_family_works(d, c->path.family))
+        return false;
     return !with_nonce ||
            node_puzzle_ok(&d->config.net, c->pk, c->puzzle_nonce, d->config.puzzle_bits);
 }
@@ -81,10 +83,8 @@ void dht_free(struct dht *d)
     if (d == NULL)
         return;
     struct arena *arena = d->config.arena;
-    while (d->places != NULL) {
-        d->places->announcing = false;
+    while (d->places != NULL)
         dht_place_close(d, d->now, d->places->id);
-    }
     while (d->calls != NULL)
         call_free(d, d->calls);
     while (d->lookups != NULL)

@@ -64,7 +64,7 @@ struct call {
     struct rpc_header header;
     struct sending sending[RPC_SENDINGS_MAX];
     uint8_t sendings, sendings_max, token_rounds;
-    bool slow, failed;     // told the owner
+    bool slow, failed; // told the owner
     usec_t rto;
     uint8_t *body;
     uint16_t body_len, datagram_len;
@@ -78,9 +78,9 @@ struct call_spec {
     enum call_owner owner_kind;
     uint32_t owner, place, tag;
     book_ref ref;
-    struct ekey *ekey;     // NULL: a fresh one for this call alone
-    uint16_t class_min;    // pad to at least this
-    uint8_t sendings_max;  // 0: RPC_SENDINGS_MAX
+    struct ekey *ekey;    // NULL: a fresh one for this call alone
+    uint16_t class_min;   // pad to at least this
+    uint8_t sendings_max; // 0: RPC_SENDINGS_MAX
 };
 
 // ---- look-ups (lookup.c) --------------------------------------------------------------------------
@@ -91,11 +91,11 @@ struct candidate {
 };
 struct lookup {
     struct lookup *next;
-    uint32_t id, place;    // place 0: upkeep, with its own e
+    uint32_t id, place; // place 0: upkeep, with its own e
     uint8_t target[32];
-    struct ekey ekey;      // upkeep only
-    uint16_t class_min;    // of a find without token
-    uint8_t n, in_flight;  // candidates; asked and not slow
+    struct ekey ekey;     // upkeep only
+    uint16_t class_min;   // of a find without token
+    uint8_t n, in_flight; // candidates; asked and not slow
     uint8_t hops;
     usec_t started;
     struct candidate cand[LOOKUP_CANDIDATES];
@@ -106,10 +106,10 @@ struct holder {
     book_ref ref;
     bool in_region, busy;
     uint8_t failures;
-    bool refuses;                // locked or withdrawn there
-    uint32_t sent, acked;        // generation + 1 of the lock; 0: none
+    bool refuses;         // locked or withdrawn there
+    uint32_t sent, acked; // generation + 1 of the lock; 0: none
     uint32_t version_sent, version_acked;
-    usec_t expires;              // of the record there
+    usec_t expires; // of the record there
 };
 struct place {
     struct place *next;
@@ -117,15 +117,15 @@ struct place {
     uint32_t id, user;
     uint8_t place[32];
     struct ekey ekey;
-    uint32_t lookup;             // running, or 0
-    bool waiting;                // for the first server to be known
+    uint32_t lookup; // running, or 0
+    bool waiting;    // for the first server to be known
     bool found, told_found;
     uint32_t told_count;
-    unsigned seeks;              // wanted as soon as it is found
+    unsigned seeks; // wanted as soon as it is found
     usec_t relook_at, relook_step, renew_at;
     // What is announced.
     bool announcing;
-    uint8_t *record;             // RECORD_BYTES
+    uint8_t *record; // RECORD_BYTES
     uint8_t w_record[32];
     uint16_t ttl_s;
     uint32_t version, told_stored;
@@ -138,10 +138,10 @@ struct series { // of pushes to us
     bool open;
     uint8_t push_key[32];
     struct rpc_keys keys;
-    uint32_t low, high;          // ids low .. high - 1 are open or taken
-    uint32_t next;               // above the highest that came
+    uint32_t low, high; // ids low .. high - 1 are open or taken
+    uint32_t next;      // above the highest that came
     bool is_attend;
-    uint32_t owner;              // attend or introduction
+    uint32_t owner; // attend or introduction
 };
 struct attend {
     struct attend *next;
@@ -149,9 +149,10 @@ struct attend {
     uint32_t id, user, place;
     book_ref ref;
     uint8_t handle[DHT_HANDLE_BYTES];
-    struct series series, old;   // old: until 3 s after its renewal
+    struct series series, old; // old: until 3 s after its renewal
     usec_t renew_at, old_until;
     bool told, busy, has_seen;
+    bool confirmed; // the introducer has this series
     uint8_t failures;
     struct path seen;
 };
@@ -170,18 +171,20 @@ struct vote {
 };
 struct upkeep {
     struct timer timer;
-    struct contact *bootstrap;   // BOOTSTRAPS_MAX, when there is any
+    struct contact *bootstrap; // BOOTSTRAPS_MAX, when there is any
     unsigned bootstraps, vote_next;
     usec_t bootstrap_at, bootstrap_step;
     usec_t centre_at, centre_step, refresh_at;
-    usec_t joined_at;            // the first server answered; USEC_NEVER
-    uint32_t lookup;             // of the own centre, or into a farther bucket
-    uint8_t looks;               // of the own centre, since it is what it is
-    uint8_t fill;                // the next farther bucket that may want filling; TABLE_BUCKETS: none
+    usec_t joined_at; // the first server answered; USEC_NEVER
+    uint32_t lookup;  // of the own centre, or into a farther bucket
+    uint8_t looks;    // of the own centre, since it is what it is
+    uint8_t fill;     // the next farther bucket that may want filling; TABLE_BUCKETS: none
     unsigned verifying;
     struct vote vote[SEEN_VOTES];
     struct path seen;
-    bool own_centre[2];          // the centre is the own id
+    bool own_centre[2];        // the centre is the own id
+    bool heard_family[2];      // somebody of this family has answered
+    uint8_t unheard_family[2]; // requests without an answer until then
 };
 
 struct queued_event {
@@ -195,12 +198,12 @@ struct dht {
     uint64_t net_tag;
     uint8_t pk[32], mask_key[32]; // a server's
     uint8_t hash_key[16];
-    usec_t now;                   // of the current call
+    usec_t now; // of the current call
     int64_t unix_us;
     struct timers timers;
     struct ids ids;
     struct rtt rtt;
-    struct table *table[2];       // IPv4, IPv6; when the first one answers
+    struct table *table[2]; // IPv4, IPv6; when the first one answers
     uint8_t centre[2][32];
     struct upkeep upkeep;
     struct call *calls, *current; // current: in the middle of being handled, not to be freed
@@ -217,8 +220,8 @@ struct dht {
     uint32_t event_count;
     struct dht_lookup_stat stat[LOOKUP_STATS];
     uint32_t stat_first, stat_count;
-    struct dht_status count;      // counters only
-    struct server *server;        // NULL: a client
+    struct dht_status count; // counters only
+    struct server *server;   // NULL: a client
 };
 
 // The server's side (server.c).
@@ -252,7 +255,8 @@ void dht_call_failed(struct dht *, struct call *);
 
 void ekey_new(struct dht *, struct ekey *);
 void ekey_end(struct dht *, struct ekey *);
-struct session *ekey_session(struct dht *, struct ekey *, book_ref); // NULL: no memory, or a bad key
+struct session *ekey_session(struct dht *, struct ekey *,
+                             book_ref); // NULL: no memory, or a bad key
 struct session *ekey_find(struct dht *, const struct ekey *, book_ref);
 
 // 0, BAUTA_ELIMIT, BAUTA_ESPACE, BAUTA_EAUTH (a key without a shared secret). The reply is filled in for each sending.
@@ -265,7 +269,8 @@ int call_receive(struct dht *, const struct path *from, struct call *, const str
 void calls_forget(struct dht *, enum call_owner, uint32_t owner);
 
 // place: NULL for upkeep. Id, or 0.
-uint32_t lookup_start(struct dht *, const uint8_t target[static 32], struct place *, uint16_t class_min);
+uint32_t lookup_start(struct dht *, const uint8_t target[static 32], struct place *,
+                      uint16_t class_min);
 void lookup_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
 void lookup_slow(struct dht *, struct call *);
 void lookup_failed(struct dht *, struct call *);
@@ -296,9 +301,12 @@ void upkeep_arm(struct dht *);
 // Any answer: the contact is alive. Returns a counted reference, with the puzzle nonce that it told.
 book_ref upkeep_heard(struct dht *, struct call *, const struct wire_answer *);
 void upkeep_unheard(struct dht *, struct call *);
+// False once several have not answered and none ever has: this host has no IPv6, say.
+bool upkeep_family_works(const struct dht *, uint8_t family);
 void upkeep_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
 void upkeep_looked_up(struct dht *, const struct lookup *);
 // A node that wants to be listed.
-void upkeep_candidate(struct dht *, const struct path *from, const struct wire_request *, bool proven);
+void upkeep_candidate(struct dht *, const struct path *from, const struct wire_request *,
+                      bool proven);
 
 #endif

@@ -5,112 +5,114 @@
 #include "dht/machine.h"
 
 // ---- requests of our own --------------------------------------------------------------------------
-#define RPC_CALLS_MAX 512u          // open at once: 64 places with 8 holders each
-#define RPC_SENDINGS_MAX 3u         // PROTOCOL 2; three losses in a row at 20 % are 0.8 %
-#define RPC_TOKEN_ROUNDS_MAX 3u     // a server that never accepts its own tokens is not asked for ever
-#define RPC_RTO_MIN_US (5 * USEC_PER_MS)       // below it a scheduler's hiccup looks like loss
-#define RPC_RTO_MAX_US (2 * USEC_PER_S)        // above it nobody waits
-#define RPC_RTO_UNKNOWN_US (400 * USEC_PER_MS) // before there is experience: p95 of the internet
-#define RPC_LATE_US (3 * USEC_PER_S)           // an answer later than that helps nobody
+#define RPC_CALLS_MAX 512u      // open at once: 64 places with 8 holders each
+#define RPC_SENDINGS_MAX 3u     // PROTOCOL 2; three losses in a row at 20 % are 0.8 %
+#define RPC_TOKEN_ROUNDS_MAX 3u // a server that never accepts its own tokens is not asked for ever
+#define RPC_RTO_MIN_US (5 * USEC_PER_MS)         // below it a scheduler's hiccup looks like loss
+#define RPC_RTO_MAX_US (2 * USEC_PER_S)          // above it nobody waits
+#define RPC_RTO_UNKNOWN_US (400 * USEC_PER_MS)   // before there is experience: p95 of the internet
+#define RPC_LATE_US (3 * USEC_PER_S)             // an answer later than that helps nobody
 #define RPC_PART_WAIT_MAX_US (100 * USEC_PER_MS) // for the other datagrams of one answer
-#define RPC_ANSWER_DATAGRAMS_MAX 4u // PROTOCOL 2
-#define RPC_FIND_DATAGRAMS_MAX 2u   // 16 contacts of each family fit two
-#define RTT_SAMPLES 32u             // for the node's own p95
-#define RTT_SAMPLES_MIN 8u          // fewer say nothing about a p95
-#define RTT_ENTRIES_MIN 32u         // contacts whose RTT is remembered, at first
-#define RTT_ENTRIES_MAX 512u        // 8 KB
-#define SESSIONS_MAX 64u            // servers of one e: a look-up asks fewer
-#define IDS_MAX 16384u              // open answer and push ids: 512 calls x 12, 320 series x 12
+#define RPC_ANSWER_DATAGRAMS_MAX 4u              // PROTOCOL 2
+#define RPC_FIND_DATAGRAMS_MAX 2u                // 16 contacts of each family fit two
+#define RTT_SAMPLES 32u                          // for the node's own p95
+#define RTT_SAMPLES_MIN 8u                       // fewer say nothing about a p95
+#define RTT_ENTRIES_MIN 32u                      // contacts whose RTT is remembered, at first
+#define RTT_ENTRIES_MAX 512u                     // 8 KB
+#define SESSIONS_MAX 64u                         // servers of one e: a look-up asks fewer
+#define IDS_MAX 16384u // open answer and push ids: 512 calls x 12, 320 series x 12
 
 // ---- routing table --------------------------------------------------------------------------------
-#define TABLE_K 16u                 // of a bucket; DESIGN 5
-#define TABLE_BUCKETS 32u           // 2^32 servers before the last one overflows
-#define TABLE_SPARES 8u             // replacement cache of a bucket
-#define TABLE_BUCKET_FINE_MAX 2u    // PROTOCOL 3: of one /24 or /48
-#define TABLE_BUCKET_COARSE_MAX 4u  // of one /16 or /32
+#define TABLE_K 16u                // of a bucket; DESIGN 5
+#define TABLE_BUCKETS 32u          // 2^32 servers before the last one overflows
+#define TABLE_SPARES 8u            // replacement cache of a bucket
+#define TABLE_BUCKET_FINE_MAX 2u   // PROTOCOL 3: of one /24 or /48
+#define TABLE_BUCKET_COARSE_MAX 4u // of one /16 or /32
 #define TABLE_FINE_MAX 10u
 #define TABLE_COARSE_MAX 20u
-#define TABLE_DEAD_FAILURES 2u      // requests without an answer until a contact is not handed out any more
-#define TABLE_GONE_FAILURES 5u      // and until it is forgotten even without a successor
-#define TABLE_CHECK_AFTER_S 60u     // who answered this lately is not pinged for a candidate's sake
-#define RESULT_FINE_MAX 2u          // PROTOCOL 3: of a result set or a place's holders
+#define TABLE_DEAD_FAILURES                                                                        \
+    2u // requests without an answer until a contact is not handed out any more
+#define TABLE_GONE_FAILURES 5u  // and until it is forgotten even without a successor
+#define TABLE_CHECK_AFTER_S 60u // who answered this lately is not pinged for a candidate's sake
+#define RESULT_FINE_MAX 2u      // PROTOCOL 3: of a result set or a place's holders
 #define RESULT_COARSE_MAX 3u
-#define REFRESH_AFTER_S (15u * 60)  // a bucket without traffic
+#define REFRESH_AFTER_S (15u * 60) // a bucket without traffic
 #define REFRESH_TICK_US (60 * USEC_PER_S)
-#define REFRESH_PER_TICK 2u         // finds; keeps upkeep under 10 B/s
-#define REFRESH_PINGS_MAX 4u        // newcomers tried after one such find
-#define LOOKUP_PINGS_MAX 8u         // and after a look-up of the own centre
+#define REFRESH_PER_TICK 2u  // finds; keeps upkeep under 10 B/s
+#define REFRESH_PINGS_MAX 4u // newcomers tried after one such find
+#define LOOKUP_PINGS_MAX 8u  // and after a look-up of the own centre
 
 // ---- joining --------------------------------------------------------------------------------------
 #define BOOTSTRAPS_MAX 16u
 #define BOOTSTRAP_RETRY_MIN_US (200 * USEC_PER_MS) // PROTOCOL 3
 #define BOOTSTRAP_RETRY_MAX_US (30 * USEC_PER_S)
-#define CENTRE_RETRY_MIN_US (500 * USEC_PER_MS)    // look-ups of the own centre, doubling: who joined
+#define CENTRE_RETRY_MIN_US (500 * USEC_PER_MS) // look-ups of the own centre, doubling: who joined
 #define CENTRE_RETRY_MAX_US (15 * 60 * USEC_PER_S) // in the same second is found by the second one
-#define CENTRE_WIDE_FOR_US (60 * USEC_PER_S)       // from joining on they ask for 10 contacts, then for 4
-#define FILL_FIRST_LOOK 1u          // after this look-up of the own centre farther buckets are filled,
-#define FILL_SECOND_LOOK 5u         // and again 8 s later, when who joined with us has found its place
-#define FILL_SPARE_BUCKETS 3u       // the deepest ones: fewer than 16 servers are in them altogether
-#define VERIFY_MAX 32u              // newcomers that are pinged at the same time
-#define SEEN_VOTES 8u               // servers whose word on our address is remembered
-#define SEEN_AGREE 2u               // PROTOCOL 3
+#define CENTRE_WIDE_FOR_US (60 * USEC_PER_S) // from joining on they ask for 10 contacts, then for 4
+#define FILL_FIRST_LOOK 1u     // after this look-up of the own centre farther buckets are filled,
+#define FILL_SECOND_LOOK 5u    // and again 8 s later, when who joined with us has found its place
+#define FILL_SPARE_BUCKETS 3u  // the deepest ones: fewer than 16 servers are in them altogether
+#define FAMILY_FAILURES_MAX 4u // until an address family that never worked is left alone
+#define VERIFY_MAX 32u         // newcomers that are pinged at the same time
+#define SEEN_VOTES 8u          // servers whose word on our address is remembered
+#define SEEN_AGREE 2u          // PROTOCOL 3
 
 // ---- look-ups -------------------------------------------------------------------------------------
-#define LOOKUPS_MAX 80u             // one a place, and upkeep
-#define LOOKUP_ALPHA 4u             // in flight and not yet slow
-#define LOOKUP_REGION 8u            // the nearest live servers hold a record
-#define LOOKUP_NEAR 16u             // who is asked for all 256 bits
-#define LOOKUP_BLUR_BITS 4u         // named beyond the common prefix with the server that is asked
-#define LOOKUP_CANDIDATES 64u       // four times what is asked at the end
-#define LOOKUP_STATS 16u            // results kept for the simulator
-#define FIND_CONTACTS_TOKEN 16u     // of each family, with a token
-#define FIND_CONTACTS_BARE 10u      // without one; 704 bytes hold them
+#define LOOKUPS_MAX 80u         // one a place, and upkeep
+#define LOOKUP_ALPHA 4u         // in flight and not yet slow
+#define LOOKUP_REGION 8u        // the nearest live servers hold a record
+#define LOOKUP_NEAR 16u         // who is asked for all 256 bits
+#define LOOKUP_BLUR_BITS 4u     // named beyond the common prefix with the server that is asked
+#define LOOKUP_CANDIDATES 64u   // four times what is asked at the end
+#define LOOKUP_STATS 16u        // results kept for the simulator
+#define FIND_CONTACTS_TOKEN 16u // of each family, with a token
+#define FIND_CONTACTS_BARE 10u  // without one; 704 bytes hold them
 
 // ---- places ---------------------------------------------------------------------------------------
-#define PLACES_MAX 64u              // 16 encounters with 2 topics each, in two epochs
-#define HOLDERS_MAX 24u             // the region, and who held the record before it moved
+#define PLACES_MAX 64u  // 16 encounters with 2 topics each, in two epochs
+#define HOLDERS_MAX 24u // the region, and who held the record before it moved
 #define HOLDER_FAILURES_MAX 2u
-#define RELOOK_MIN_US (1 * USEC_PER_S)     // while there are fewer holders than a region has
+#define RELOOK_MIN_US (1 * USEC_PER_S) // while there are fewer holders than a region has
 #define RELOOK_MAX_US (60 * USEC_PER_S)
 #define RELOOK_FULL_US (300 * USEC_PER_S)  // while there are enough
 #define RELOOK_LOSS_US (200 * USEC_PER_MS) // a holder does not answer
 #define TTL_S_MIN 10u
-#define TTL_S_MAX 900u              // PROTOCOL 5
+#define TTL_S_MAX 900u // PROTOCOL 5
 
 // ---- introductions, our side ----------------------------------------------------------------------
-#define ATTENDS_MAX 256u            // 64 places with 3 introducers each, and those on their way out
-#define INTROS_MAX 64u              // offers in flight: one a topic
-#define PUSH_AHEAD 8u               // ids i .. i+7 are open
-#define PUSH_BEHIND 4u              // and the last few that were overtaken
+#define ATTENDS_MAX 256u // 64 places with 3 introducers each, and those on their way out
+#define INTROS_MAX 64u   // offers in flight: one a topic
+#define PUSH_AHEAD 8u    // ids i .. i+7 are open
+#define PUSH_BEHIND 4u   // and the last few that were overtaken
 #define ATTEND_RENEW_CLIENT_MIN_US (20 * USEC_PER_S) // keeps a NAT's mapping open
 #define ATTEND_RENEW_CLIENT_MAX_US (25 * USEC_PER_S)
 #define ATTEND_RENEW_SERVER_US (60 * USEC_PER_S)
-#define ATTEND_TTL_S 120u           // survives one lost renewal of a server
+#define ATTEND_TTL_S 120u // survives one lost renewal of a server
 #define ATTEND_FAILURES_MAX 2u
 #define ATTEND_RETRY_US (1 * USEC_PER_S)
-#define EVENTS_MAX 4096u            // a driver drains them after each call
+#define EVENTS_MAX 4096u // a driver drains them after each call
 
 // ---- the server's side ----------------------------------------------------------------------------
 #define TOKEN_PERIOD_US (60 * USEC_PER_S)
-#define KEYCACHE_SHARES 8u          // a coarse prefix may use one of them
+#define KEYCACHE_SHARES 8u // a coarse prefix may use one of them
 #define KEYCACHE_WAYS 2u
-#define KEYCACHE_SETS_MIN 8u        // 16 entries, 2 KB
-#define KEYCACHE_SETS_MAX 512u      // 1,024 entries, 120 KB
-#define REPLAY_MAX 16384u           // state-changing requests a minute that are remembered
-#define RATE_ENTRIES_MIN 64u        // prefixes whose rate is counted, at first: 1.5 KB
+#define KEYCACHE_SETS_MIN 8u   // 16 entries, 2 KB
+#define KEYCACHE_SETS_MAX 512u // 1,024 entries, 120 KB
+#define REPLAY_MAX 16384u      // state-changing requests a minute that are remembered
+#define RATE_ENTRIES_MIN 64u   // prefixes whose rate is counted, at first: 1.5 KB
 #define RATE_ENTRIES_MAX 4096u
-#define RATE_PREFIX_PER_S 500u      // requests of one coarse prefix: half a core would be 5,000
-#define RATE_NODE_PER_S 2000u       // of one address and port where prefixes do not count
+#define RATE_PREFIX_PER_S 500u       // requests of one coarse prefix: half a core would be 5,000
+#define RATE_NODE_PER_S 2000u        // of one address and port where prefixes do not count
 #define STORE_PLACE_RECORDS_MAX 256u // PROTOCOL 5
 #define STORE_PLACE_FULL 192u
 #define STORE_FULL_PER_S 64u        // announces
 #define STORE_PLACE_STONES_MAX 256u // tombstones
 #define STORE_SWEEP_US (1 * USEC_PER_S)
-#define STORE_SWEEP_SHARE 32u       // of the places are looked through in one sweep
+#define STORE_SWEEP_SHARE 32u           // of the places are looked through in one sweep
 #define STORE_BYTES_DEFAULT (64u << 20) // PROTOCOL 5
-#define INTRO_HANDLES_MAX 4096u     // 1 MiB at 256 bytes
-#define INTRO_LINKS_MAX 2048u       // 512 KiB at 256 bytes
-#define INTRO_HANDLES_PREFIX_MAX 256u // of one coarse prefix
+#define INTRO_HANDLES_MAX 4096u         // 1 MiB at 256 bytes
+#define INTRO_LINKS_MAX 2048u           // 512 KiB at 256 bytes
+#define INTRO_HANDLES_PREFIX_MAX 256u   // of one coarse prefix
 #define INTRO_LINKS_PREFIX_MAX 256u
 #define INTRO_LINK_US (10 * USEC_PER_S)
 #define INTRO_SWEEP_US (10 * USEC_PER_S)

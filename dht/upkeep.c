@@ -203,6 +203,12 @@ static void first_heard(struct dht *d)
     upkeep_arm(d);
 }
 
+bool upkeep_family_works(const struct dht *d, uint8_t family)
+{
+    unsigned f = family == 4 ? 0 : 1;
+    return d->upkeep.heard_family[f] || d->upkeep.unheard_family[f] < FAMILY_FAILURES_MAX;
+}
+
 book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a)
 {
     struct contact contact = dht_entry(d, c->ref)->contact;
@@ -210,6 +216,7 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
         memcpy(contact.puzzle_nonce, a->puzzle_nonce, PUZZLE_NONCE_BYTES);
     if (c->owner_kind == CALL_VERIFY && d->upkeep.verifying > 0 && !c->failed)
         d->upkeep.verifying--;
+    d->upkeep.heard_family[contact.path.family == 4 ? 0 : 1] = true;
     if (!dht_contact_ok(d, &contact, true))
         return 0;
     book_ref ref = dht_hold(d, &contact), check;
@@ -234,7 +241,11 @@ void upkeep_unheard(struct dht *d, struct call *c)
     const struct contact *contact = &dht_entry(d, c->ref)->contact;
     if (c->owner_kind == CALL_VERIFY && u->verifying > 0)
         u->verifying--;
-    struct table *t = d->table[contact->path.family == 4 ? 0 : 1];
+    unsigned family = contact->path.family == 4 ? 0 : 1;
+    if (!u->heard_family[family] && u->unheard_family[family] < FAMILY_FAILURES_MAX &&
+        c->owner_kind != CALL_BOOTSTRAP)
+        u->unheard_family[family]++;
+    struct table *t = d->table[family];
     if (t == NULL)
         return;
     // One failure may be bad luck: ask once more before it stops being handed out.
