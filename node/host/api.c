@@ -83,7 +83,8 @@ static void fail_node(struct call *c, int rc)
         return;
     case NODE_ERELAYED:
         fail(c, API_NO_RELAY,
-             "No relay answers right now, so your address can't be hidden. Wait, or connect directly: "
+             "No relay answers right now, so your address can't be hidden. Wait, or connect "
+             "directly: "
              "call privacy with {\"mode\":\"direct\"}.");
         return;
     case NODE_ENOTREADY:
@@ -117,7 +118,8 @@ static void only(struct call *c, json_t *object, const char *const *names)
 {
     const char *key;
     json_t *value;
-    json_object_foreach(object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         (void)value;
         size_t i = 0;
         while (names[i] != NULL && strcmp(names[i], key) != 0)
@@ -161,7 +163,8 @@ static void card_list(struct call *c, json_t *card, const char *name, struct car
         fail_named(c, API_PARAMS, "%s has to be a list of words.", name);
         return;
     }
-    json_array_foreach(list, i, item) {
+    json_array_foreach(list, i, item)
+    {
         const char *word = json_is_string(item) ? json_string_value(item) : "";
         int rc = strlen(word) == json_string_length(item) ? add(out, word) : BAUTA_EUNKNOWN;
         if (rc == BAUTA_ELIMIT)
@@ -383,10 +386,10 @@ static void call_method(struct call *c, const char *method, size_t len)
     static const struct {
         const char *name;
         void (*run)(struct call *);
-    } methods[] = {{"status", call_status},   {"seek", call_seek},           {"say", call_say},
-                   {"typing", call_typing},   {"next", call_next},           {"end", call_end},
-                   {"block", call_block},     {"verify", call_verify},       {"privacy", call_privacy},
-                   {"stop", call_stop},       {"subscribe", call_subscribe}};
+    } methods[] = {{"status", call_status}, {"seek", call_seek},          {"say", call_say},
+                   {"typing", call_typing}, {"next", call_next},          {"end", call_end},
+                   {"block", call_block},   {"verify", call_verify},      {"privacy", call_privacy},
+                   {"stop", call_stop},     {"subscribe", call_subscribe}};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strlen(methods[i].name) == len && memcmp(methods[i].name, method, len) == 0) {
             methods[i].run(c);
@@ -450,8 +453,9 @@ static json_t *request_shape(struct call *c, json_t *root, json_t **id)
 {
     *id = NULL;
     if (!json_is_object(root)) {
-        fail(c, API_REQUEST, json_is_array(root) ? "One request a line: batches are not taken."
-                                                 : "A request is a JSON object.");
+        fail(c, API_REQUEST,
+             json_is_array(root) ? "One request a line: batches are not taken."
+                                 : "A request is a JSON object.");
         return NULL;
     }
     json_t *given = json_object_get(root, "id");
@@ -520,10 +524,14 @@ void api_too_long(struct api_answer *out)
 const char *api_stage_name(enum meet_stage s)
 {
     switch (s) {
-    case MEET_HASHING: return "hashing";
-    case MEET_JOINING: return "joining";
-    case MEET_SEARCHING: return "searching";
-    case MEET_CONNECTING: break;
+    case MEET_HASHING:
+        return "hashing";
+    case MEET_JOINING:
+        return "joining";
+    case MEET_SEARCHING:
+        return "searching";
+    case MEET_CONNECTING:
+        break;
     }
     return "connecting";
 }

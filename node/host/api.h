@@ -9,11 +9,11 @@
 
 #include <jansson.h>
 
-#define API_PARSE (-32700)    // not JSON, or not UTF-8
-#define API_REQUEST (-32600)  // JSON, but no request; or a line that is too long
-#define API_METHOD (-32601)   // no such method
-#define API_PARAMS (-32602)   // positional, missing, unknown or wrong
-#define API_INTERNAL (-32603) // out of memory
+#define API_PARSE (-32700)       // not JSON, or not UTF-8
+#define API_REQUEST (-32600)     // JSON, but no request; or a line that is too long
+#define API_METHOD (-32601)      // no such method
+#define API_PARAMS (-32602)      // positional, missing, unknown or wrong
+#define API_INTERNAL (-32603)    // out of memory
 #define API_NOT_TALKING (-32001) // nobody is connected: before matched or after ended
 #define API_PRIVACY (-32002)     // privacy was never chosen
 #define API_NO_RELAY (-32003)    // relayed was chosen, and no relay is known

@@ -56,8 +56,8 @@ static json_t *channel_json(const struct channel_status *c)
     put(o, "bytes_in", c->bytes_in);
     put(o, "bytes_out", c->bytes_out);
     put(o, "ratchet_step", c->step);
-    json_object_set_new(o, "cipher",
-                        json_string(c->aead == PACKET_AEGIS256 ? "aegis-256" : "chacha20-poly1305"));
+    json_object_set_new(
+        o, "cipher", json_string(c->aead == PACKET_AEGIS256 ? "aegis-256" : "chacha20-poly1305"));
     return o;
 }
 

@@ -52,11 +52,12 @@ void bot_hello(struct bot *b, char out[static BOT_TEXT_BYTES])
 
 static void echo(struct bot *b, const char *said, char *out)
 {
-    static const char *const forms[] = {"\"%s\". I keep coming back to that. Why that, of all things?",
-                                        "%s, you say. And if it were the other way round?",
-                                        "Let me say it slowly: %s. It sounds different now, doesn't it?",
-                                        "%s. I would not have put it like that, but yes.",
-                                        "So, %s. Tell me one more thing like it."};
+    static const char *const forms[] = {
+        "\"%s\". I keep coming back to that. Why that, of all things?",
+        "%s, you say. And if it were the other way round?",
+        "Let me say it slowly: %s. It sounds different now, doesn't it?",
+        "%s. I would not have put it like that, but yes.",
+        "So, %s. Tell me one more thing like it."};
     snprintf(out, BOT_TEXT_BYTES, forms[choose(b, sizeof forms / sizeof *forms)], said);
 }
 
@@ -75,11 +76,11 @@ static bool same_word(const char *a, size_t len, const char *b)
 // "my brother and me" becomes "your brother and you".
 static void reflect(char *out, size_t cap, const char *in)
 {
-    static const char *const pairs[][2] = {{"i", "you"},       {"me", "you"},     {"my", "your"},
-                                           {"mine", "yours"},  {"am", "are"},     {"i'm", "you're"},
-                                           {"you", "I"},       {"your", "my"},    {"myself", "yourself"},
-                                           {"i've", "you've"}, {"was", "were"},   {"we", "you"},
-                                           {"our", "your"},    {"yours", "mine"}, {"i'll", "you'll"}};
+    static const char *const pairs[][2] = {
+        {"i", "you"},           {"me", "you"},      {"my", "your"},    {"mine", "yours"},
+        {"am", "are"},          {"i'm", "you're"},  {"you", "I"},      {"your", "my"},
+        {"myself", "yourself"}, {"i've", "you've"}, {"was", "were"},   {"we", "you"},
+        {"our", "your"},        {"yours", "mine"},  {"i'll", "you'll"}};
     size_t at = 0;
     out[0] = 0;
     while (*in != 0 && at + 1 < cap) {
@@ -163,7 +164,8 @@ static void small_talk(struct bot *b, char *out)
         "That makes two of us, I think.", "I had not looked at %s like that.",
         "Funny, a friend of mine says the opposite.", "I will think about that on my way home.",
         "I have to go now. It was good to talk about %s with you."};
-    snprintf(out, BOT_TEXT_BYTES, lines[b->said < LEAVES_AFTER ? b->said : LEAVES_AFTER - 1], b->topic);
+    snprintf(out, BOT_TEXT_BYTES, lines[b->said < LEAVES_AFTER ? b->said : LEAVES_AFTER - 1],
+             b->topic);
 }
 
 static void story(struct bot *b, const char *said, char *out)
@@ -171,15 +173,18 @@ static void story(struct bot *b, const char *said, char *out)
     static const char *const parts[] = {
         "Then I begin. There was a woman who kept a lamp in her window, and nobody knew for whom.",
         "One winter a stranger knocked and said only two words: %s. She let him in at once.",
-        "They talked until the lamp went out. In the morning the chair was empty, and on it lay a ticket.",
+        "They talked until the lamp went out. In the morning the chair was empty, and on it lay a "
+        "ticket.",
         "The ticket had no place on it and no date. She kept it in a book, at the page about %s.",
-        "Years later she used it. The man at the gate looked at it for a long time and said: at last.",
+        "Years later she used it. The man at the gate looked at it for a long time and said: at "
+        "last.",
         "That is where my grandmother always stopped. She said the rest is for the listener."};
     size_t n = sizeof parts / sizeof *parts;
     if (b->said < n)
         snprintf(out, BOT_TEXT_BYTES, parts[b->said], b->topic);
     else
-        snprintf(out, BOT_TEXT_BYTES, "\"%s\" would be a good end for it. How would you go on?", said);
+        snprintf(out, BOT_TEXT_BYTES, "\"%s\" would be a good end for it. How would you go on?",
+                 said);
 }
 
 bool bot_answer(struct bot *b, const char *text, size_t len, char out[static BOT_TEXT_BYTES])

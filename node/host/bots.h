@@ -11,16 +11,16 @@
 #define BOT_TOPIC_BYTES 160u
 
 enum bot_kind {
-    BOT_ECHO,  // turns what you say over and gives it back
-    BOT_ASKS,  // asks on, in the manner of Weizenbaum's ELIZA (1966)
+    BOT_ECHO,   // turns what you say over and gives it back
+    BOT_ASKS,   // asks on, in the manner of Weizenbaum's ELIZA (1966)
     BOT_LEAVES, // friendly, but leaves after a few lines
-    BOT_STORY, // tells a story, a piece an answer
+    BOT_STORY,  // tells a story, a piece an answer
     BOT_KINDS
 };
 
 struct bot {
     enum bot_kind kind;
-    unsigned said; // answers in this conversation
+    unsigned said;   // answers in this conversation
     uint32_t chance; // moves on with each choice
     char topic[BOT_TOPIC_BYTES];
 };

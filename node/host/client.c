@@ -108,7 +108,8 @@ static json_t *call(struct link *l, const char *method, json_t *params)
     json_t *refused = json_object_get(answer, "error");
     if (refused != NULL) {
         const char *message = json_string_value(json_object_get(refused, "message"));
-        (void)process_fail(EXIT_FAILED, "%s: %s (%lld)", method, message != NULL ? message : "refused",
+        (void)process_fail(EXIT_FAILED, "%s: %s (%lld)", method,
+                           message != NULL ? message : "refused",
                            (long long)json_integer_value(json_object_get(refused, "code")));
     } else if (result == NULL) {
         (void)process_fail(EXIT_FAILED, "%s: the node went away without an answer", method);
@@ -125,7 +126,8 @@ static int link_open(struct link *l, const struct config *c)
     if (l->fd >= 0)
         return EXIT_OK;
     if (l->fd == -ENOENT || l->fd == -ECONNREFUSED)
-        return process_fail(EXIT_FAILED, "no node is running here (%s); start one with: bauta run", path);
+        return process_fail(EXIT_FAILED, "no node is running here (%s); start one with: bauta run",
+                            path);
     return process_fail(EXIT_FAILED, "can't reach the node at %s: %s", path, strerror(-l->fd));
 }
 
@@ -143,13 +145,15 @@ static json_t *read_params(const struct config *c)
     else
         params = json_loads(c->word[1], JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
     if (params == NULL)
-        (void)process_fail(EXIT_FAILED, "%s: the parameters are not JSON: %s", c->word[0], error.text);
+        (void)process_fail(EXIT_FAILED, "%s: the parameters are not JSON: %s", c->word[0],
+                           error.text);
     return params;
 }
 
 static bool print_json(json_t *j)
 {
-    bool ok = json_dumpf(j, stdout, JSON_COMPACT | JSON_ENCODE_ANY) == 0 && fputc('\n', stdout) != EOF;
+    bool ok =
+        json_dumpf(j, stdout, JSON_COMPACT | JSON_ENCODE_ANY) == 0 && fputc('\n', stdout) != EOF;
     return fflush(stdout) == 0 && ok;
 }
 
@@ -208,7 +212,8 @@ static void print_encounters(json_t *list)
     size_t i, t;
     if (json_array_size(list) == 0)
         puts("encounters  none");
-    json_array_foreach(list, i, e) {
+    json_array_foreach(list, i, e)
+    {
         printf("encounter %lld  %s", number_of(e, "encounter"), text_of(e, "state", "?"));
         const char *alias = text_of(e, "alias", "");
         if (alias[0] != 0)
@@ -225,14 +230,14 @@ static void print_status(json_t *s)
     json_t *dropped = json_object_get(s, "dropped"), *value;
     const char *key, *privacy = text_of(s, "privacy", "unchosen");
     long long drops = 0, up = number_of(s, "uptime_s");
-    json_object_foreach(dropped, key, value)
-        drops += (long long)json_integer_value(value);
+    json_object_foreach(dropped, key, value) drops += (long long)json_integer_value(value);
     bool server = json_is_true(json_object_get(dht, "server"));
     printf("bauta %s, network %s, up %lld h %02lld min %02lld s\n", text_of(s, "version", "?"),
            text_of(s, "network", "?"), up / 3600, up / 60 % 60, up % 60);
-    printf("privacy     %s\n", strcmp(privacy, "direct") == 0 ? "direct: the stranger can see your address"
-                               : strcmp(privacy, "relayed") == 0 ? "relayed: your address stays hidden"
-                                                                 : "not chosen yet");
+    printf("privacy     %s\n",
+           strcmp(privacy, "direct") == 0    ? "direct: the stranger can see your address"
+           : strcmp(privacy, "relayed") == 0 ? "relayed: your address stays hidden"
+                                             : "not chosen yet");
     printf("contact     %s\n", text_of(s, "contact", "-"));
     printf("seen as     %s\n", text_of(json_object_get(s, "reach"), "seen", "not known yet"));
     printf("role        %s\n", server ? "server: stores for others and introduces them"

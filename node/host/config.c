@@ -17,9 +17,9 @@
 struct parse {
     struct config *cfg;
     char *error;
-    int status;       // the first error's exit status
+    int status; // the first error's exit status
     bool from_file;
-    bool listen_set;  // by the command line, which replaces the file's
+    bool listen_set; // by the command line, which replaces the file's
     const char *config_file;
 };
 
@@ -34,7 +34,8 @@ static void wrong(struct parse *p, int status, const char *format, const char *n
 static void copy_text(struct parse *p, char *out, size_t cap, const char *name, const char *value)
 {
     if (value[0] == 0 || strlen(value) >= cap)
-        wrong(p, EXIT_USAGE, value[0] == 0 ? "--%s needs a value" : "the value of --%s is too long", name);
+        wrong(p, EXIT_USAGE, value[0] == 0 ? "--%s needs a value" : "the value of --%s is too long",
+              name);
     else
         memcpy(out, value, strlen(value) + 1);
 }
@@ -90,11 +91,13 @@ static void set_listen(struct parse *p, const char *value)
     }
     struct path path;
     if (path_parse(&path, value, strlen(value)) != BAUTA_OK) {
-        wrong(p, EXIT_USAGE, "--listen takes ADDR:PORT with a numeric address, not \"%.100s\"", value);
+        wrong(p, EXIT_USAGE, "--listen takes ADDR:PORT with a numeric address, not \"%.100s\"",
+              value);
         return;
     }
     if (c->listens == 2 || (c->listens == 1 && c->listen[0].family == path.family)) {
-        wrong(p, EXIT_USAGE, "--listen goes once for IPv4 and once for IPv6; \"%.100s\" is too many", value);
+        wrong(p, EXIT_USAGE,
+              "--listen goes once for IPv4 and once for IPv6; \"%.100s\" is too many", value);
         return;
     }
     c->listen[c->listens++] = path;
@@ -116,7 +119,8 @@ static void set_network(struct parse *p, const char *value)
     struct net net;
     copy_text(p, p->cfg->network, sizeof p->cfg->network, "network", value);
     if (p->status == EXIT_OK && net_init(&net, value) != BAUTA_OK)
-        wrong(p, EXIT_USAGE, "a network's name has 1 to 63 visible ASCII characters, unlike \"%.80s\"", value);
+        wrong(p, EXIT_USAGE,
+              "a network's name has 1 to 63 visible ASCII characters, unlike \"%.80s\"", value);
 }
 
 static void set_privacy(struct parse *p, const char *value)
@@ -128,7 +132,8 @@ static void set_privacy(struct parse *p, const char *value)
 static void set_web(struct parse *p, const char *value)
 {
     if (strcmp(value, "off") != 0)
-        wrong(p, EXIT_USAGE, "this version has no page yet: --web takes only off, not \"%.80s\"", value);
+        wrong(p, EXIT_USAGE, "this version has no page yet: --web takes only off, not \"%.80s\"",
+              value);
 }
 
 static void set_control(struct parse *p, const char *value)
@@ -227,10 +232,10 @@ static const struct {
     const char *name;
     enum command command;
     size_t words_max;
-} commands[] = {{"run", COMMAND_RUN, 0},     {"chat", COMMAND_CHAT, CONFIG_TOPICS_MAX},
-                {"ctl", COMMAND_CTL, 2},     {"status", COMMAND_STATUS, 0},
-                {"demo", COMMAND_DEMO, 0},   {"relay", COMMAND_RELAY, CONFIG_TOPICS_MAX},
-                {"help", COMMAND_HELP, 1},   {"version", COMMAND_VERSION, 0}};
+} commands[] = {{"run", COMMAND_RUN, 0},   {"chat", COMMAND_CHAT, CONFIG_TOPICS_MAX},
+                {"ctl", COMMAND_CTL, 2},   {"status", COMMAND_STATUS, 0},
+                {"demo", COMMAND_DEMO, 0}, {"relay", COMMAND_RELAY, CONFIG_TOPICS_MAX},
+                {"help", COMMAND_HELP, 1}, {"version", COMMAND_VERSION, 0}};
 
 static size_t find_command(const char *name)
 {

@@ -21,7 +21,7 @@ enum command {
 #define CONFIG_TEXT_BYTES 320u // of HOST:PORT/KEY: a host name of 253, a port, a key
 
 struct bootstrap {
-    char host[256];         // a name to resolve, "" where contact.path is known
+    char host[256]; // a name to resolve, "" where contact.path is known
     char port[6];
     struct contact contact; // its key, and its path where that was written as numbers
 };

@@ -15,11 +15,11 @@ struct client {
     uv_shutdown_t shutdown;
     struct control *control;
     struct client *next;
-    char *line;       // what has come of the current line
+    char *line; // what has come of the current line
     size_t len, cap;
-    bool skipping;    // the line is too long: answered, the rest is thrown away
+    bool skipping; // the line is too long: answered, the rest is thrown away
     bool subscribed;
-    bool leaving;     // nothing more is read
+    bool leaving; // nothing more is read
     bool closing;
     char in[CONTROL_READ_BYTES];
 };
@@ -164,8 +164,8 @@ static void client_line(struct client *cl, const char *line, size_t len)
     if (blank(line, len))
         return;
     host_node_counters(c->cfg.node, &counters);
-    api->counters = (struct api_counters){counters.dropped_full, counters.dropped_long,
-                                          counters.send_failed};
+    api->counters =
+        (struct api_counters){counters.dropped_full, counters.dropped_long, counters.send_failed};
     api_line(api, host_node_now(c->cfg.node), line, len, &answer);
     bool subscribe = answer.subscribe;
     if (answer.line != NULL)
@@ -334,7 +334,8 @@ static int bind_and_listen(struct control *c, char *error)
             return rc;
         }
         // Left behind by a node that was killed.
-        if (fd == -ECONNREFUSED && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && unlink(path) == 0)
+        if (fd == -ECONNREFUSED && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+            unlink(path) == 0)
             rc = uv_pipe_bind(&c->pipe, path);
     }
     if (rc == 0 && chmod(path, 0600) != 0)
@@ -351,7 +352,8 @@ int control_open(struct control **out, uv_loop_t *loop, const struct control_con
 {
     struct sockaddr_un sa;
     if (strlen(cfg->path) >= sizeof sa.sun_path) {
-        snprintf(error, HOST_ERROR_BYTES, "the path of the control socket is too long: %zu bytes at most",
+        snprintf(error, HOST_ERROR_BYTES,
+                 "the path of the control socket is too long: %zu bytes at most",
                  sizeof sa.sun_path - 1);
         return UV_ENAMETOOLONG;
     }

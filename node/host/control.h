@@ -12,8 +12,8 @@ struct control_config {
     const char *path; // of the socket
     struct host_node *node;
     struct api *api;
-    void (*stop)(void *ctx);                            // `stop` was called
-    void (*privacy)(void *ctx, enum node_privacy);      // the choice was made; may be NULL
+    void (*stop)(void *ctx);                       // `stop` was called
+    void (*privacy)(void *ctx, enum node_privacy); // the choice was made; may be NULL
     void *ctx;
 };
 

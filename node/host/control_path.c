@@ -19,8 +19,8 @@ void control_default_path(char out[static HOST_PATH_BYTES])
         return;
     }
     const char *tmp = getenv("TMPDIR");
-    snprintf(out, HOST_PATH_BYTES, "%s/bauta-%lu/control", tmp != NULL && tmp[0] == '/' ? tmp : "/tmp",
-             (unsigned long)getuid());
+    snprintf(out, HOST_PATH_BYTES, "%s/bauta-%lu/control",
+             tmp != NULL && tmp[0] == '/' ? tmp : "/tmp", (unsigned long)getuid());
 }
 
 int control_make_dir(const char *socket_path, char error[static HOST_ERROR_BYTES])
@@ -36,7 +36,8 @@ int control_make_dir(const char *socket_path, char error[static HOST_ERROR_BYTES
     // Somebody else may have made it first, or made it a link.
     if (lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != getuid() ||
         (st.st_mode & 077) != 0) {
-        snprintf(error, HOST_ERROR_BYTES, "the folder %.150s is not yours alone (it needs mode 0700)", dir);
+        snprintf(error, HOST_ERROR_BYTES,
+                 "the folder %.150s is not yours alone (it needs mode 0700)", dir);
         return -1;
     }
     return 0;

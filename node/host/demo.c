@@ -12,13 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEMO_GUESTS 19u          // with the person's own node: 20
+#define DEMO_GUESTS 19u // with the person's own node: 20
 #define DEMO_WANTS_MAX MEET_ENCOUNTERS_MAX
 #define DEMO_STORE_BYTES (1u << 20)
-#define DEMO_READ_MS 400u        // a stranger reads before it writes
+#define DEMO_READ_MS 400u // a stranger reads before it writes
 #define DEMO_WRITE_MS_MIN 500u
 #define DEMO_WRITE_MS_SPREAD 900u
-#define DEMO_GIVE_UP_MS 5000u    // a topic that nobody wants any more: the other end may be about to match
+#define DEMO_GIVE_UP_MS                                                                            \
+    5000u // a topic that nobody wants any more: the other end may be about to match
 #define DEMO_BOOTSTRAPS 3u
 
 static const char *const suggested[] = {"night trains", "the sea", "cooking", "music"};
@@ -48,7 +49,7 @@ struct guest {
     char answer[BOT_TEXT_BYTES];
 };
 
-struct want { // what an encounter of the person's own node seeks
+struct want {           // what an encounter of the person's own node seeks
     uint32_t encounter; // 0: free
     struct topic_key topic;
     char topic_text[BOT_TOPIC_BYTES];
@@ -142,7 +143,8 @@ static void on_balance(uv_timer_t *timer)
             !wanted(d, &d->guest[i].topic))
             guest_later(&d->guest[i], NEXT_GIVE_UP, DEMO_GIVE_UP_MS);
     for (size_t i = 0; i < DEMO_SUGGESTED + DEMO_WANTS_MAX; i++) {
-        const char *text = i < DEMO_SUGGESTED ? suggested[i] : d->want[i - DEMO_SUGGESTED].topic_text;
+        const char *text =
+            i < DEMO_SUGGESTED ? suggested[i] : d->want[i - DEMO_SUGGESTED].topic_text;
         if (i >= DEMO_SUGGESTED && d->want[i - DEMO_SUGGESTED].encounter == 0)
             continue;
         key_of(&k, text, strlen(text));
@@ -295,12 +297,14 @@ static void say_hello(const struct demo *d, const struct serve *s)
     if (d->config.control[0] != 0)
         snprintf(other, sizeof other, " --control %s", serve_control_path(s));
     puts("A network of 20 nodes is running on this computer. Nothing of it leaves the computer.");
-    puts("The strangers in it are small programs, not people. They come to whatever topic you choose,");
+    puts("The strangers in it are small programs, not people. They come to whatever topic you "
+         "choose,");
     fputs("for instance: ", stdout);
     for (size_t i = 0; i < DEMO_SUGGESTED; i++)
         printf("%s%s", suggested[i], i + 1 < DEMO_SUGGESTED ? ", " : ".\n");
     printf("Open another terminal and type:  build/bauta chat --plain%s\n", other);
-    printf("Another node on this computer joins with:  --lab --network demo --bootstrap %s\n", serve_contact(s));
+    printf("Another node on this computer joins with:  --lab --network demo --bootstrap %s\n",
+           serve_contact(s));
     puts("Ready. Ctrl-C ends it.");
     fflush(stdout);
 }

@@ -31,7 +31,7 @@ struct host_node {
     bool lab;
     bool wants_jobs; // a job may wait for room
     bool in_turn;
-    unsigned holds;  // handles and jobs that still point here
+    unsigned holds; // handles and jobs that still point here
     usec_t clock_at;
     host_event_fn event;
     void *ctx;
@@ -158,7 +158,8 @@ static void transmit(struct host_node *hn, usec_t now)
         for (size_t i = 0; i < hn->sockets; i++)
             if (udp_congested(&hn->udp[i]))
                 cap = 0;
-        size_t n = node_transmit(hn->node, now, hn->host->transmit, cap, batch, NODE_TRANSMIT_BATCHES);
+        size_t n =
+            node_transmit(hn->node, now, hn->host->transmit, cap, batch, NODE_TRANSMIT_BATCHES);
         again = n > 0;
         send_batches(hn, now, batch, n);
     }
@@ -281,7 +282,8 @@ static void on_job(void *ctx, uint32_t id, const uint8_t *result, int len)
         node_job_done(hn->node, now, id, result, len);
         host_node_turn(hn);
     }
-    for (struct host_node *other = h->nodes; other != NULL && jobs_room(&h->jobs); other = other->next)
+    for (struct host_node *other = h->nodes; other != NULL && jobs_room(&h->jobs);
+         other = other->next)
         if (other->wants_jobs && other->node != NULL)
             host_node_turn(other);
     release(hn); // last: with the last hold the host itself may go
@@ -321,7 +323,7 @@ int host_job(struct host *h, const struct job *job,
 
 static void look_at_addresses(struct host_node *hn)
 {
-    struct path all[MEET_LOCAL_PATHS_MAX];
+    struct path all[MEET_LOCAL_PATHS_MAX] = {0};
     size_t n = 0;
     for (size_t i = 0; i < hn->sockets; i++)
         n += addrs_of(all + n, MEET_LOCAL_PATHS_MAX - n, &hn->udp[i].bound, hn->lab);
@@ -488,9 +490,9 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
         rc = node_new(&hn->node, host_now(h), &nc);
         if (rc != 0) {
             hn->node = NULL;
-            snprintf(error, HOST_ERROR_BYTES, rc == BAUTA_EFORMAT
-                                                  ? "a network's name has 1 to 63 visible ASCII characters"
-                                                  : "out of memory");
+            snprintf(error, HOST_ERROR_BYTES,
+                     rc == BAUTA_EFORMAT ? "a network's name has 1 to 63 visible ASCII characters"
+                                         : "out of memory");
         }
     }
     sodium_memzero(&nc, sizeof nc);
@@ -569,7 +571,8 @@ int host_new(struct host **out, uv_loop_t *loop)
     h->in = calloc(1, sizeof *h->in);
     h->out = calloc(1, sizeof *h->out);
     h->transmit = malloc(TRANSMIT_BYTES);
-    int rc = h->book == NULL || h->in == NULL || h->out == NULL || h->transmit == NULL ? UV_ENOMEM : 0;
+    int rc =
+        h->book == NULL || h->in == NULL || h->out == NULL || h->transmit == NULL ? UV_ENOMEM : 0;
     if (rc == 0)
         rc = alarm_open(&h->alarm, loop, on_alarm, h);
     if (rc != 0) {

@@ -46,7 +46,8 @@ usec_t host_now(struct host *);
 usec_t host_node_now(struct host_node *);
 // Sends, tells events, starts jobs and sets the alarm until the machine is at rest.
 void host_node_turn(struct host_node *);
-int host_node_bootstrap(struct host_node *, const struct contact *); // as node_bootstrap, with the turn
+int host_node_bootstrap(struct host_node *,
+                        const struct contact *); // as node_bootstrap, with the turn
 
 // Addresses that the sockets are bound to, with real ports.
 size_t host_node_bound(const struct host_node *, struct path out[static HOST_SOCKETS_MAX]);
@@ -60,8 +61,8 @@ struct host_counters {
 void host_node_counters(const struct host_node *, struct host_counters *);
 
 // Runs a job that belongs to no machine, such as the puzzle before a server's start.
-int host_job(struct host *, const struct job *, void (*done)(void *ctx, const uint8_t *result, int len),
-             void *ctx);
+int host_job(struct host *, const struct job *,
+             void (*done)(void *ctx, const uint8_t *result, int len), void *ctx);
 
 // Whether this processor has AES instructions: an input of the machine.
 bool host_aes_hardware(void);

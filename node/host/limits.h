@@ -2,35 +2,36 @@
 #ifndef BAUTA_NODE_HOST_LIMITS_H
 #define BAUTA_NODE_HOST_LIMITS_H
 
-#define HOST_NODE_BYTES_MAX (192u << 20)  // one node: 64 MiB of others' records, channels, the rest
-#define HOST_CONTACTS_MAX 8192u           // known servers of a process: tables and look-ups of 64 nodes
-#define HOST_BOOK_BYTES_MAX (8u << 20)    // memory of those
-#define HOST_SOCKETS_MAX 2u               // one for IPv4, one for IPv6
-#define HOST_EXPIRE_BUDGET 64u            // timers run in one turn before sockets are looked at again
-#define HOST_CLOCK_US 100000u             // how old the wall clock may be that a node was told
-#define HOST_STOP_MS 1000u                // a node that leaves gets this long to say so
-#define HOST_ADDRS_MS 30000u              // interfaces are looked at this often
+#define HOST_NODE_BYTES_MAX (192u << 20) // one node: 64 MiB of others' records, channels, the rest
+#define HOST_CONTACTS_MAX 8192u // known servers of a process: tables and look-ups of 64 nodes
+#define HOST_BOOK_BYTES_MAX (8u << 20) // memory of those
+#define HOST_SOCKETS_MAX 2u            // one for IPv4, one for IPv6
+#define HOST_EXPIRE_BUDGET 64u         // timers run in one turn before sockets are looked at again
+#define HOST_CLOCK_US 100000u          // how old the wall clock may be that a node was told
+#define HOST_STOP_MS 1000u             // a node that leaves gets this long to say so
+#define HOST_ADDRS_MS 30000u           // interfaces are looked at this often
 
-#define UDP_BATCH 64u                     // datagrams a system call
-#define UDP_DATAGRAM_BYTES 2048u          // above every size that is valid; longer ones are cut and dropped
-#define UDP_ROUNDS_MAX 4u                 // batches read in one turn, so that timers run too
-#define UDP_QUEUE_DATAGRAMS_MAX 512u      // wait for a socket that is full; more are dropped, as UDP does
-#define UDP_SOCKET_BYTES (2u << 20)       // asked of the kernel: bursts of a thousand full datagrams
+#define UDP_BATCH 64u            // datagrams a system call
+#define UDP_DATAGRAM_BYTES 2048u // above every size that is valid; longer ones are cut and dropped
+#define UDP_ROUNDS_MAX 4u        // batches read in one turn, so that timers run too
+#define UDP_QUEUE_DATAGRAMS_MAX                                                                    \
+    512u                            // wait for a socket that is full; more are dropped, as UDP does
+#define UDP_SOCKET_BYTES (2u << 20) // asked of the kernel: bursts of a thousand full datagrams
 
-#define JOBS_RUNNING_MAX 4u               // libuv's worker threads; each topic hash takes 64 MiB
+#define JOBS_RUNNING_MAX 4u // libuv's worker threads; each topic hash takes 64 MiB
 
 #define CONTROL_LINE_BYTES_MAX (256u * 1024) // one request
-#define CONTROL_OUT_BYTES_MAX (4u << 20)  // answers that a client has not read; beyond it is dropped
-#define CONTROL_CLIENTS_MAX 32u           // pages, terminals and scripts of one person
+#define CONTROL_OUT_BYTES_MAX (4u << 20) // answers that a client has not read; beyond it is dropped
+#define CONTROL_CLIENTS_MAX 32u          // pages, terminals and scripts of one person
 #define CONTROL_READ_BYTES 16384u
 
 #define CONFIG_BOOTSTRAPS_MAX 64u
-#define CONFIG_TOPICS_MAX 8u              // as MEET_TOPICS_MAX
-#define RESOLVE_ADDRESSES_MAX 8u          // taken of one name
-#define RESOLVE_RETRY_MS_MIN 1000u        // doubles, while a name does not resolve
+#define CONFIG_TOPICS_MAX 8u       // as MEET_TOPICS_MAX
+#define RESOLVE_ADDRESSES_MAX 8u   // taken of one name
+#define RESOLVE_RETRY_MS_MIN 1000u // doubles, while a name does not resolve
 #define RESOLVE_RETRY_MS_MAX 30000u
 
-#define HOST_ERROR_BYTES 256u             // one line for a person
-#define HOST_PATH_BYTES 512u              // of a file
+#define HOST_ERROR_BYTES 256u // one line for a person
+#define HOST_PATH_BYTES 512u  // of a file
 
 #endif

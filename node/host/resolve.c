@@ -55,14 +55,15 @@ static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *al
 static void ask(struct resolve *r)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
-    int rc = uv_getaddrinfo(r->timer.loop, &r->request, on_answer, r->bootstrap.host, r->bootstrap.port,
-                            &hints);
+    int rc = uv_getaddrinfo(r->timer.loop, &r->request, on_answer, r->bootstrap.host,
+                            r->bootstrap.port, &hints);
     r->asking = rc == 0;
     if (rc != 0)
         again_later(r);
 }
 
-int resolve_start(struct resolve **out, uv_loop_t *loop, struct host_node *node, const struct bootstrap *b)
+int resolve_start(struct resolve **out, uv_loop_t *loop, struct host_node *node,
+                  const struct bootstrap *b)
 {
     struct resolve *r = calloc(1, sizeof *r);
     if (r == NULL)

@@ -268,7 +268,8 @@ static void on_start(uv_timer_t *timer)
     const struct config *c = s->cfg.config;
     s->privacy = c->privacy;
     if (net_init(&s->net, c->network[0] != 0 ? c->network : "bauta") != BAUTA_OK) {
-        snprintf(s->error, sizeof s->error, "a network's name has 1 to 63 visible ASCII characters");
+        snprintf(s->error, sizeof s->error,
+                 "a network's name has 1 to 63 visible ASCII characters");
         give_up(s, EXIT_USAGE);
         return;
     }

@@ -34,7 +34,8 @@ int state_open(const char *dir, char error[static HOST_ERROR_BYTES])
     return 0;
 }
 
-static int path_of(char path[static HOST_PATH_BYTES], const char *dir, const char *name, char *error)
+static int path_of(char path[static HOST_PATH_BYTES], const char *dir, const char *name,
+                   char *error)
 {
     int n = snprintf(path, HOST_PATH_BYTES, "%s/%s", dir, name);
     if (n > 0 && (size_t)n < HOST_PATH_BYTES)
@@ -44,7 +45,8 @@ static int path_of(char path[static HOST_PATH_BYTES], const char *dir, const cha
 }
 
 // Returns the length, 0 when there is no such file, -1 on errors.
-static int read_file(const char *dir, const char *name, uint8_t out[static FILE_BYTES_MAX], char *error)
+static int read_file(const char *dir, const char *name, uint8_t out[static FILE_BYTES_MAX],
+                     char *error)
 {
     char path[HOST_PATH_BYTES];
     if (path_of(path, dir, name, error) != 0)
@@ -107,8 +109,8 @@ int state_privacy_keep(const char *dir, enum node_privacy p, char error[static H
     return write_file(dir, "privacy", line, (size_t)n, error);
 }
 
-int state_key(const char *dir, uint8_t secret[static 32], uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES],
-              char error[static HOST_ERROR_BYTES])
+int state_key(const char *dir, uint8_t secret[static 32],
+              uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], char error[static HOST_ERROR_BYTES])
 {
     uint8_t data[FILE_BYTES_MAX];
     int n = read_file(dir, "server.key", data, error);

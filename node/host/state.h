@@ -10,8 +10,8 @@
 int state_open(const char *dir, char error[static HOST_ERROR_BYTES]);
 // Each: 1 = read, 0 = not there yet, -1 = unreadable or damaged, with a line.
 int state_privacy(const char *dir, enum node_privacy *, char error[static HOST_ERROR_BYTES]);
-int state_key(const char *dir, uint8_t secret[static 32], uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES],
-              char error[static HOST_ERROR_BYTES]);
+int state_key(const char *dir, uint8_t secret[static 32],
+              uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], char error[static HOST_ERROR_BYTES]);
 // 0 or -1 with a line.
 int state_privacy_keep(const char *dir, enum node_privacy, char error[static HOST_ERROR_BYTES]);
 int state_key_keep(const char *dir, const uint8_t secret[static 32],

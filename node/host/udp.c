@@ -71,8 +71,7 @@ static int socket_open(const struct path *listen, struct path *bound)
     socklen_t len = udp_sockaddr(&sa, listen);
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
-        (listen->family == 6 &&
-         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) ||
+        (listen->family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) ||
         bind(fd, (struct sockaddr *)&sa, len) != 0) {
         int rc = -errno;
         close(fd);
@@ -239,7 +238,8 @@ static void keep(struct udp *u, const struct out *out)
 {
     if (u->waiting == NULL)
         u->waiting = calloc(UDP_QUEUE_DATAGRAMS_MAX, sizeof *u->waiting);
-    if (u->waiting == NULL || u->waiting_count == UDP_QUEUE_DATAGRAMS_MAX || out->len > CLASS_FULL) {
+    if (u->waiting == NULL || u->waiting_count == UDP_QUEUE_DATAGRAMS_MAX ||
+        out->len > CLASS_FULL) {
         u->dropped_full++;
         return;
     }
@@ -303,7 +303,8 @@ void udp_flush(struct udp *u)
         struct out out[UDP_BATCH];
         size_t n = 0;
         for (; n < UDP_BATCH && n < u->waiting_count; n++) {
-            const struct udp_waiting *w = &u->waiting[(u->waiting_at + n) % UDP_QUEUE_DATAGRAMS_MAX];
+            const struct udp_waiting *w =
+                &u->waiting[(u->waiting_at + n) % UDP_QUEUE_DATAGRAMS_MAX];
             out[n] = (struct out){&w->path, w->data, w->len, 0};
         }
         int rc = send_some(u, out, n);

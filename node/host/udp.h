@@ -30,7 +30,8 @@ struct udp {
     void *ctx;
     struct udp_waiting *waiting; // ring, allocated when first needed
     uint32_t waiting_at, waiting_count;
-    uint64_t dropped_full, dropped_long, failed; // outgoing without room, incoming too long, refused sends
+    uint64_t dropped_full, dropped_long,
+        failed; // outgoing without room, incoming too long, refused sends
 };
 
 // IPv6 sockets take IPv6 only. Port 0: the system chooses. 0 or a negative errno.
@@ -47,7 +48,8 @@ struct udp_failure {
 // Sends n batches, one datagram at a time or many a system call; what the socket has no room for is
 // kept and goes out when it is writable. Returns how many failed; a failing datagram never takes
 // its neighbours along.
-size_t udp_send(struct udp *, const struct batch *, size_t n, struct udp_failure fail[static UDP_BATCH]);
+size_t udp_send(struct udp *, const struct batch *, size_t n,
+                struct udp_failure fail[static UDP_BATCH]);
 // Goes on with what was kept. Call when writable.
 void udp_flush(struct udp *);
 // True while more than half of the room for kept datagrams is taken: bulk should wait.

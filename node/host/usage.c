@@ -5,10 +5,13 @@ static const char usage_all[] =
     "bauta: talk about anything with a stranger who wants to talk about it too.\n"
     "\n"
     "  bauta run    [options]           runs a node until it is interrupted\n"
-    "  bauta chat   [TOPIC...]          talks; uses the running node, or starts one for the time being\n"
-    "  bauta ctl    METHOD [JSON]       one call of the control API; JSON - is read from standard input\n"
+    "  bauta chat   [TOPIC...]          talks; uses the running node, or starts one for the time "
+    "being\n"
+    "  bauta ctl    METHOD [JSON]       one call of the control API; JSON - is read from standard "
+    "input\n"
     "  bauta status                     what the node is, knows and does\n"
-    "  bauta demo                       a small network on this computer, with strangers to talk to\n"
+    "  bauta demo                       a small network on this computer, with strangers to talk "
+    "to\n"
     "  bauta help   [COMMAND]           this text, or more about one command\n"
     "  bauta --version\n";
 
@@ -21,7 +24,8 @@ static const char usage_node[] =
     "  --control PATH            where the control socket is\n"
     "  --state DIR               remembers your choice of privacy, and a --public node's key\n"
     "  --config FILE             options as NAME = VALUE lines\n"
-    "  --public                  this computer can be reached from everywhere: serve others at once\n"
+    "  --public                  this computer can be reached from everywhere: serve others at "
+    "once\n"
     "  --web off                 no page (this version has none yet)\n"
     "  --no-lan, --no-upnp       don't look for nodes or routers on the local network\n"
     "  --lab, --lab-strict       private addresses count as public; --lab also drops puzzles and\n"
@@ -30,7 +34,8 @@ static const char usage_node[] =
 static const char usage_chat[] =
     "bauta chat [TOPIC...] [--plain] [options of run]\n"
     "\n"
-    "Finds somebody who wants to talk about one of the topics. Without a topic it asks for one. TOPIC##PASS\n"
+    "Finds somebody who wants to talk about one of the topics. Without a topic it asks for one. "
+    "TOPIC##PASS\n"
     "finds only those who know the passphrase. What you type is said. Lines that begin with / are\n"
     "commands: /next /end /block /verify /seek TOPIC, TOPIC... /privacy direct /help /quit.\n"
     "Without a running node it starts one of its own, with the same options as run.\n"
@@ -39,8 +44,10 @@ static const char usage_chat[] =
 static const char usage_ctl[] =
     "bauta ctl METHOD [JSON] [--control PATH]\n"
     "\n"
-    "Calls the control API of the running node and prints the result. JSON holds the parameters; - reads\n"
-    "them from standard input, which is better for topics and texts, since others may see a command line.\n"
+    "Calls the control API of the running node and prints the result. JSON holds the parameters; - "
+    "reads\n"
+    "them from standard input, which is better for topics and texts, since others may see a "
+    "command line.\n"
     "Exit status 0, or 1 with the reason on standard error.\n"
     "\n"
     "  status, seek, say, next, end, block, verify, typing, privacy, stop\n"
@@ -58,24 +65,33 @@ static const char usage_demo[] =
     "computer. Then, in another terminal: bauta chat\n";
 
 static const char usage_relay[] = "bauta relay: a volunteer's relay. This version has none yet.\n";
-static const char usage_run[] = "bauta run [options]\n"
-                                "\n"
-                                "Prints \"ready CONTACT\" when it can take calls; CONTACT is what others\n"
-                                "take as --bootstrap, or - where this node serves nobody.\n"
-                                "\n";
+static const char usage_run[] =
+    "bauta run [options]\n"
+    "\n"
+    "Prints \"ready CONTACT\" when it can take calls; CONTACT is what others\n"
+    "take as --bootstrap, or - where this node serves nobody.\n"
+    "\n";
 
 const char *config_usage(enum command c)
 {
     switch (c) {
-    case COMMAND_RUN: return usage_run;
-    case COMMAND_CHAT: return usage_chat;
-    case COMMAND_CTL: return usage_ctl;
-    case COMMAND_STATUS: return usage_status;
-    case COMMAND_DEMO: return usage_demo;
-    case COMMAND_RELAY: return usage_relay;
-    case COMMAND_NONE: return usage_node;
+    case COMMAND_RUN:
+        return usage_run;
+    case COMMAND_CHAT:
+        return usage_chat;
+    case COMMAND_CTL:
+        return usage_ctl;
+    case COMMAND_STATUS:
+        return usage_status;
+    case COMMAND_DEMO:
+        return usage_demo;
+    case COMMAND_RELAY:
+        return usage_relay;
+    case COMMAND_NONE:
+        return usage_node;
     case COMMAND_HELP:
-    case COMMAND_VERSION: break;
+    case COMMAND_VERSION:
+        break;
     }
     return usage_all;
 }

@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         struct api_answer a;
         struct node_event ev;
         api_line(&b.api, BENCH_NOW, at, (size_t)(stop - at), &a);
-        if (a.line != NULL && (a.len < 2 || a.line[a.len - 1] != '\n' || memchr(a.line, '\n', a.len - 1)))
+        if (a.line != NULL &&
+            (a.len < 2 || a.line[a.len - 1] != '\n' || memchr(a.line, '\n', a.len - 1)))
             abort();
         api_answer_free(&a);
         while (node_event(b.api.node, BENCH_NOW, &ev)) {

@@ -13,15 +13,15 @@ struct input {
         uv_tty_t tty;
         uv_pipe_t pipe;
     } in;
-    uv_fs_t read;     // where the descriptor is a file
+    uv_fs_t read; // where the descriptor is a file
     uv_loop_t *loop;
     int fd;
     bool terminal, file, reading, ended, skipping, closing;
     void (*wake)(void *ctx);
     void *ctx;
     char buf[BUFFER_BYTES];
-    size_t len;       // filled
-    size_t line_len;  // of the line that was peeked at, its end included
+    size_t len;      // filled
+    size_t line_len; // of the line that was peeked at, its end included
 };
 
 static void ask(struct input *in);

@@ -18,7 +18,8 @@ enum input_line {
 
 struct input;
 
-int input_open(struct input **, uv_loop_t *, int fd, void (*wake)(void *ctx), void *ctx); // 0 or UV_ code
+int input_open(struct input **, uv_loop_t *, int fd, void (*wake)(void *ctx),
+               void *ctx); // 0 or UV_ code
 // The next line, left in place until input_take: a reader that can't use it now asks again later.
 enum input_line input_peek(struct input *, const char **line, size_t *len);
 void input_take(struct input *);

@@ -61,7 +61,8 @@ static void on_line(struct link *l, const char *line, size_t len)
         l->first = w->next;
         if (l->first == NULL)
             l->last = &l->first;
-        l->cfg.answer(l->cfg.ctx, w->kind, json_object_get(o, "result"), json_object_get(o, "error"));
+        l->cfg.answer(l->cfg.ctx, w->kind, json_object_get(o, "result"),
+                      json_object_get(o, "error"));
         free(w);
     }
     json_decref(o);
@@ -101,7 +102,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     l->len += (size_t)n;
     size_t at = 0;
     char *newline;
-    while (!l->closing && at < l->len && (newline = memchr(l->buf + at, '\n', l->len - at)) != NULL) {
+    while (!l->closing && at < l->len &&
+           (newline = memchr(l->buf + at, '\n', l->len - at)) != NULL) {
         size_t len = (size_t)(newline - (l->buf + at));
         on_line(l, l->buf + at, len);
         at += len + 1;
@@ -147,8 +149,8 @@ bool link_call(struct link *l, int kind, const char *method, json_t *params)
 {
     json_free_t json_free;
     json_get_alloc_funcs(NULL, &json_free);
-    json_t *o = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", kind, "method", method, "params",
-                          params);
+    json_t *o = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", kind, "method", method,
+                          "params", params);
     char *text = o != NULL && !l->closing ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     if (text == NULL)

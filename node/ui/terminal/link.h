@@ -16,7 +16,8 @@ struct link_config {
     void *ctx;
 };
 
-int link_open(struct link **, uv_loop_t *, int fd, const struct link_config *); // 0 or UV_ code; takes fd
+int link_open(struct link **, uv_loop_t *, int fd,
+              const struct link_config *); // 0 or UV_ code; takes fd
 // Takes `params`. False when it could not be sent (out of memory, not UTF-8, gone).
 bool link_call(struct link *, int kind, const char *method, json_t *params);
 void link_close(struct link *); // frees it once libuv has let go; no more callbacks

@@ -18,9 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PENDING_MAX 64u      // own messages on their way before a script has to wait
-#define GOODBYE_MS 1000u     // for the node to say that we leave
-#define LAST_WORDS_MS 3000u  // for what was said just before /quit to arrive
+#define PENDING_MAX 64u     // own messages on their way before a script has to wait
+#define GOODBYE_MS 1000u    // for the node to say that we leave
+#define LAST_WORDS_MS 3000u // for what was said just before /quit to arrive
 #define ALIAS_BYTES 128u
 
 enum phase {
@@ -29,18 +29,29 @@ enum phase {
     PHASE_ASK_TOPIC, // no encounter: what is typed is a topic
     PHASE_SEEKING,
     PHASE_TALKING,
-    PHASE_OVER,      // the other one is gone, the encounter waits for /next
+    PHASE_OVER, // the other one is gone, the encounter waits for /next
     PHASE_LEAVING
 };
-enum call { CALL_STATUS = 1, CALL_SUBSCRIBE, CALL_PRIVACY, CALL_SEEK, CALL_SAY, CALL_NEXT, CALL_END,
-            CALL_BLOCK, CALL_VERIFY, CALL_LAST_END, CALL_DROP };
+enum call {
+    CALL_STATUS = 1,
+    CALL_SUBSCRIBE,
+    CALL_PRIVACY,
+    CALL_SEEK,
+    CALL_SAY,
+    CALL_NEXT,
+    CALL_END,
+    CALL_BLOCK,
+    CALL_VERIFY,
+    CALL_LAST_END,
+    CALL_DROP
+};
 
 struct plain {
     uv_loop_t loop;
     uv_signal_t sigint, sigterm;
     uv_timer_t timer; // bounds the goodbye
     const struct config *cfg;
-    struct host *host;   // with serve: a node of our own
+    struct host *host; // with serve: a node of our own
     struct serve *serve;
     struct link *link;
     struct input *input;
@@ -93,14 +104,14 @@ static char *topics_shown(json_t *topics)
 {
     json_t *t;
     size_t i, room = 1;
-    json_array_foreach(topics, i, t)
-        room += TEXT_SHOWN_MAX(json_string_length(t)) + 4;
+    json_array_foreach(topics, i, t) room += TEXT_SHOWN_MAX(json_string_length(t)) + 4;
     char *out = malloc(room);
     if (out == NULL)
         return NULL;
     size_t at = 0;
     out[0] = 0;
-    json_array_foreach(topics, i, t) {
+    json_array_foreach(topics, i, t)
+    {
         if (i > 0)
             at += (size_t)snprintf(out + at, room - at, " or ");
         at += text_show(out + at, json_string_value(t), json_string_length(t));
@@ -131,14 +142,17 @@ static void ask_privacy(struct plain *p)
 {
     p->phase = PHASE_ASK_PRIVACY;
     say(p, "Should the stranger be able to see your internet address?");
-    say(p, "Type hide for: no, hide it. This version has no relays yet, so nobody can be found that way.");
-    say(p, "Type direct for: yes, connect directly. The stranger could learn your rough location from it.");
+    say(p, "Type hide for: no, hide it. This version has no relays yet, so nobody can be found "
+           "that way.");
+    say(p, "Type direct for: yes, connect directly. The stranger could learn your rough location "
+           "from it.");
     say(p, "You can change this at any time with /privacy.");
 }
 
 static void help(struct plain *p)
 {
-    say(p, "What you type is said. Lines that begin with / are commands; // says a line that begins with /.");
+    say(p, "What you type is said. Lines that begin with / are commands; // says a line that "
+           "begins with /.");
     say(p, "/next: leave, and find someone else.");
     say(p, "/end: leave this conversation.");
     say(p, "/block: leave, and never meet them again while the node runs.");
@@ -202,11 +216,11 @@ static json_t *topics_of(struct plain *p, const char *text, size_t len)
 
 static void set_privacy(struct plain *p, const char *word)
 {
-    const char *mode = strcmp(word, "direct") == 0 || strcmp(word, "yes") == 0 ? "direct"
-                       : strcmp(word, "hide") == 0 || strcmp(word, "relayed") == 0 ||
-                               strcmp(word, "no") == 0
-                           ? "relayed"
-                           : NULL;
+    const char *mode =
+        strcmp(word, "direct") == 0 || strcmp(word, "yes") == 0 ? "direct"
+        : strcmp(word, "hide") == 0 || strcmp(word, "relayed") == 0 || strcmp(word, "no") == 0
+            ? "relayed"
+            : NULL;
     if (mode == NULL) {
         say(p, "Type hide or direct.");
         return;
@@ -288,8 +302,8 @@ static bool command(struct plain *p, const char *line, size_t len)
         ask_blocking(p, CALL_BLOCK, "block", encounter_params(p));
     } else if (word_is(line, len, "/verify") && talks) {
         ask_blocking(p, CALL_VERIFY, "verify", encounter_params(p));
-    } else if (word_is(line, len, "/next") || word_is(line, len, "/end") || word_is(line, len, "/block") ||
-               word_is(line, len, "/verify")) {
+    } else if (word_is(line, len, "/next") || word_is(line, len, "/end") ||
+               word_is(line, len, "/block") || word_is(line, len, "/verify")) {
         say(p, "There is no conversation. Type a topic.");
     } else {
         say(p, "There is no such command. /help lists them.");
@@ -433,11 +447,12 @@ static void on_words(struct plain *p, json_t *result, json_t *error)
         return;
     }
     line[0] = 0;
-    json_array_foreach(words, i, w)
-        at += (size_t)snprintf(line + at, at < sizeof line ? sizeof line - at : 0, " %s",
-                               json_string_value(w));
-    say(p, "If you want to be sure nobody sits in between, read these six words to each other over "
-           "another way. They must be the same:%s", line);
+    json_array_foreach(words, i, w) at += (size_t)snprintf(
+        line + at, at < sizeof line ? sizeof line - at : 0, " %s", json_string_value(w));
+    say(p,
+        "If you want to be sure nobody sits in between, read these six words to each other over "
+        "another way. They must be the same:%s",
+        line);
 }
 
 static void start_topics(struct plain *p)
@@ -555,7 +570,8 @@ static void on_matched(struct plain *p, json_t *params)
     p->phase = PHASE_TALKING;
     say(p, "Connected. Nobody but the two of you can read this.");
     say(p, "You talk with %s about %s. %s", p->alias, about != NULL ? about : "it",
-        direct ? "You could see each other's internet address." : "Your internet address is hidden.");
+        direct ? "You could see each other's internet address."
+               : "Your internet address is hidden.");
     say(p, "/next finds someone else, /end leaves, /help says more.");
     free_shown(about);
 }
@@ -588,7 +604,8 @@ static void on_event(void *ctx, const char *method, json_t *params)
         return;
     }
     // The node may have other encounters, of the page or of a script.
-    if (p->encounter == 0 || json_integer_value(json_object_get(params, "encounter")) != p->encounter)
+    if (p->encounter == 0 ||
+        json_integer_value(json_object_get(params, "encounter")) != p->encounter)
         return;
     if (strcmp(method, "seeking") == 0) {
         on_seeking(p, params);

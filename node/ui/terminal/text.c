@@ -9,7 +9,12 @@ static size_t decode(const char *in, size_t len, uint32_t *out)
 {
     const uint8_t *b = (const uint8_t *)in;
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = b[0] < 0x80 ? 1 : b[0] < 0xc0 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : b[0] < 0xf8 ? 4 : 0;
+    size_t n = b[0] < 0x80   ? 1
+               : b[0] < 0xc0 ? 0
+               : b[0] < 0xe0 ? 2
+               : b[0] < 0xf0 ? 3
+               : b[0] < 0xf8 ? 4
+                             : 0;
     if (n == 0 || n > len)
         return 0;
     uint32_t c = n == 1 ? b[0] : b[0] & (0x7fu >> n);
@@ -26,10 +31,10 @@ static size_t decode(const char *in, size_t len, uint32_t *out)
 
 static bool deceives(uint32_t c)
 {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0)     // C0, DEL, C1
+    return c < 0x20 || (c >= 0x7f && c < 0xa0)         // C0, DEL, C1
            || c == 0x61c || c == 0x200e || c == 0x200f // direction marks
-           || (c >= 0x2028 && c <= 0x202e)         // line separators, direction overrides
-           || (c >= 0x2066 && c <= 0x206f)         // direction isolates, deprecated formats
+           || (c >= 0x2028 && c <= 0x202e)             // line separators, direction overrides
+           || (c >= 0x2066 && c <= 0x206f)             // direction isolates, deprecated formats
            || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
 }
 

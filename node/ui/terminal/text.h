@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TEXT_SHOWN_MAX(len) (6 * (len) + 1) // bytes that text_show needs for `len`, the NUL included
+#define TEXT_SHOWN_MAX(len)                                                                        \
+    (6 * (len) + 1) // bytes that text_show needs for `len`, the NUL included
 
 // Writes `in` as it may be shown, with a NUL at the end, and returns its length. Control characters,
 // separators and direction overrides become \u{HEX}, bytes that are no UTF-8 become \x{HEX}; a tab becomes

@@ -114,41 +114,75 @@ static void test_errors(void **state)
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":null}", -32602},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":{\"x\":1}}", -32602},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\"}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":0,\"text\":\"x\"}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":-1,\"text\":\"x\"}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1.5,\"text\":\"x\"}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":99,\"text\":\"x\"}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":4294967297,\"text\":\"x\"}}",
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":0,\"text\":"
+         "\"x\"}}",
          -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":5}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":-1,\"text\":"
+         "\"x\"}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1.5,\"text\":"
+         "\"x\"}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":99,\"text\":"
+         "\"x\"}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":4294967297,"
+         "\"text\":\"x\"}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":5}"
+         "}",
+         -32602},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"next\",\"params\":{\"encounter\":9}}", -32602},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":9}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\",\"params\":{\"encounter\":9}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{\"encounter\":9}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1,\"on\":1}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\"}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":\"jazz\"}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[]}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"\"]}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"  \"]}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\\u0000b\"]}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[5]}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\",\"b\",\"c\",\"d\",\"e\","
-         "\"f\",\"g\",\"h\",\"i\"]}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],\"passs\":\"x\"}}",
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\",\"params\":{\"encounter\":9}}",
          -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],\"pass\":5}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],\"card\":[]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{\"encounter\":9}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1,\"on\":1}"
+         "}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\"}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":\"jazz\"}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"\"]}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"  \"]}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\\u0000b\"]}"
+         "}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[5]}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\",\"b\","
+         "\"c\",\"d\",\"e\","
+         "\"f\",\"g\",\"h\",\"i\"]}}",
+         -32602},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
-         "\"card\":{\"purposes\":[\"shouting\"]}}}", -32602},
+         "\"passs\":\"x\"}}",
+         -32602},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
-         "\"card\":{\"languages\":[\"en\",\"de\",\"fr\",\"it\"]}}}", -32602},
+         "\"pass\":5}}",
+         -32602},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
-         "\"wishes\":{\"should\":{}}}}", -32602},
+         "\"card\":[]}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+         "\"card\":{\"purposes\":[\"shouting\"]}}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+         "\"card\":{\"languages\":[\"en\",\"de\",\"fr\",\"it\"]}}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+         "\"wishes\":{\"should\":{}}}}",
+         -32602},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\"}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"some\"}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"direct\\u0000\"}}", -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"some\"}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":"
+         "\"direct\\u0000\"}}",
+         -32602},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":{\"now\":true}}", -32602},
     };
     struct fixture *f = *state;
@@ -217,11 +251,14 @@ static void test_encounter(void **state)
 {
     struct fixture *f = *state;
     struct node_event ev;
-    json_t *o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"Night  Trains"
-                       "##secret\",\"jazz\"],\"card\":{\"languages\":[\"en\"],\"purposes\":[\"chat\"]},"
-                       "\"wishes\":{\"must\":{\"formats\":[\"text\"]},\"rather\":{}}}}");
+    json_t *o = ask(
+        f,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"Night  Trains"
+        "##secret\",\"jazz\"],\"card\":{\"languages\":[\"en\"],\"purposes\":[\"chat\"]},"
+        "\"wishes\":{\"must\":{\"formats\":[\"text\"]},\"rather\":{}}}}");
     assert_int_equal(code_of(o), 0);
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "result"), "encounter")), 1);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "result"), "encounter")),
+                     1);
     json_decref(o);
 
     bool seeking = false;
@@ -230,9 +267,10 @@ static void test_encounter(void **state)
         assert_true(api_notification(&f->b.api, &ev, &line));
         if (ev.kind == NODE_SEEKING) {
             seeking = true;
-            assert_string_equal(line.line,
-                                "{\"jsonrpc\":\"2.0\",\"method\":\"seeking\",\"params\":{\"encounter\":1,"
-                                "\"topics\":[\"Night  Trains\",\"jazz\"]}}\n"); // never the passphrase
+            assert_string_equal(
+                line.line,
+                "{\"jsonrpc\":\"2.0\",\"method\":\"seeking\",\"params\":{\"encounter\":1,"
+                "\"topics\":[\"Night  Trains\",\"jazz\"]}}\n"); // never the passphrase
         }
         api_answer_free(&line);
     }
@@ -242,12 +280,17 @@ static void test_encounter(void **state)
         const char *line;
         int code;
     } table[] = {
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":\"x\"}}", -32001},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{\"encounter\":1}}", -32001},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":"
+         "\"x\"}}",
+         -32001},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{\"encounter\":1}}",
+         -32001},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"next\",\"params\":{\"encounter\":1}}", 0},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":1}}", 0},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":1}}", 0},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":\"x\"}}", -32001},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":"
+         "\"x\"}}",
+         -32001},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         o = ask(f, table[i].line);
@@ -260,12 +303,15 @@ static void test_long_text(void **state)
 {
     struct fixture *f = *state;
     char *line = malloc(30000);
-    int n = sprintf(line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":\"");
+    int n = sprintf(
+        line,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":\"");
     memset(line + n, 'a', 20480);
     strcpy(line + n + 20480, "\"}}");
     json_t *o = ask(f, line);
     assert_int_equal(code_of(o), -32602);
-    assert_non_null(strstr(json_string_value(json_object_get(json_object_get(o, "error"), "message")), "long"));
+    assert_non_null(
+        strstr(json_string_value(json_object_get(json_object_get(o, "error"), "message")), "long"));
     json_decref(o);
     free(line);
     struct api_answer a;
@@ -277,12 +323,16 @@ static void test_long_text(void **state)
 static void test_privacy_unchosen(void **state)
 {
     struct fixture *f = *state;
-    static const char seek[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"]}}";
+    static const char seek[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"]}}";
     json_t *o = ask(f, seek);
     assert_int_equal(code_of(o), -32002);
-    assert_non_null(strstr(json_string_value(json_object_get(json_object_get(o, "error"), "message")), "privacy"));
+    assert_non_null(strstr(
+        json_string_value(json_object_get(json_object_get(o, "error"), "message")), "privacy"));
     json_decref(o);
-    o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"direct\"}}");
+    o = ask(
+        f,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"direct\"}}");
     assert_int_equal(code_of(o), 0);
     assert_true(f->b.api.privacy_set && f->b.api.privacy == NODE_DIRECT);
     json_decref(o);
@@ -294,7 +344,8 @@ static void test_privacy_unchosen(void **state)
 static void test_privacy_relayed(void **state)
 {
     struct fixture *f = *state;
-    json_t *o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"]}}");
+    json_t *o = ask(
+        f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"]}}");
     assert_int_equal(code_of(o), -32003);
     json_decref(o);
 }
@@ -318,8 +369,9 @@ static void test_subscribe_and_stop(void **state)
 static void test_torn_lines(void **state)
 {
     struct fixture *f = *state;
-    static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"typing\",\"params\":{\"encounter\":1,"
-                               "\"on\":true}}";
+    static const char line[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"typing\",\"params\":{\"encounter\":1,"
+        "\"on\":true}}";
     char copy[sizeof line];
     for (size_t i = 0; i < sizeof line; i++) {
         json_decref(ask_bytes(f, line, i));
@@ -337,7 +389,12 @@ static void test_events(void **state)
         struct node_event ev;
         const char *line;
     } table[] = {
-        {{.kind = NODE_MESSAGE, .encounter = 3, .id = 4, .text = "a\n\"\x7f\"\0b", .len = 7, .at_ms = 12345},
+        {{.kind = NODE_MESSAGE,
+          .encounter = 3,
+          .id = 4,
+          .text = "a\n\"\x7f\"\0b",
+          .len = 7,
+          .at_ms = 12345},
          "{\"jsonrpc\":\"2.0\",\"method\":\"message\",\"params\":{\"encounter\":3,\"id\":4,"
          "\"text\":\"a\\n\\\"\x7f\\\"\\u0000b\",\"at\":12345}}\n"},
         {{.kind = NODE_DELIVERED, .encounter = 3, .id = 4},
@@ -348,15 +405,25 @@ static void test_events(void **state)
         {{.kind = NODE_TYPING, .encounter = 3, .on = true},
          "{\"jsonrpc\":\"2.0\",\"method\":\"typing\",\"params\":{\"encounter\":3,\"on\":true}}\n"},
         {{.kind = NODE_ENDED, .encounter = 3, .reason = "left"},
-         "{\"jsonrpc\":\"2.0\",\"method\":\"ended\",\"params\":{\"encounter\":3,\"reason\":\"left\"}}\n"},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"ended\",\"params\":{\"encounter\":3,\"reason\":"
+         "\"left\"}}\n"},
         {{.kind = NODE_PROGRESS, .encounter = 3, .stage = MEET_CONNECTING},
-         "{\"jsonrpc\":\"2.0\",\"method\":\"progress\",\"params\":{\"encounter\":3,\"stage\":\"connecting\"}}\n"},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"progress\",\"params\":{\"encounter\":3,\"stage\":"
+         "\"connecting\"}}\n"},
         {{.kind = NODE_WARNING, .reason = "clock", .text = "x", .len = 1},
-         "{\"jsonrpc\":\"2.0\",\"method\":\"warning\",\"params\":{\"code\":\"clock\",\"text\":\"x\"}}\n"},
-        {{.kind = NODE_MATCHED, .encounter = 3, .text = "jazz", .len = 4, .alias = "Amber Heron",
-          .words = {words[0], words[1], words[2], words[3], words[4], words[5]}, .path = "direct"},
-         "{\"jsonrpc\":\"2.0\",\"method\":\"matched\",\"params\":{\"encounter\":3,\"topic\":\"jazz\","
-         "\"alias\":\"Amber Heron\",\"words\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\"],\"path\":\"direct\"}}\n"},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"warning\",\"params\":{\"code\":\"clock\",\"text\":"
+         "\"x\"}}\n"},
+        {{.kind = NODE_MATCHED,
+          .encounter = 3,
+          .text = "jazz",
+          .len = 4,
+          .alias = "Amber Heron",
+          .words = {words[0], words[1], words[2], words[3], words[4], words[5]},
+          .path = "direct"},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"matched\",\"params\":{\"encounter\":3,\"topic\":"
+         "\"jazz\","
+         "\"alias\":\"Amber "
+         "Heron\",\"words\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\"],\"path\":\"direct\"}}\n"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct api_answer a;

@@ -29,7 +29,8 @@ static inline void plain_release(void *ctx, void *p, size_t bytes)
 
 #define BENCH_NOW (UINT64_C(1000) * USEC_PER_S)
 
-static inline void bench_open(struct bench_node *b, struct contact_book **book, enum node_privacy privacy)
+static inline void bench_open(struct bench_node *b, struct contact_book **book,
+                              enum node_privacy privacy)
 {
     memset(b, 0, sizeof *b);
     arena_init(&b->arena, 64u << 20, plain_refill, plain_release, NULL);

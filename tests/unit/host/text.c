@@ -1,8 +1,8 @@
 // What a terminal shows of strangers' text, what the demonstration's strangers say, and the command line.
+#include "node/ui/terminal/text.h"
 #include "node/host/bots.h"
 #include "node/host/config.h"
 #include "node/host/process.h"
-#include "node/ui/terminal/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,14 +28,20 @@ static void test_shown(void **state)
         {"\x1b[31mred", "\\u{1B}[31mred", 0},
         {"a\rb\x7f", "a\\u{0D}b\\u{7F}", 0},
         {"a\0b", "a\\u{00}b", 3},
-        {"\xc2\x9b" "31m", "\\u{9B}31m", 0},                 // C1 control sequence introducer
-        {"\xe2\x80\xae" "evil", "\\u{202E}evil", 0},         // right-to-left override
-        {"\xe2\x81\xa6" "x\xe2\x81\xa9", "\\u{2066}x\\u{2069}", 0},
-        {"\xe2\x80\xa8", "\\u{2028}", 0},                    // line separator
-        {"\xf3\xa0\x81\x81", "\\u{E0041}", 0},               // tag characters: invisible
+        {"\xc2\x9b"
+         "31m",
+         "\\u{9B}31m", 0}, // C1 control sequence introducer
+        {"\xe2\x80\xae"
+         "evil",
+         "\\u{202E}evil", 0}, // right-to-left override
+        {"\xe2\x81\xa6"
+         "x\xe2\x81\xa9",
+         "\\u{2066}x\\u{2069}", 0},
+        {"\xe2\x80\xa8", "\\u{2028}", 0},      // line separator
+        {"\xf3\xa0\x81\x81", "\\u{E0041}", 0}, // tag characters: invisible
         {"\xff\xc3", "\\x{FF}\\x{C3}", 0},
-        {"\xed\xa0\x80", "\\x{ED}\\x{A0}\\x{80}", 0},        // surrogate
-        {"\xc0\xaf", "\\x{C0}\\x{AF}", 0},                   // overlong
+        {"\xed\xa0\x80", "\\x{ED}\\x{A0}\\x{80}", 0}, // surrogate
+        {"\xc0\xaf", "\\x{C0}\\x{AF}", 0},            // overlong
     };
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
