@@ -64,9 +64,11 @@ size_t dht_place_introducers(struct dht *, uint32_t id,
 // again with another record replaces the old one under the same rec_id and locks.
 int dht_place_announce(struct dht *, usec_t now, uint32_t id,
                        const uint8_t record[static RECORD_BYTES], uint32_t ttl_s);
-// Samples without storing, at `holders` random ones. One DHT_SAMPLE each.
+// Samples without storing, at `holders` random ones. One DHT_SAMPLE each; it is empty where a holder
+// did not answer. Before the look-up has found holders it is done as soon as it has.
 int dht_place_seek(struct dht *, usec_t now, uint32_t id, unsigned holders);
-// Withdraws at all holders at once; keeps the place open.
+// Withdraws at all holders at once; keeps the place open. That rec_id is dead there until its time is
+// over: announce under another one.
 int dht_place_withdraw(struct dht *, usec_t now, uint32_t id);
 // Withdraws what is announced (in the background) and forgets the rest.
 void dht_place_close(struct dht *, usec_t now, uint32_t id);
@@ -83,6 +85,8 @@ bool dht_attend_seen(const struct dht *, uint32_t attend, struct path *seen);
 void dht_attend_close(struct dht *, usec_t now, uint32_t attend);
 
 // Opens a link to the owner of `handle` and sends the first blob. What comes back are DHT_BACK events.
+// Pushes may be lost or come twice: send again, and tell duplicates by their content. The introducer may
+// be ourselves. BAUTA_EFORMAT: unreachable, or its puzzle is not solved. BAUTA_ELIMIT, BAUTA_ESPACE, BAUTA_EUNKNOWN.
 int dht_introduce_open(struct dht *, usec_t now, uint32_t place, const struct contact *introducer,
                        const uint8_t handle[static DHT_HANDLE_BYTES], const uint8_t *blob,
                        size_t len, uint32_t user, uint32_t *intro);

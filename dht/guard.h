@@ -9,8 +9,6 @@
 #include "dht/limits.h"
 #include "dht/path.h"
 
-#define KEYCACHE_HIT_WEIGHT 8u // losing keys that were of use counts as much as losing 8 others
-
 struct keycache_entry {
     uint8_t e[32];
     struct rpc_keys keys;

@@ -98,6 +98,7 @@
 #define KEYCACHE_WAYS 2u
 #define KEYCACHE_SETS_MIN 8u   // 16 entries, 2 KB
 #define KEYCACHE_SETS_MAX 512u // 1,024 entries, 120 KB
+#define KEYCACHE_HIT_WEIGHT 8u // losing keys that were of use counts as much as losing 8 others
 #define REPLAY_MAX 16384u      // state-changing requests a minute that are remembered
 #define RATE_ENTRIES_MIN 64u   // prefixes whose rate is counted, at first: 1.5 KB
 #define RATE_ENTRIES_MAX 4096u

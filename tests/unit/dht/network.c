@@ -710,6 +710,42 @@ static void test_no_amplification(void **state)
     net_end(&m.w);
 }
 
+// Servers give out IPv6 contacts to a host that has no IPv6: after the first look-up they don't matter.
+static void test_family_that_never_works(void **state)
+{
+    (void)state;
+    struct network w;
+    start_servers(&w, 3, 1, 70);
+    net_run(&w, 5 * USEC_PER_S);
+    for (unsigned i = 0; i < 3; i++) {
+        struct dht *d = w.node[i].dht;
+        d->table[1] = arena_take(&w.node[i].arena, sizeof *d->table[1]);
+        table_init(d->table[1], &w.node[i].arena, w.book, false, d->centre[1]);
+        for (uint8_t k = 0; k < 8; k++) {
+            uint8_t ip[16] = {0x2a, 0, 0, k};
+            struct contact c;
+            book_ref check;
+            memset(&c, 0, sizeof c);
+            memset(c.pk, 0x40 + k, 32);
+            c.path = path_v6(ip, 4000);
+            book_ref ref = dht_hold(d, &c);
+            (void)table_answered(d->table[1], ref, 1000, &check);
+            book_drop(w.book, ref);
+        }
+        d->upkeep.unheard_family[1] =
+            FAMILY_FAILURES_MAX; // servers leave them alone, but hand them out
+    }
+    unsigned a = add_client(&w);
+    net_run(&w, 10 * USEC_PER_S);
+    uint8_t place[32] = {3};
+    usec_t start = w.now;
+    uint32_t pa = open_place(&w, a, place);
+    assert_non_null(net_wait(&w, a, DHT_PLACE_FOUND, pa, 5 * USEC_PER_S));
+    assert_true(w.now - start < 20 * USEC_PER_MS);
+    assert_int_equal(net_event(&w, a, DHT_PLACE_FOUND, pa)->count, 3);
+    net_end(&w);
+}
+
 static void test_same_seed(void **state)
 {
     (void)state;
@@ -748,6 +784,7 @@ int main(void)
         cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_no_amplification),
+        cmocka_unit_test(test_family_that_never_works),
         cmocka_unit_test(test_same_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
