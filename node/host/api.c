@@ -129,6 +129,13 @@ static void only(struct call *c, json_t *object, const char *const *names)
     }
 }
 
+// An optional parameter: null is as good as none.
+static json_t *optional(json_t *object, const char *name)
+{
+    json_t *v = json_object_get(object, name);
+    return json_is_null(v) ? NULL : v;
+}
+
 static uint32_t encounter_param(struct call *c)
 {
     json_t *v = json_object_get(c->params, "encounter");
@@ -193,7 +200,7 @@ static void card_param(struct call *c, json_t *card, struct card *out)
 static void wishes_param(struct call *c, struct wishes *out)
 {
     static const char *const names[] = {"must", "rather", NULL};
-    json_t *wishes = json_object_get(c->params, "wishes");
+    json_t *wishes = optional(c->params, "wishes");
     if (wishes == NULL)
         return;
     if (!json_is_object(wishes)) {
@@ -201,14 +208,14 @@ static void wishes_param(struct call *c, struct wishes *out)
         return;
     }
     only(c, wishes, names);
-    card_param(c, json_object_get(wishes, "must"), &out->must);
-    card_param(c, json_object_get(wishes, "rather"), &out->rather);
+    card_param(c, optional(wishes, "must"), &out->must);
+    card_param(c, optional(wishes, "rather"), &out->rather);
 }
 
 static size_t topics_param(struct call *c, struct node_topic topic[static MEET_TOPICS_MAX])
 {
     json_t *topics = json_object_get(c->params, "topics");
-    json_t *pass = json_object_get(c->params, "pass");
+    json_t *pass = optional(c->params, "pass");
     size_t n = json_is_array(topics) ? json_array_size(topics) : 0;
     if (n < 1 || n > MEET_TOPICS_MAX) {
         fail(c, API_PARAMS, "topics has to be a list of 1 to 8 texts.");
@@ -259,7 +266,7 @@ static void call_seek(struct call *c)
     struct wishes wishes = {0};
     only(c, c->params, names);
     size_t n = topics_param(c, topic);
-    card_param(c, json_object_get(c->params, "card"), &card);
+    card_param(c, optional(c->params, "card"), &card);
     wishes_param(c, &wishes);
     if (c->code != 0)
         return;

@@ -7,6 +7,7 @@
 #include "node/host/bots.h"
 #include "node/host/process.h"
 #include "node/host/serve.h"
+#include "node/host/signals.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -57,7 +58,7 @@ struct want {           // what an encounter of the person's own node seeks
 
 struct demo {
     uv_loop_t loop;
-    uv_signal_t sigint, sigterm;
+    struct signals signals;
     uv_timer_t balance;
     struct host *host;
     struct serve *serve;
@@ -314,8 +315,7 @@ static void demo_close(struct demo *d)
     if (d->stopping)
         return;
     d->stopping = true;
-    uv_close((uv_handle_t *)&d->sigint, NULL);
-    uv_close((uv_handle_t *)&d->sigterm, NULL);
+    signals_close(&d->signals);
     uv_close((uv_handle_t *)&d->balance, NULL);
     for (size_t i = 0; i < DEMO_GUESTS; i++)
         if (d->guest[i].node != NULL)
@@ -343,10 +343,9 @@ static void on_ready(void *ctx, struct serve *s, int status, const char *error)
     balance_soon(d);
 }
 
-static void on_signal(uv_signal_t *signal, int number)
+static void on_end(void *ctx)
 {
-    struct demo *d = signal->data;
-    (void)number;
+    struct demo *d = ctx;
     serve_stop(d->serve);
 }
 
@@ -416,12 +415,9 @@ int run_demo(const struct config *c)
     int rc = uv_loop_init(&d.loop);
     if (rc != 0)
         return process_fail(EXIT_FAILED, "can't start: %s", uv_strerror(rc));
-    uv_signal_init(&d.loop, &d.sigint);
-    uv_signal_init(&d.loop, &d.sigterm);
     uv_timer_init(&d.loop, &d.balance);
-    d.sigint.data = d.sigterm.data = d.balance.data = &d;
-    uv_signal_start(&d.sigint, on_signal, SIGINT);
-    uv_signal_start(&d.sigterm, on_signal, SIGTERM);
+    d.balance.data = &d;
+    signals_open(&d.signals, &d.loop, on_end, &d);
     d.status = start(&d);
     uv_run(&d.loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&d.loop);

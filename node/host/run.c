@@ -3,13 +3,14 @@
 
 #include "node/host/process.h"
 #include "node/host/serve.h"
+#include "node/host/signals.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 struct run {
     uv_loop_t loop;
-    uv_signal_t sigint, sigterm;
+    struct signals signals;
     struct host *host;
     struct serve *serve;
     int status;
@@ -30,15 +31,13 @@ static void on_ended(void *ctx)
 {
     struct run *r = ctx;
     r->serve = NULL;
-    uv_close((uv_handle_t *)&r->sigint, NULL);
-    uv_close((uv_handle_t *)&r->sigterm, NULL);
+    signals_close(&r->signals);
     host_free(r->host);
 }
 
-static void on_signal(uv_signal_t *signal, int number)
+static void on_end(void *ctx)
 {
-    struct run *r = signal->data;
-    (void)number;
+    struct run *r = ctx;
     if (r->serve != NULL && serve_searching(r->serve))
         _exit(EXIT_OK);
     if (r->serve != NULL)
@@ -52,11 +51,7 @@ int run_node(const struct config *c)
     int rc = uv_loop_init(&r.loop);
     if (rc != 0)
         return process_fail(EXIT_FAILED, "can't start: %s", uv_strerror(rc));
-    uv_signal_init(&r.loop, &r.sigint);
-    uv_signal_init(&r.loop, &r.sigterm);
-    r.sigint.data = r.sigterm.data = &r;
-    uv_signal_start(&r.sigint, on_signal, SIGINT);
-    uv_signal_start(&r.sigterm, on_signal, SIGTERM);
+    signals_open(&r.signals, &r.loop, on_end, &r);
     rc = host_new(&r.host, &r.loop);
     if (rc == 0) {
         sc.host = r.host;

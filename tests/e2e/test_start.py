@@ -90,7 +90,7 @@ def test_second_node_and_stale_socket(w):
 
 
 def test_signals(w):
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         p = w.node()
         p.send_signal(number)
         equal(w.end(p), (0, ["ready " + p.contact], []), "after %r" % number)
@@ -113,6 +113,18 @@ def test_client_and_wildcard(w):
     check(q.contact.startswith("127.0.0.1:"), "a wildcard is shown as %r" % q.contact)
     c = w.person([q.contact])
     c.call("status")
+
+
+def test_without_listen(w):
+    """Every address of this computer, both families."""
+    p = w.popen(["run", "--lab", "--privacy", "direct", "--control", w.path("c")])
+    p.control = w.path("c")
+    p.contact = p.out.wait("ready ").split(" ")[1]
+    check(p.contact.startswith("127.0.0.1:"), p.contact)
+    listen = w.connect(p).call("status")["reach"]["listen"]
+    check(any(x.startswith("0.0.0.0:") for x in listen), "listens at %r" % listen)
+    a, b = w.person([p.contact]), w.person([p.contact])
+    meet(a, b, "everywhere")
 
 
 def test_ipv6(w):

@@ -6,6 +6,7 @@
 #include "node/host/control.h"
 #include "node/host/process.h"
 #include "node/host/serve.h"
+#include "node/host/signals.h"
 #include "node/ui/terminal/input.h"
 #include "node/ui/terminal/link.h"
 #include "node/ui/terminal/text.h"
@@ -48,7 +49,7 @@ enum call {
 
 struct plain {
     uv_loop_t loop;
-    uv_signal_t sigint, sigterm;
+    struct signals signals;
     uv_timer_t timer; // bounds the goodbye
     const struct config *cfg;
     struct host *host; // with serve: a node of our own
@@ -651,8 +652,7 @@ static void finish(struct plain *p)
     p->finished = true;
     link_close(p->link);
     p->link = NULL;
-    uv_close((uv_handle_t *)&p->sigint, NULL);
-    uv_close((uv_handle_t *)&p->sigterm, NULL);
+    signals_close(&p->signals);
     uv_close((uv_handle_t *)&p->timer, NULL);
     if (p->serve != NULL)
         serve_stop(p->serve);
@@ -691,10 +691,9 @@ static void on_last_words(uv_timer_t *timer)
     }
 }
 
-static void on_signal(uv_signal_t *signal, int number)
+static void on_interrupt(void *ctx)
 {
-    (void)number;
-    leave(signal->data, EXIT_OK);
+    leave(ctx, EXIT_OK);
 }
 
 static void on_linked(struct plain *p, int fd)
@@ -783,12 +782,9 @@ int plain_chat(const struct config *c)
         rc = input_open(&p.input, &p.loop, STDIN_FILENO, on_wake, &p);
     if (rc != 0)
         return process_fail(EXIT_FAILED, "can't start: %s", uv_strerror(rc));
-    uv_signal_init(&p.loop, &p.sigint);
-    uv_signal_init(&p.loop, &p.sigterm);
     uv_timer_init(&p.loop, &p.timer);
-    p.sigint.data = p.sigterm.data = p.timer.data = &p;
-    uv_signal_start(&p.sigint, on_signal, SIGINT);
-    uv_signal_start(&p.sigterm, on_signal, SIGTERM);
+    p.timer.data = &p;
+    signals_open(&p.signals, &p.loop, on_interrupt, &p);
     rc = start(&p);
     if (rc != EXIT_OK)
         leave(&p, rc);
