@@ -22,6 +22,8 @@ struct encounter *encounter_new(struct meet_env *env, uint32_t number, uint32_t 
     e->stage = MEET_HASHING;
     e->stage_news = true;
     memory_init(&e->met, MET_MAX);
+    for (unsigned i = 0; i < SILENT_MAX; i++)
+        memory_init(&e->silent[i], SILENT_PEOPLE_MAX);
     pairing_init(&e->pairing, env->rng);
     decline_refill(env);
     for (unsigned i = 0; i < wish->topics; i++) {
@@ -47,6 +49,8 @@ void encounter_free(struct meet_env *env, struct encounter *e)
         if (e->search[i] != NULL)
             search_free(env, e->search[i]);
     memory_free(&e->met, env->arena);
+    for (unsigned i = 0; i < SILENT_MAX; i++)
+        memory_free(&e->silent[i], env->arena);
     arena_give(env->arena, e, sizeof *e);
 }
 
@@ -84,7 +88,6 @@ bool encounter_shuns(const struct meet_env *env, const struct encounter *e,
 void encounter_matched(struct meet_env *env, struct encounter *e, const struct pairing_peer *peer,
                        const struct channel_config *channel)
 {
-    memory_add(&e->met, env->arena, peer->pk);
     e->channel = *channel;
     e->topic = peer->topic;
     memcpy(e->peer, peer->pk, sizeof e->peer);
@@ -94,6 +97,32 @@ void encounter_matched(struct meet_env *env, struct encounter *e, const struct p
     e->matched = e->channel_news = true;
     e->channel_given = false;
     env->count.matched++;
+}
+
+static void meet_no_more(struct meet_env *env, struct encounter *e)
+{
+    if (!memory_has(&e->met, e->peer))
+        (void)memory_add(&e->met, env->arena, e->peer);
+}
+
+void encounter_heard(struct meet_env *env, struct encounter *e)
+{
+    if (e->matched)
+        meet_no_more(env, e);
+    offer_out_heard(e);
+}
+
+void encounter_failed(struct meet_env *env, struct encounter *e)
+{
+    if (!e->matched)
+        return;
+    env->count.no_path++;
+    unsigned times = 0;
+    while (times < SILENT_MAX && memory_has(&e->silent[times], e->peer))
+        times++;
+    if (times == SILENT_MAX || !memory_add(&e->silent[times], env->arena, e->peer))
+        meet_no_more(env, e);
+    encounter_next(env, e);
 }
 
 // ---- the pairing's actions ------------------------------------------------------------------------

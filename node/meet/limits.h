@@ -18,6 +18,7 @@
 #define PAIRING_ANSWER_US (1500 * USEC_PER_MS) // an offer waits so long, and up to a fifth more
 #define PAIRING_ANSWER_JITTER_US (300 * USEC_PER_MS)
 #define PAIRING_CONFIRM_US (1000 * USEC_PER_MS) // an accepted offer waits so long for its confirm
+#define PAIRING_LATE_US (1000 * USEC_PER_MS)          // and a late confirm counts for so long after that
 #define PAIRING_SILENT_US (500 * USEC_PER_MS)   // who did not answer is left alone so long,
 #define PAIRING_SILENT_DOUBLINGS_MAX 5u         // doubled for each time in a row: it may be gone
 #define PAIRING_NOT_NOW_MIN_US (100 * USEC_PER_MS)
@@ -64,6 +65,7 @@
 #define OFFER_ANSWER_DELAY_US (20 * USEC_PER_MS) // covers what the decision cost
 #define OFFER_ANSWER_DELAY_FEW_US (4 * USEC_PER_MS)
 #define CONFIRM_SENDINGS_MAX 5u            // of a confirm, until the channel is heard,
+#define CONFIRM_GAP_MAX_US (200 * USEC_PER_MS) // all of them while the other still waits
 #define CONFIRM_WINDOW_US (2 * USEC_PER_S) // within this
 
 #define DECLINE_POOL_MAX 16u // public keys made ahead, so that a decline costs no DH
@@ -73,6 +75,10 @@
 // ---- memory of people -------------------------------------------------------------------------------
 #define BLOCK_PEOPLE_MAX 1024u // of this run; the oldest is forgotten first
 #define BLOCK_ADDRESSES_MAX 1024u
+// Meetings in which nothing of the other was heard, before it is given up at the next one: its confirm
+// may be lost, and of two people alone on a topic neither would ever find anybody else.
+#define SILENT_MAX 2u
+#define SILENT_PEOPLE_MAX 64u    // people of whom that is remembered
 #define MET_MAX 4096u            // people met in one encounter
 #define PROBED_ADDRESSES_MAX 30u // different addresses handed to channels in a minute
 #define PROBED_WINDOW_US (60 * USEC_PER_S)

@@ -181,9 +181,9 @@ int meet_block(struct meet *m, usec_t now, uint32_t encounter, const struct path
 void meet_channel_heard(struct meet *m, usec_t now, uint32_t encounter)
 {
     struct encounter *e = find(m, encounter);
-    begin(m, now);
+    struct meet_env *env = begin(m, now);
     if (e != NULL)
-        offer_out_heard(e);
+        encounter_heard(env, e);
     end(m);
 }
 
@@ -191,10 +191,8 @@ void meet_channel_failed(struct meet *m, usec_t now, uint32_t encounter)
 {
     struct encounter *e = find(m, encounter);
     struct meet_env *env = begin(m, now);
-    if (e != NULL && e->matched) {
-        env->count.no_path++;
-        encounter_next(env, e);
-    }
+    if (e != NULL)
+        encounter_failed(env, e);
     end(m);
 }
 

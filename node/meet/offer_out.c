@@ -143,7 +143,6 @@ static void send_confirm(struct meet_env *env, struct offer_out *o)
     else
         send_on_open(env, o, o->confirm);
     o->again_at = env->now + o->gap;
-    o->gap = earlier(2 * o->gap, OFFER_RTO_MAX_US);
 }
 
 // ---- starting -------------------------------------------------------------------------------------
@@ -463,10 +462,8 @@ void offer_out_confirm(struct meet_env *env, struct encounter *e, const struct p
     o->state = OUT_CONFIRMED;
     o->confirmed_at = env->now;
     o->close_at = env->now + OFFER_LINGER_US;
-    o->gap =
-        o->channel.rtt_hint_us > 0 ? o->channel.rtt_hint_us + o->channel.rtt_hint_us / 2 : o->gap;
-    if (o->gap < OFFER_RTO_MIN_US)
-        o->gap = OFFER_RTO_MIN_US;
+    // Not the gap that msg1 has doubled: the other waits for a second only.
+    o->gap = earlier(gap_of(env, o), CONFIRM_GAP_MAX_US);
     send_confirm(env, o);
     encounter_matched(env, e, &o->peer, &o->channel);
     sodium_memzero(&o->channel, sizeof o->channel);

@@ -197,17 +197,23 @@ static unsigned offer_over(struct pairing *p, usec_t usable_at)
     return slot;
 }
 
+// Somebody else, or the same person's own offer, goes before mine.
+static void give_up_offer(struct pairing *p, usec_t now, unsigned slot, struct pairing_out *out)
+{
+    if (!p->offered)
+        return;
+    // Crossing: the peer's own rule makes it wait for my answer, there is nothing to take back.
+    unsigned mine = p->partner;
+    uint32_t generation = p->partner_generation;
+    offer_over(p, now);
+    act(p, out, mine == slot ? PAIRING_ABANDON : PAIRING_RETRACT, mine, generation);
+}
+
 static void accept(struct pairing *p, usec_t now, unsigned slot, struct pairing_out *out)
 {
     struct pairing_candidate *c = &p->candidate[slot];
     assert(p->state == PAIRING_FREE && c->held);
-    if (p->offered) {
-        // Crossing: the peer's own rule makes it wait for my answer, there is nothing to take back.
-        unsigned mine = p->partner;
-        uint32_t generation = p->partner_generation;
-        offer_over(p, now);
-        act(p, out, mine == slot ? PAIRING_ABANDON : PAIRING_RETRACT, mine, generation);
-    }
+    give_up_offer(p, now, slot, out);
     p->state = PAIRING_PENDING;
     p->partner = slot;
     p->partner_generation = c->held_generation;
@@ -416,6 +422,8 @@ void pairing_retracted(struct pairing *p, usec_t now, const struct pairing_peer 
     if (slot == NOBODY)
         return;
     struct pairing_candidate *c = &p->candidate[slot];
+    if (c->late_generation == generation)
+        c->late_until = 0;
     if (c->held && c->held_generation == generation) {
         c->held = false;
         c->usable_at = usable_at;
@@ -430,9 +438,20 @@ void pairing_retracted(struct pairing *p, usec_t now, const struct pairing_peer 
 void pairing_confirmed(struct pairing *p, usec_t now, const struct pairing_peer *peer,
                        uint32_t generation, struct pairing_out *out)
 {
-    (void)now;
-    if (pending_with(p, peer) && p->partner_generation == generation)
+    if (pending_with(p, peer) && p->partner_generation == generation) {
         matched(p, PAIRING_JOINED, out);
+        return;
+    }
+    // Its initiator is MATCHED with me and with nobody else, so while I am FREE nothing speaks against it.
+    unsigned slot = find(p, peer);
+    if (p->state != PAIRING_FREE || slot == NOBODY || p->candidate[slot].late_until <= now ||
+        p->candidate[slot].late_generation != generation)
+        return;
+    give_up_offer(p, now, slot, out);
+    p->partner = slot;
+    p->partner_generation = generation;
+    p->candidate[slot].taken = true;
+    matched(p, PAIRING_JOINED, out);
 }
 
 static void unanswered(struct pairing *p, usec_t now, struct pairing_out *out)
@@ -484,6 +503,9 @@ void pairing_expire(struct pairing *p, usec_t now, struct pairing_out *out)
         if (p->offered) {
             unanswered(p, now, out);
         } else {
+            struct pairing_candidate *c = &p->candidate[p->partner];
+            c->late_generation = p->partner_generation;
+            c->late_until = now + PAIRING_LATE_US;
             set_free(p, now + PAIRING_SILENT_US);
         }
     }

@@ -29,6 +29,8 @@ struct pairing_candidate {
     uint8_t score;      // wishes of the kind "rather" that hold, higher is better
     uint8_t unanswered; // offers in a row that nobody answered, capped
     uint32_t held_generation;
+    uint32_t late_generation; // of an offer that I accepted, whose confirm may still come
+    usec_t late_until;
     usec_t usable_at; // no offer goes out before
 };
 

@@ -475,10 +475,17 @@ static void a_confirm_that_never_comes_frees_both(void **state)
     meet_encounter_status(w.node[1].meet, 1, &es);
     assert_true(es.free && es.stage == MEET_SEARCHING);
     assert_int_equal(status_of(&w, 1).no_path, 1);
-    // Dead for this search: no second try between the two, by either.
+    // Nothing was heard, so it may be bad luck: the two try again, and now a confirm comes.
     world_run(&w, w.now + 10 * S, NULL, NULL);
-    assert_int_equal(w.node[1].channels, 1);
-    assert_int_equal(w.node[0].channels, 0);
+    assert_int_equal(w.node[1].channels, 2);
+    assert_int_equal(w.node[0].channels, 1);
+    // Whoever was heard is not met again, even if its channel fails.
+    meet_channel_heard(w.node[1].meet, w.now, 1);
+    meet_channel_failed(w.node[1].meet, w.now, 1);
+    meet_channel_failed(w.node[0].meet, w.now, 1);
+    world_run(&w, w.now + 10 * S, NULL, NULL);
+    assert_int_equal(w.node[1].channels, 2);
+    assert_int_equal(w.node[0].channels, 1);
     // A third person finds one of them.
     world_add(&w, true);
     world_seek(&w, 2, 1, "tea");
