@@ -241,7 +241,8 @@ static bool replay_grow(struct guard *g, struct replay_set *s)
     return true;
 }
 
-int guard_once(struct guard *g, usec_t now, const uint8_t nonce[static RPC_NONCE_BYTES])
+int guard_once(struct guard *g, usec_t now, const uint8_t nonce[static RPC_NONCE_BYTES],
+               bool changes_state)
 {
     rotate(g, now);
     uint64_t tag = hash(g, nonce, RPC_NONCE_BYTES);
@@ -249,8 +250,9 @@ int guard_once(struct guard *g, usec_t now, const uint8_t nonce[static RPC_NONCE
     if (replay_has(&g->replay[1], tag, &at) || replay_has(&g->replay[0], tag, &at))
         return BAUTA_EREPLAY;
     struct replay_set *s = &g->replay[0];
-    if (s->n >= REPLAY_MAX || (2 * (s->n + 1) > s->cap && !replay_grow(g, s)))
-        return BAUTA_ELIMIT;
+    uint32_t max = changes_state ? REPLAY_MAX : REPLAY_MAX / 2; // questions never crowd changes out
+    if (s->n >= max || (2 * (s->n + 1) > s->cap && !replay_grow(g, s)))
+        return changes_state ? BAUTA_ELIMIT : 0; // a question answered twice does little harm
     (void)replay_has(s, tag, &at);
     s->tag[at] = tag;
     s->n++;

@@ -54,8 +54,10 @@ bool guard_token_ok(struct guard *, usec_t now, const struct path *, const uint8
 bool guard_keys(struct guard *, uint64_t source, const uint8_t e[static 32], struct rpc_keys *);
 void guard_keys_remember(struct guard *, uint64_t source, const uint8_t e[static 32],
                          const struct rpc_keys *);
-// 0: new, and remembered for a token's life; BAUTA_EREPLAY; BAUTA_ELIMIT: too many to remember.
-int guard_once(struct guard *, usec_t now, const uint8_t nonce[static RPC_NONCE_BYTES]);
+// 0: new, and remembered for a token's life; BAUTA_EREPLAY; BAUTA_ELIMIT: too many changes of state to
+// remember. Questions (ping, find) that there is no room for are let through.
+int guard_once(struct guard *, usec_t now, const uint8_t nonce[static RPC_NONCE_BYTES],
+               bool changes_state);
 // An authenticated request: the moment at which tables that are too small may grow.
 void guard_grow(struct guard *);
 

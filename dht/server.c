@@ -308,12 +308,10 @@ static int receive(struct dht *d, struct request *r, uint8_t *datagram, size_t l
         return rc;
     }
     r->token_ok = guard_token_ok(&s->guard, d->now, r->from, r->header.e, r->header.token);
-    if (changes_state(r->q.kind)) {
-        rc = guard_once(&s->guard, d->now, nonce);
-        if (rc != 0) {
-            *(rc == BAUTA_EREPLAY ? &d->count.dropped_replay : &d->count.dropped_rate) += 1;
-            return rc;
-        }
+    rc = guard_once(&s->guard, d->now, nonce, changes_state(r->q.kind));
+    if (rc != 0) {
+        *(rc == BAUTA_EREPLAY ? &d->count.dropped_replay : &d->count.dropped_rate) += 1;
+        return rc;
     }
     d->count.requests_in++;
     dispatch(d, r);

@@ -8,24 +8,24 @@
 #define WORDS 64u
 
 static const char *const quality[WORDS] = {
-    "Amber",  "Azure",  "Birch",  "Blue",   "Bright", "Bronze", "Calm",   "Cedar",
-    "Clear",  "Clover", "Cobalt", "Copper", "Coral",  "Crisp",  "Dusky",  "Early",
-    "Ember",  "Evening", "Fern",  "Gentle", "Golden", "Granite", "Green", "Hazel",
-    "Honey",  "Indigo", "Ivory",  "Jade",   "Kind",   "Lilac",  "Linen",  "Lucid",
-    "Maple",  "Mellow", "Misty",  "Morning", "Mossy", "Noble",  "Ochre",  "Olive",
-    "Opal",   "Patient", "Pearl", "Pine",   "Plum",   "Quiet",  "Rowan",  "Russet",
-    "Sable",  "Saffron", "Sage",  "Sandy",  "Serene", "Silver", "Slate",  "Snowy",
-    "Soft",   "Steady", "Still",  "Sunny",  "Teal",   "Velvet", "Warm",   "Willow"};
+    "Amber", "Azure",   "Birch",  "Blue",    "Bright", "Bronze",  "Calm",  "Cedar",
+    "Clear", "Clover",  "Cobalt", "Copper",  "Coral",  "Crisp",   "Dusky", "Early",
+    "Ember", "Evening", "Fern",   "Gentle",  "Golden", "Granite", "Green", "Hazel",
+    "Honey", "Indigo",  "Ivory",  "Jade",    "Kind",   "Lilac",   "Linen", "Lucid",
+    "Maple", "Mellow",  "Misty",  "Morning", "Mossy",  "Noble",   "Ochre", "Olive",
+    "Opal",  "Patient", "Pearl",  "Pine",    "Plum",   "Quiet",   "Rowan", "Russet",
+    "Sable", "Saffron", "Sage",   "Sandy",   "Serene", "Silver",  "Slate", "Snowy",
+    "Soft",  "Steady",  "Still",  "Sunny",   "Teal",   "Velvet",  "Warm",  "Willow"};
 
 static const char *const creature[WORDS] = {
-    "Alpaca",  "Badger",  "Bear",    "Beaver",   "Bison",   "Bluebird", "Bunting", "Camel",
-    "Caribou", "Cormorant", "Crane", "Curlew",   "Deer",    "Dolphin",  "Dormouse", "Dove",
-    "Egret",   "Elk",     "Falcon",  "Finch",    "Fox",     "Gecko",    "Goldfinch", "Grebe",
-    "Hare",    "Hedgehog", "Heron",  "Ibex",     "Ibis",    "Jay",      "Kestrel", "Kingfisher",
-    "Koala",   "Lapwing", "Lark",    "Lynx",     "Magpie",  "Marmot",   "Marten",  "Newt",
-    "Nightjar", "Nuthatch", "Orca",  "Oriole",   "Otter",   "Owl",      "Panda",   "Pelican",
-    "Penguin", "Plover",  "Puffin",  "Quail",    "Raven",   "Robin",    "Seal",    "Sparrow",
-    "Starling", "Stork",  "Swan",    "Swift",    "Tortoise", "Turtle",  "Wagtail", "Wren"};
+    "Alpaca",   "Badger",    "Bear",   "Beaver", "Bison",    "Bluebird", "Bunting",   "Camel",
+    "Caribou",  "Cormorant", "Crane",  "Curlew", "Deer",     "Dolphin",  "Dormouse",  "Dove",
+    "Egret",    "Elk",       "Falcon", "Finch",  "Fox",      "Gecko",    "Goldfinch", "Grebe",
+    "Hare",     "Hedgehog",  "Heron",  "Ibex",   "Ibis",     "Jay",      "Kestrel",   "Kingfisher",
+    "Koala",    "Lapwing",   "Lark",   "Lynx",   "Magpie",   "Marmot",   "Marten",    "Newt",
+    "Nightjar", "Nuthatch",  "Orca",   "Oriole", "Otter",    "Owl",      "Panda",     "Pelican",
+    "Penguin",  "Plover",    "Puffin", "Quail",  "Raven",    "Robin",    "Seal",      "Sparrow",
+    "Starling", "Stork",     "Swan",   "Swift",  "Tortoise", "Turtle",   "Wagtail",   "Wren"};
 
 void alias_of(char out[static ALIAS_BYTES], const uint8_t pseudonym[static 32])
 {

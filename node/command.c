@@ -23,7 +23,8 @@ void node_free_encounter(struct node *n, struct encounter *e)
 }
 
 // Normalises one topic, and keeps what the person typed of it.
-static int take_topic(struct node *n, const struct node_topic *in, struct meet_topic *out, struct encounter *e)
+static int take_topic(struct node *n, const struct node_topic *in, struct meet_topic *out,
+                      struct encounter *e)
 {
     const uint8_t *text = (const uint8_t *)in->text;
     size_t topic_len = in->len, pass_at = 0, pass_len = 0, len;
@@ -40,7 +41,8 @@ static int take_topic(struct node *n, const struct node_topic *in, struct meet_t
     if (topic_pass_normalise(pass, pass_len, out->pass, &len) != BAUTA_OK)
         return NODE_ETOPIC;
     out->pass_len = (uint16_t)len;
-    char *kept = topic_len <= NODE_TOPIC_TEXT_BYTES_MAX ? arena_take(n->cfg.arena, topic_len + 1) : NULL;
+    char *kept =
+        topic_len <= NODE_TOPIC_TEXT_BYTES_MAX ? arena_take(n->cfg.arena, topic_len + 1) : NULL;
     if (kept == NULL)
         return topic_len <= NODE_TOPIC_TEXT_BYTES_MAX ? BAUTA_ESPACE : NODE_ETOPIC;
     memcpy(kept, text, topic_len);
@@ -120,7 +122,8 @@ static int talking(const struct node *n, uint32_t encounter, struct conversation
     return encounter == 0 || encounter > n->last_encounter ? BAUTA_EUNKNOWN : NODE_ENOTREADY;
 }
 
-int node_say(struct node *n, usec_t now, uint32_t encounter, const uint8_t *text, size_t len, uint32_t *id)
+int node_say(struct node *n, usec_t now, uint32_t encounter, const uint8_t *text, size_t len,
+             uint32_t *id)
 {
     struct conversation *c;
     int rc = talking(n, encounter, &c);

@@ -14,18 +14,18 @@ struct conversation {
     struct channel *channel; // NULL once closed and drained
     struct talk *talk;
     uint32_t encounter;
-    uint16_t index;          // in the node's table
-    bool ready;              // on the node's ready list: channel_transmit may have something
-    bool dirty;              // channel_event may have something
-    bool news;               // conversation_event may have something
-    bool matched;            // CHANNEL_MATCHED came
-    bool tell_matched;       // NODE_MATCHED is due
-    bool ending;             // the goodbye is on its way: nothing but receipts is reported any more
-    bool peer_left;          // their leave came
-    bool closed;             // CHANNEL_CLOSED came
+    uint16_t index;    // in the node's table
+    bool ready;        // on the node's ready list: channel_transmit may have something
+    bool dirty;        // channel_event may have something
+    bool news;         // conversation_event may have something
+    bool matched;      // CHANNEL_MATCHED came
+    bool tell_matched; // NODE_MATCHED is due
+    bool ending;       // the goodbye is on its way: nothing but receipts is reported any more
+    bool peer_left;    // their leave came
+    bool closed;       // CHANNEL_CLOSED came
     enum channel_reason reason;
     uint8_t topic;
-    uint8_t peer[32];        // pseudonym
+    uint8_t peer[32]; // pseudonym
     struct path path;
     uint16_t words[SAS_WORDS];
     uint16_t read_at, read_len; // what was read from the stream and talk has not taken yet
@@ -33,7 +33,8 @@ struct conversation {
 };
 
 // Both ends of it, from the arena. 0 or a negative code.
-int conversation_new(struct conversation **, usec_t now, const struct channel_config *, struct arena *);
+int conversation_new(struct conversation **, usec_t now, const struct channel_config *,
+                     struct arena *);
 void conversation_free(struct conversation *, struct arena *); // wipes
 // Moves talk's bytes to the channel as far as it takes them.
 void conversation_flush(struct conversation *, usec_t now);

@@ -4,15 +4,20 @@
 static const char *stage_word(enum meet_stage s)
 {
     switch (s) {
-    case MEET_HASHING: return "hashing";
-    case MEET_JOINING: return "joining";
-    case MEET_SEARCHING: return "searching";
-    case MEET_CONNECTING: break;
+    case MEET_HASHING:
+        return "hashing";
+    case MEET_JOINING:
+        return "joining";
+    case MEET_SEARCHING:
+        return "searching";
+    case MEET_CONNECTING:
+        break;
     }
     return "connecting";
 }
 
-static void fill_matched(struct node_event *ev, const struct encounter *e, const struct conversation *c)
+static void fill_matched(struct node_event *ev, const struct encounter *e,
+                         const struct conversation *c)
 {
     ev->kind = NODE_MATCHED;
     ev->encounter = e->id;

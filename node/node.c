@@ -31,7 +31,8 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
         .server = cfg->server,
         .lab = cfg->lab,
         .prefix_limits = cfg->prefix_limits,
-        .store_bytes_max = cfg->store_bytes_max != 0 ? cfg->store_bytes_max : NODE_STORE_BYTES_DEFAULT,
+        .store_bytes_max =
+            cfg->store_bytes_max != 0 ? cfg->store_bytes_max : NODE_STORE_BYTES_DEFAULT,
     };
     memcpy(d.secret, cfg->secret, sizeof d.secret);
     memcpy(d.puzzle_nonce, cfg->puzzle_nonce, sizeof d.puzzle_nonce);
@@ -109,7 +110,8 @@ bool node_contact(const struct node *n, const struct path *bound, struct contact
 
 // ---- datagrams in ---------------------------------------------------------------------------------
 
-static void receive_one(struct node *n, usec_t now, const struct path *from, uint8_t *data, size_t len)
+static void receive_one(struct node *n, usec_t now, const struct path *from, uint8_t *data,
+                        size_t len)
 {
     n->datagrams_in++;
     n->bytes_in += len;
@@ -185,16 +187,14 @@ static size_t transmit_outbox(struct node *n, struct batch *batch, size_t max)
     size_t k = 0;
     while (k < max && o->taken < o->count) {
         const struct outbox_slot *s = &o->slot[o->taken++];
-        batch[k++] = (struct batch){.path = s->path,
-                                    .seg_size = s->len,
-                                    .count = 1,
-                                    .len = s->len,
-                                    .data = s->data};
+        batch[k++] = (struct batch){
+            .path = s->path, .seg_size = s->len, .count = 1, .len = s->len, .data = s->data};
     }
     return k;
 }
 
-size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struct batch *batch, size_t max)
+size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struct batch *batch,
+                     size_t max)
 {
     if (n->cfg.out->taken == n->cfg.out->count) // all was handed out, and the call that did is over
         n->cfg.out->count = n->cfg.out->taken = 0;

@@ -19,24 +19,25 @@ struct node;
 enum node_privacy { NODE_PRIVACY_UNCHOSEN, NODE_DIRECT, NODE_RELAYED };
 
 struct node_config {
-    const char *network;     // NULL: "bauta"
+    const char *network; // NULL: "bauta"
     struct rng rng;
-    struct arena *arena;     // all of the node's memory
-    struct outbox *out;      // shared by all nodes of the driver
-    struct contact_book *book; // shared
-    uint8_t secret[32];      // of the server key
-    bool server;             // --lab or --public
-    bool lab;                // loopback and private addresses count as public
-    bool prefix_limits;      // false only in --lab
-    uint8_t puzzle_bits;     // 0 in --lab
+    struct arena *arena;                      // all of the node's memory
+    struct outbox *out;                       // shared by all nodes of the driver
+    struct contact_book *book;                // shared
+    uint8_t secret[32];                       // of the server key
+    bool server;                              // --lab or --public
+    bool lab;                                 // loopback and private addresses count as public
+    bool prefix_limits;                       // false only in --lab
+    uint8_t puzzle_bits;                      // 0 in --lab
     uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES]; // solves it for the key of `secret`
     bool aes_hardware;
     enum node_privacy privacy;
     uint32_t store_bytes_max; // 0: default
 };
 
-int node_new(struct node **, usec_t now, const struct node_config *); // 0, BAUTA_ESPACE, BAUTA_EFORMAT (network)
-void node_free(struct node *);                                        // wipes
+int node_new(struct node **, usec_t now,
+             const struct node_config *); // 0, BAUTA_ESPACE, BAUTA_EFORMAT (network)
+void node_free(struct node *);            // wipes
 void node_clock(struct node *, usec_t now, int64_t unix_us);
 void node_local_paths(struct node *, usec_t now, const struct path *, size_t n);
 int node_bootstrap(struct node *, usec_t now, const struct contact *);
@@ -47,8 +48,10 @@ void node_receive(struct node *, usec_t now, const struct rx *, size_t n);
 bool node_expire(struct node *, usec_t now, unsigned budget); // true: more is due
 usec_t node_deadline(const struct node *);                    // O(1)
 // Up to `max` sends. Their data is in `buf` or in the outbox, valid until the next call. Call until 0.
-size_t node_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct batch *, size_t max);
-void node_sent(struct node *, usec_t now, uint64_t batch_id, int rc); // only failures have to be told
+size_t node_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct batch *,
+                     size_t max);
+void node_sent(struct node *, usec_t now, uint64_t batch_id,
+               int rc); // only failures have to be told
 bool node_job(struct node *, struct job *);
 void node_job_done(struct node *, usec_t now, uint32_t job, const uint8_t *result, int len);
 
@@ -67,12 +70,14 @@ struct node_topic {
 int node_seek(struct node *, usec_t now, const struct node_topic *topic, size_t topics,
               const struct card *, const struct wishes *, uint32_t *encounter);
 // NODE_ENOTREADY, BAUTA_EUNKNOWN, BAUTA_EFORMAT (bad UTF-8, control characters, empty), BAUTA_ELIMIT (too long, or too many wait).
-int node_say(struct node *, usec_t now, uint32_t encounter, const uint8_t *text, size_t len, uint32_t *id);
+int node_say(struct node *, usec_t now, uint32_t encounter, const uint8_t *text, size_t len,
+             uint32_t *id);
 int node_typing(struct node *, usec_t now, uint32_t encounter, bool on);
 int node_next(struct node *, usec_t now, uint32_t encounter);
 int node_end(struct node *, usec_t now, uint32_t encounter);
 int node_block(struct node *, usec_t now, uint32_t encounter);
-int node_words(const struct node *, uint32_t encounter, const char *words[static SAS_WORDS]); // NODE_ENOTREADY
+int node_words(const struct node *, uint32_t encounter,
+               const char *words[static SAS_WORDS]); // NODE_ENOTREADY
 void node_set_privacy(struct node *, enum node_privacy);
 // Ends every encounter politely; node_idle tells when nothing more has to be sent.
 void node_stop(struct node *, usec_t now);
@@ -87,8 +92,8 @@ enum node_event_kind {
     NODE_DELIVERED,   // encounter, id
     NODE_UNDELIVERED, // encounter, id, reason
     NODE_TYPING,      // encounter, on
-    NODE_ENDED,       // encounter, reason: "left", "gone", "error" (the other side); "end", "block" (ours)
-    NODE_WARNING      // reason = code, text = what to tell the person
+    NODE_ENDED, // encounter, reason: "left", "gone", "error" (the other side); "end", "block" (ours)
+    NODE_WARNING // reason = code, text = what to tell the person
 };
 struct node_event {
     enum node_event_kind kind;
@@ -120,7 +125,8 @@ struct node_status {
     enum node_privacy privacy;
     uint64_t uptime_us;
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
-    uint64_t dropped_short, dropped_unknown, dropped_channel; // with dht's and meet's: every drop has a counter
+    uint64_t dropped_short, dropped_unknown,
+        dropped_channel; // with dht's and meet's: every drop has a counter
     size_t arena_held_bytes, arena_used_bytes;
     const char *network;
 };

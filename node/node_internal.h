@@ -18,7 +18,7 @@ struct encounter {
     enum encounter_state state;
     enum meet_stage stage;
     bool tell_seeking, tell_progress;
-    const char *tell_ended; // reason of an end of our own; the encounter goes when it was told
+    const char *tell_ended;    // reason of an end of our own; the encounter goes when it was told
     struct conversation *talk; // the current one, NULL while seeking
     uint32_t last_message;
     char alias[ALIAS_BYTES];
@@ -37,7 +37,7 @@ struct node {
     struct dht *dht;
     struct meet *meet;
     usec_t started_us;
-    usec_t clock_us;    // when node_clock was last called
+    usec_t clock_us; // when node_clock was last called
     int64_t clock_unix_us;
     uint8_t recv_mask[MASK_KEY_BYTES];
     bool stopping;

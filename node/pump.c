@@ -103,7 +103,8 @@ static void on_meet(struct node *n, usec_t now, const struct meet_event *m)
     }
 }
 
-static void on_closed(struct node *n, usec_t now, struct conversation *c, const struct channel_event *ev)
+static void on_closed(struct node *n, usec_t now, struct conversation *c,
+                      const struct channel_event *ev)
 {
     if (!c->peer_left)
         c->reason = ev->reason;
@@ -120,13 +121,15 @@ static void on_closed(struct node *n, usec_t now, struct conversation *c, const 
     }
 }
 
-static void on_channel(struct node *n, usec_t now, struct conversation *c, const struct channel_event *ev)
+static void on_channel(struct node *n, usec_t now, struct conversation *c,
+                       const struct channel_event *ev)
 {
     struct encounter *e = node_find_encounter(n, c->encounter);
     switch (ev->kind) {
     case CHANNEL_CID_ADD:
         if (!cids_add(&n->cids, ev->cid, (uint16_t)(c->index + 1), ev->phase))
-            channel_close(c->channel, now, 0); // the table is sized for all: only a broken random source gets here
+            channel_close(c->channel, now,
+                          0); // the table is sized for all: only a broken random source gets here
         return;
     case CHANNEL_CID_DROP:
         cids_drop(&n->cids, ev->cid);

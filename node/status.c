@@ -24,12 +24,16 @@ static const char *state_word(const struct node *n, const struct encounter *e)
 {
     struct meet_encounter_status m;
     switch (e->state) {
-    case ENCOUNTER_TALKING: return "talking";
-    case ENCOUNTER_ENDED: return "ended";
+    case ENCOUNTER_TALKING:
+        return "talking";
+    case ENCOUNTER_ENDED:
+        return "ended";
     case ENCOUNTER_NONE:
-    case ENCOUNTER_SEEKING: break;
+    case ENCOUNTER_SEEKING:
+        break;
     }
-    bool connecting = meet_encounter_status(n->meet, e->id, &m) == BAUTA_OK && m.stage == MEET_CONNECTING;
+    bool connecting =
+        meet_encounter_status(n->meet, e->id, &m) == BAUTA_OK && m.stage == MEET_CONNECTING;
     return connecting ? "connecting" : "seeking";
 }
 

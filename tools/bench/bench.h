@@ -19,8 +19,8 @@ int bench_rtt(const struct bench_options *);
 int bench_throughput(const struct bench_options *);
 int bench_handshake(const struct bench_options *);
 
-double bench_now_s(void);            // monotonic
-double bench_cpu_s(void);            // of this process
+double bench_now_s(void); // monotonic
+double bench_cpu_s(void); // of this process
 void bench_sort(double *value, size_t n);
 // The q-quantile (0..1) of sorted values, by nearest rank.
 double bench_quantile(const double *sorted, size_t n, double q);

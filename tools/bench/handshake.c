@@ -97,6 +97,7 @@ int bench_handshake(const struct bench_options *o)
         steps++;
         spent = bench_cpu_s() - start;
     } while (spent < MEASURE_S);
-    printf("{\"mode\": \"handshake\", \"per_s\": %.0f, \"ratchet_per_s\": %.0f}\n", per_s, steps / spent);
+    printf("{\"mode\": \"handshake\", \"per_s\": %.0f, \"ratchet_per_s\": %.0f}\n", per_s,
+           steps / spent);
     return 0;
 }

@@ -13,10 +13,8 @@ static const struct {
     int (*run)(const struct bench_options *);
     struct bench_options defaults;
 } modes[] = {
-    {"connect", bench_connect, {.nodes = 16, .runs = 30}},
-    {"rtt", bench_rtt, {.count = 10000}},
-    {"throughput", bench_throughput, {.bytes = 1u << 30}},
-    {"memory", bench_memory, {.nodes = 64}},
+    {"connect", bench_connect, {.nodes = 16, .runs = 30}}, {"rtt", bench_rtt, {.count = 10000}},
+    {"throughput", bench_throughput, {.bytes = 1u << 30}}, {"memory", bench_memory, {.nodes = 64}},
     {"handshake", bench_handshake, {.runs = 1}},
 };
 
@@ -39,11 +37,13 @@ static int number(const char *text, unsigned long long max, unsigned long long *
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"nodes", required_argument, NULL, 'n'}, {"runs", required_argument, NULL, 'r'},
-        {"count", required_argument, NULL, 'c'}, {"bytes", required_argument, NULL, 'b'},
-        {"aead", required_argument, NULL, 'a'},  {"at-once", no_argument, NULL, 'o'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"nodes", required_argument, NULL, 'n'},
+                                            {"runs", required_argument, NULL, 'r'},
+                                            {"count", required_argument, NULL, 'c'},
+                                            {"bytes", required_argument, NULL, 'b'},
+                                            {"aead", required_argument, NULL, 'a'},
+                                            {"at-once", no_argument, NULL, 'o'},
+                                            {NULL, 0, NULL, 0}};
     if (argc < 2)
         return usage("which mode?");
     size_t mode = 0;
@@ -62,18 +62,32 @@ int main(int argc, char **argv)
         if (opt == 'b' && number(optarg, 1ull << 40, &v) != 0)
             return usage("a number of bytes is needed");
         switch (opt) {
-        case 'n': o.nodes = (unsigned)v; break;
-        case 'r': o.runs = (unsigned)v; break;
-        case 'c': o.count = (unsigned)v; break;
-        case 'b': o.bytes = v; break;
-        case 'a': o.aead = optarg; break;
-        case 'o': o.at_once = 1; break;
-        default: return usage("unknown option");
+        case 'n':
+            o.nodes = (unsigned)v;
+            break;
+        case 'r':
+            o.runs = (unsigned)v;
+            break;
+        case 'c':
+            o.count = (unsigned)v;
+            break;
+        case 'b':
+            o.bytes = v;
+            break;
+        case 'a':
+            o.aead = optarg;
+            break;
+        case 'o':
+            o.at_once = 1;
+            break;
+        default:
+            return usage("unknown option");
         }
     }
     if (optind != argc)
         return usage("unknown argument");
-    if (o.aead != NULL && strcmp(o.aead, "aegis256") != 0 && strcmp(o.aead, "chacha20poly1305") != 0)
+    if (o.aead != NULL && strcmp(o.aead, "aegis256") != 0 &&
+        strcmp(o.aead, "chacha20poly1305") != 0)
         return usage("--aead takes aegis256 or chacha20poly1305");
     if (sodium_init() < 0)
         return 1;

@@ -11,11 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TICK_MS 2u            // how often a condition that no event announces is looked at
-#define JOIN_S 30.0           // more than this to join is a failure, not a measurement
+#define TICK_MS 2u  // how often a condition that no event announces is looked at
+#define JOIN_S 30.0 // more than this to join is a failure, not a measurement
 #define MEET_S 10.0
-#define AT_ONCE_S 2.0         // the target that --at-once counts
-#define KNOWN_CONTACTS 8u     // enough servers to find a region
+#define AT_ONCE_S 2.0     // the target that --at-once counts
+#define KNOWN_CONTACTS 8u // enough servers to find a region
 
 struct person {
     struct host_node *node;
@@ -51,11 +51,11 @@ static void on_event(void *ctx, struct host_node *node, const struct node_event 
 static struct host_node *start_node(struct network *w, struct person *p, bool server)
 {
     static const uint8_t loopback[4] = {127, 0, 0, 1};
-    struct host_node_config cfg = {.node = {.network = "bauta-bench", .server = server, .lab = true,
-                                            .privacy = NODE_DIRECT},
-                                   .listens = 1,
-                                   .event = on_event,
-                                   .ctx = p};
+    struct host_node_config cfg = {
+        .node = {.network = "bauta-bench", .server = server, .lab = true, .privacy = NODE_DIRECT},
+        .listens = 1,
+        .event = on_event,
+        .ctx = p};
     char error[HOST_ERROR_BYTES];
     struct host_node *n;
     cfg.listen[0] = path_v4(loopback, 0);
@@ -128,7 +128,8 @@ static int person_seek(struct network *w, struct person *p, const char *topic)
     struct node_topic t = {.text = topic, .len = strlen(topic)};
     struct card card = {0};
     struct wishes wishes = {0};
-    int rc = node_seek(host_node_machine(p->node), host_now(w->host), &t, 1, &card, &wishes, &p->encounter);
+    int rc = node_seek(host_node_machine(p->node), host_now(w->host), &t, 1, &card, &wishes,
+                       &p->encounter);
     host_node_turn(p->node);
     return rc;
 }
@@ -136,7 +137,8 @@ static int person_seek(struct network *w, struct person *p, const char *topic)
 static void person_say(struct network *w, struct person *p)
 {
     static const uint8_t text[] = "hello";
-    (void)node_say(host_node_machine(p->node), host_now(w->host), p->encounter, text, sizeof text - 1, &p->said);
+    (void)node_say(host_node_machine(p->node), host_now(w->host), p->encounter, text,
+                   sizeof text - 1, &p->said);
     host_node_turn(p->node);
 }
 
@@ -226,8 +228,9 @@ int bench_connect(const struct bench_options *o)
            "\"met_in_2_s\": %zu, \"ms_min\": %.1f, \"ms_p50\": %.1f, \"ms_max\": %.1f, "
            "\"derive_ms\": %.1f, \"bare_ms_p50\": %.1f, \"bare_ms_max\": %.1f}\n",
            o->nodes, o->runs, o->at_once ? "true" : "false", met, in_time, met > 0 ? ms[0] : 0,
-           bench_quantile(ms, met, 0.5), met > 0 ? ms[met - 1] : 0, bench_quantile(derive, met, 0.5),
-           bench_quantile(bare, met, 0.5), met > 0 ? bare[met - 1] : 0);
+           bench_quantile(ms, met, 0.5), met > 0 ? ms[met - 1] : 0,
+           bench_quantile(derive, met, 0.5), bench_quantile(bare, met, 0.5),
+           met > 0 ? bare[met - 1] : 0);
     free(ms);
     free(bare);
     free(derive);
@@ -311,9 +314,10 @@ int bench_memory(const struct bench_options *o)
         uv_run(&w.loop, UV_RUN_ONCE);
     cpu = (bench_cpu_s() - cpu) / (bench_now_s() - start);
     unsigned long after = rss_kb(getpid());
-    printf("{\"mode\": \"memory\", \"nodes\": %u, \"kB_per_node\": %.1f, \"arena_kB_per_node\": %.1f, "
-           "\"idle_cpu_ms_per_s_per_node\": %.4f, \"rss_kB\": %lu}\n",
-           o->nodes, (double)(after - before) / o->nodes, (double)held / 1024 / o->nodes,
-           cpu * 1000 / o->nodes, idle_process_kb());
+    printf(
+        "{\"mode\": \"memory\", \"nodes\": %u, \"kB_per_node\": %.1f, \"arena_kB_per_node\": %.1f, "
+        "\"idle_cpu_ms_per_s_per_node\": %.4f, \"rss_kB\": %lu}\n",
+        o->nodes, (double)(after - before) / o->nodes, (double)held / 1024 / o->nodes,
+        cpu * 1000 / o->nodes, idle_process_kb());
     return 0;
 }

@@ -3,8 +3,8 @@
 #ifndef BAUTA_TOOLS_BENCH_PAIR_H
 #define BAUTA_TOOLS_BENCH_PAIR_H
 
-#include "node/channel/channel.h"
 #include "dht/path.h"
+#include "node/channel/channel.h"
 #include "node/cids.h"
 #include "node/host/alarm.h"
 #include "node/host/udp.h"
@@ -20,7 +20,7 @@ struct pair_end {
     struct channel *channel;
     struct cids cids;
     struct cid_slot slot[PAIR_CID_SLOTS];
-    int control;        // our end of the socket pair
+    int control; // our end of the socket pair
     bool matched, closed;
     void (*on_matched)(struct pair_end *);
     void (*on_readable)(struct pair_end *, unsigned stream);

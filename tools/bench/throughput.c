@@ -79,7 +79,8 @@ static void pull(struct pair_end *e, unsigned stream)
     size_t n;
     while ((n = channel_stream_receive(e->channel, pair_now(), stream, buf, sizeof buf)) > 0) {
         for (size_t done = 0; done < n;) { // every byte is compared
-            size_t at = (size_t)(b->got % 2048), len = n - done < CHUNK_BYTES - at ? n - done : CHUNK_BYTES - at;
+            size_t at = (size_t)(b->got % 2048),
+                   len = n - done < CHUNK_BYTES - at ? n - done : CHUNK_BYTES - at;
             if (memcmp(buf + done, b->chunk + at, len) != 0)
                 _exit(3);
             done += len;
@@ -172,7 +173,8 @@ static double limit(bool aegis)
         return 0;
     pid_t pid = fork();
     if (pid == 0) {
-        limit_send(fd[0], &k, CLASS_FULL - PACKET_HEADER_BYTES - packet_tag_bytes((enum packet_aead)k.aead));
+        limit_send(fd[0], &k,
+                   CLASS_FULL - PACKET_HEADER_BYTES - packet_tag_bytes((enum packet_aead)k.aead));
         _exit(0);
     }
     double rate = pid > 0 ? limit_receive(fd[1], &k) : 0;

@@ -64,20 +64,28 @@ static void test_replay(void **state)
     for (uint32_t i = 0; i < 3000; i++) {
         uint8_t nonce[24] = {0};
         memcpy(nonce, &i, sizeof i);
-        assert_int_equal(guard_once(&f.guard, now, nonce), 0);
-        assert_int_equal(guard_once(&f.guard, now, nonce), BAUTA_EREPLAY);
+        assert_int_equal(guard_once(&f.guard, now, nonce, true), 0);
+        assert_int_equal(guard_once(&f.guard, now, nonce, true), BAUTA_EREPLAY);
     }
     uint8_t nonce[24] = {0};
-    assert_int_equal(guard_once(&f.guard, now + 79 * USEC_PER_S, nonce), BAUTA_EREPLAY);
+    nonce[20] = 3;
+    assert_int_equal(guard_once(&f.guard, now, nonce, false), 0);
+    assert_int_equal(guard_once(&f.guard, now, nonce, false), BAUTA_EREPLAY);
+    nonce[20] = 0;
+    assert_int_equal(guard_once(&f.guard, now + 79 * USEC_PER_S, nonce, true), BAUTA_EREPLAY);
     // As many as are remembered, and no more.
     unsigned ok = 0;
     for (uint32_t i = 0; i < REPLAY_MAX + 100; i++) {
         memcpy(nonce + 8, &i, sizeof i);
         nonce[20] = 1;
-        ok += guard_once(&f.guard, now + 100 * USEC_PER_S, nonce) == 0;
+        ok += guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, true) == 0;
     }
     assert_int_equal(ok, REPLAY_MAX);
-    assert_int_equal(guard_once(&f.guard, now + 300 * USEC_PER_S, nonce), 0); // its token is dead
+    nonce[20] = 2; // a question is let through then, and not remembered
+    assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, false), 0);
+    assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, false), 0);
+    assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, true), BAUTA_ELIMIT);
+    assert_int_equal(guard_once(&f.guard, now + 300 * USEC_PER_S, nonce, true), 0); // its token is dead
     end(&f);
 }
 

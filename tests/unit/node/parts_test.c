@@ -78,7 +78,8 @@ static void heap_gives_the_earliest(void **unused)
             count += e[k].deadline != USEC_NEVER;
         }
         assert_int_equal(h.count, count);
-        assert_true(heap_first(&h) == NULL ? least == USEC_NEVER : heap_first(&h)->deadline == least);
+        assert_true(heap_first(&h) == NULL ? least == USEC_NEVER
+                                           : heap_first(&h)->deadline == least);
     }
 }
 
