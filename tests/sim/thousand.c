@@ -19,8 +19,8 @@ static void thousand(uint64_t seed, uint32_t loss_percent, usec_t within_us)
         char topic[32] = "a crowd";
         if (i < 2 * PAIRS)
             snprintf(topic, sizeof topic, "pair %u", i / 2);
-        // Every second node: servers and clients alike.
-        (void)help_person(s, 3 + (i * 2 + i / 400) % (NODES - 3), topic,
+        // Servers and clients alike, each person at a node of its own.
+        (void)help_person(s, 3 + i, topic,
                           seek_us + sim_prf_below(prf, SIM_PRF_SEEK, i, 0, 0, 1 * S), 3);
     }
     help_must(s, seed, sim_run(s, seek_us + 1 * S + within_us, help_people_done, NULL),
