@@ -18,7 +18,7 @@
 #define PAIRING_ANSWER_US (1500 * USEC_PER_MS) // an offer waits so long, and up to a fifth more
 #define PAIRING_ANSWER_JITTER_US (300 * USEC_PER_MS)
 #define PAIRING_CONFIRM_US (1000 * USEC_PER_MS) // an accepted offer waits so long for its confirm
-#define PAIRING_LATE_US (1000 * USEC_PER_MS)          // and a late confirm counts for so long after that
+#define PAIRING_LATE_US (1000 * USEC_PER_MS)    // and a late confirm counts for so long after that
 #define PAIRING_SILENT_US (500 * USEC_PER_MS)   // who did not answer is left alone so long,
 #define PAIRING_SILENT_DOUBLINGS_MAX 5u         // doubled for each time in a row: it may be gone
 #define PAIRING_NOT_NOW_MIN_US (100 * USEC_PER_MS)
@@ -64,9 +64,9 @@
 #define OFFER_POW_WAITING_MAX 4u  // offers that wait for such a check, highest effort first
 #define OFFER_ANSWER_DELAY_US (20 * USEC_PER_MS) // covers what the decision cost
 #define OFFER_ANSWER_DELAY_FEW_US (4 * USEC_PER_MS)
-#define CONFIRM_SENDINGS_MAX 5u            // of a confirm, until the channel is heard,
+#define CONFIRM_SENDINGS_MAX 5u                // of a confirm, until the channel is heard,
 #define CONFIRM_GAP_MAX_US (200 * USEC_PER_MS) // all of them while the other still waits
-#define CONFIRM_WINDOW_US (2 * USEC_PER_S) // within this
+#define CONFIRM_WINDOW_US (2 * USEC_PER_S)     // within this
 
 #define DECLINE_POOL_MAX 16u // public keys made ahead, so that a decline costs no DH
 #define DECLINE_REFILL_US (50 * USEC_PER_MS) // one key; so at most 20 declines a second for long
