@@ -24,8 +24,8 @@ static bool grow(struct chan_blocks *b, struct arena *a, uint64_t last)
     return true;
 }
 
-size_t chan_blocks_write(struct chan_blocks *b, struct arena *a, uint64_t offset, const uint8_t *src,
-                         size_t len)
+size_t chan_blocks_write(struct chan_blocks *b, struct arena *a, uint64_t offset,
+                         const uint8_t *src, size_t len)
 {
     size_t done = 0;
     while (done < len) {

@@ -15,8 +15,8 @@ struct chan_blocks {
 
 // Copies in as much as memory allows; returns how many bytes, counted from the start. Offsets below
 // the released one are not allowed.
-size_t chan_blocks_write(struct chan_blocks *b, struct arena *a, uint64_t offset, const uint8_t *src,
-                         size_t len);
+size_t chan_blocks_write(struct chan_blocks *b, struct arena *a, uint64_t offset,
+                         const uint8_t *src, size_t len);
 void chan_blocks_read(const struct chan_blocks *b, uint64_t offset, uint8_t *dst, size_t len);
 // Nothing below `offset` is needed any more; `empty`: nothing at all is.
 void chan_blocks_release(struct chan_blocks *b, struct arena *a, uint64_t offset, bool empty);

@@ -19,10 +19,11 @@ void chan_cc_forgotten(struct chan_cc *cc, uint16_t bytes)
 void chan_cc_acked(struct chan_cc *cc, usec_t sent_at, uint16_t bytes)
 {
     // In slow start a window that is half used is taken as used: bursts of ACKs arrive between sends.
-    bool used = cc->limited || (cc->cwnd_bytes < cc->ssthresh_bytes &&
-                                2 * cc->in_flight_bytes >= cc->cwnd_bytes);
+    bool used = cc->limited ||
+                (cc->cwnd_bytes < cc->ssthresh_bytes && 2 * cc->in_flight_bytes >= cc->cwnd_bytes);
     chan_cc_forgotten(cc, bytes);
-    if (!used || (cc->in_recovery_ever && sent_at <= cc->recovery_at) || cc->cwnd_bytes >= CHAN_CWND_MAX)
+    if (!used || (cc->in_recovery_ever && sent_at <= cc->recovery_at) ||
+        cc->cwnd_bytes >= CHAN_CWND_MAX)
         return;
     if (cc->cwnd_bytes < cc->ssthresh_bytes) {
         cc->cwnd_bytes += bytes;

@@ -9,9 +9,9 @@ struct chan_cc {
     uint64_t cwnd_bytes, ssthresh_bytes;
     uint64_t in_flight_bytes;
     uint64_t avoided_bytes; // acknowledged in congestion avoidance since the window last grew
-    usec_t recovery_at;     // start of the last recovery period; packets sent before don't count again
+    usec_t recovery_at; // start of the last recovery period; packets sent before don't count again
     bool in_recovery_ever;
-    bool limited;           // the window, not the application, stopped the last transmit
+    bool limited; // the window, not the application, stopped the last transmit
 };
 
 void chan_cc_init(struct chan_cc *cc);

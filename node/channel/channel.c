@@ -9,7 +9,8 @@ static void on_acked(void *ctx, const struct chan_sent *s)
     struct channel *c = ctx;
     for (unsigned i = 0; i < CHAN_STREAM_FRAMES; i++)
         if (s->len[i] > 0)
-            chan_streams_acked(&c->streams, &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
+            chan_streams_acked(&c->streams,
+                               &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
     if (s->ratchet_len > 0)
         chan_message_acked(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
     if (s->ack_next > 0)
@@ -21,10 +22,12 @@ static void on_lost(void *ctx, const struct chan_sent *s)
     struct channel *c = ctx;
     for (unsigned i = 0; i < CHAN_STREAM_FRAMES; i++)
         if (s->len[i] > 0)
-            chan_streams_lost(&c->streams, &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
+            chan_streams_lost(&c->streams,
+                              &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
     if (s->ratchet_len > 0)
         chan_message_lost(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
-    chan_streams_credit_lost(&c->streams, s->credit);}
+    chan_streams_credit_lost(&c->streams, s->credit);
+}
 
 struct chan_sink chan_sink(struct channel *c)
 {
@@ -35,14 +38,15 @@ struct chan_sink chan_sink(struct channel *c)
 static void start_keys(struct channel *c, const struct channel_config *config)
 {
     struct packet_keys out, in;
-    ratchet_init(&c->ratchet, config->initiator, config->aead, config->k_ir, config->k_ri, config->h, &out,
-                 &in);
+    ratchet_init(&c->ratchet, config->initiator, config->aead, config->k_ir, config->k_ri,
+                 config->h, &out, &in);
     chan_keys_install(&c->keys, 0, config->local_cid, &in, config->remote_cid, &out, false);
     sodium_memzero(&out, sizeof out);
     sodium_memzero(&in, sizeof in);
 }
 
-int channel_new(struct channel **out, usec_t now, const struct channel_config *config, struct arena *a)
+int channel_new(struct channel **out, usec_t now, const struct channel_config *config,
+                struct arena *a)
 {
     if (config->candidates == 0 || config->candidates > CHANNEL_CANDIDATES_MAX)
         return BAUTA_EFORMAT;
@@ -73,9 +77,10 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     start_keys(c, config);
     if (c->initiator) {
         chan_step_begin(c, now);
-        const struct path *seen = config->observed < config->candidates ? &config->candidate[config->observed]
-                                  : config->lab                         ? &config->candidate[0]
-                                                                        : NULL;
+        const struct path *seen = config->observed < config->candidates
+                                      ? &config->candidate[config->observed]
+                                  : config->lab ? &config->candidate[0]
+                                                : NULL;
         for (int i = 0; seen != NULL && i < c->paths.count; i++)
             if (memcmp(&c->paths.path[i].path, seen, sizeof *seen) == 0)
                 c->burst_path = (int8_t)i;
@@ -193,7 +198,8 @@ static void probe_timeout(struct channel *c, usec_t now)
 static void expire_recovery(struct channel *c, usec_t now)
 {
     struct chan_sink sink = chan_sink(c);
-    if (chan_paths_target(&c->paths) != CHAN_NO_PATH && chan_recovery_expire(&c->recovery, now, &sink))
+    if (chan_paths_target(&c->paths) != CHAN_NO_PATH &&
+        chan_recovery_expire(&c->recovery, now, &sink))
         probe_timeout(c, now);
     // Whether the peer is still there was asked, and nothing that could be answered is on its way.
     if (c->recovery.tracked == 0 && c->recovery.unanswered_at != USEC_NEVER)
@@ -267,7 +273,8 @@ void channel_sent(struct channel *c, usec_t now, int rc)
 }
 
 // ---- the application ----------------------------------------------------------------------------------
-int channel_stream_send(struct channel *c, usec_t now, unsigned stream, const uint8_t *data, size_t len)
+int channel_stream_send(struct channel *c, usec_t now, unsigned stream, const uint8_t *data,
+                        size_t len)
 {
     if (stream >= CHANNEL_STREAMS_MAX)
         return BAUTA_EUNKNOWN;
@@ -281,7 +288,8 @@ int channel_stream_send(struct channel *c, usec_t now, unsigned stream, const ui
     return (int)n;
 }
 
-size_t channel_stream_receive(struct channel *c, usec_t now, unsigned stream, uint8_t *buf, size_t cap)
+size_t channel_stream_receive(struct channel *c, usec_t now, unsigned stream, uint8_t *buf,
+                              size_t cap)
 {
     (void)now;
     if (stream >= CHANNEL_STREAMS_MAX || !c->matched)

@@ -12,22 +12,24 @@
 struct channel;
 
 #define CHANNEL_CANDIDATES_MAX 6u
-#define CHANNEL_STREAMS_MAX 8u       // ids 0..7, bidirectional, the same at both ends, open from the start
+#define CHANNEL_STREAMS_MAX                                                                        \
+    8u // ids 0..7, bidirectional, the same at both ends, open from the start
 #define CHANNEL_DATAGRAM_BYTES_MAX 1024u
 
 struct channel_config {
-    bool initiator;          // of the Noise handshake
+    bool initiator; // of the Noise handshake
     enum packet_aead aead;
-    uint8_t k_ir[32], k_ri[32]; // Split
-    uint8_t h[64];              // handshake hash
+    uint8_t k_ir[32], k_ri[32];                                      // Split
+    uint8_t h[64];                                                   // handshake hash
     uint8_t local_cid[CID_BYTES], remote_cid[CID_BYTES];             // phase 0
     uint8_t local_mask[MASK_KEY_BYTES], remote_mask[MASK_KEY_BYTES]; // recv_masks
-    struct path candidate[CHANNEL_CANDIDATES_MAX]; // where the peer may be
+    struct path candidate[CHANNEL_CANDIDATES_MAX];                   // where the peer may be
     uint8_t candidates;
-    uint8_t observed;        // index of the candidate that the introducer saw; >= candidates: none
-    bool lab;                // RATCHET1 may go beside the first probe of any candidate
-    usec_t rtt_hint_us;      // first guess of the round trip, 0: none
-    uint32_t receive_bytes;  // flow-control window and receive memory of all streams together, 0: default
+    uint8_t observed;   // index of the candidate that the introducer saw; >= candidates: none
+    bool lab;           // RATCHET1 may go beside the first probe of any candidate
+    usec_t rtt_hint_us; // first guess of the round trip, 0: none
+    uint32_t
+        receive_bytes; // flow-control window and receive memory of all streams together, 0: default
     struct rng rng;
 };
 
@@ -38,20 +40,23 @@ void channel_free(struct channel *); // wipes and gives everything back
 // One datagram whose cid the node has recognised; `phase` as CHANNEL_CID_ADD gave it with the cid.
 // Opened in place. 0 or BAUTA_EAUTH, BAUTA_EFORMAT, BAUTA_EREPLAY, BAUTA_ESTATE (dropped). A peer that breaks the rules closes
 // the channel, which shows as an event.
-int channel_receive(struct channel *, usec_t now, const uint8_t cid[static CID_BYTES], unsigned phase,
-                    const struct path *from, uint8_t *datagram, size_t len);
+int channel_receive(struct channel *, usec_t now, const uint8_t cid[static CID_BYTES],
+                    unsigned phase, const struct path *from, uint8_t *datagram, size_t len);
 bool channel_expire(struct channel *, usec_t now, unsigned budget);
 usec_t channel_deadline(const struct channel *); // O(1)
 // Builds up to `max` sends into buf. Returns how many; 0: nothing to send now.
-size_t channel_transmit(struct channel *, usec_t now, uint8_t *buf, size_t cap, struct batch *, size_t max);
+size_t channel_transmit(struct channel *, usec_t now, uint8_t *buf, size_t cap, struct batch *,
+                        size_t max);
 // What the path said of a send: 0 or a negative errno-like code (unreachable starts a probe at once).
 void channel_sent(struct channel *, usec_t now, int rc);
 
 // Streams: ordered reliable bytes. Nothing is accepted before CHANNEL_READY.
 // Send returns how many bytes were taken (0: no room now, CHANNEL_WRITABLE comes) or BAUTA_ESTATE, BAUTA_EUNKNOWN.
-int channel_stream_send(struct channel *, usec_t now, unsigned stream, const uint8_t *data, size_t len);
+int channel_stream_send(struct channel *, usec_t now, unsigned stream, const uint8_t *data,
+                        size_t len);
 // Copies out what has arrived in order and gives the credit back. Returns bytes, 0 when none.
-size_t channel_stream_receive(struct channel *, usec_t now, unsigned stream, uint8_t *buf, size_t cap);
+size_t channel_stream_receive(struct channel *, usec_t now, unsigned stream, uint8_t *buf,
+                              size_t cap);
 // Bytes that were sent and not yet acknowledged, or wait to be sent.
 size_t channel_stream_pending(const struct channel *, unsigned stream);
 // Unreliable; BAUTA_ESTATE, BAUTA_ELIMIT (too large, or one is waiting already).
@@ -60,16 +65,16 @@ int channel_datagram_send(struct channel *, usec_t now, const uint8_t *data, siz
 void channel_close(struct channel *, usec_t now, uint16_t code);
 
 enum channel_event_kind {
-    CHANNEL_CID_ADD,   // cid, phase: recognise it from now on (also for phase 0, at the start)
-    CHANNEL_CID_DROP,  // cid: forget it
-    CHANNEL_HEARD,     // first valid packet: the peer has our confirm
-    CHANNEL_PATH,      // path: validated and in use
-    CHANNEL_READY,     // the first step is done, words are known, text may flow (sent: RATCHET3 / 4)
-    CHANNEL_MATCHED,   // initiator: valid RATCHET4; responder: RATCHET4 sent. Comes with or after READY
-    CHANNEL_READABLE,  // stream has bytes
-    CHANNEL_WRITABLE,  // stream has room again
-    CHANNEL_DATAGRAM,  // data, len
-    CHANNEL_CLOSED     // reason, code: the last event
+    CHANNEL_CID_ADD,  // cid, phase: recognise it from now on (also for phase 0, at the start)
+    CHANNEL_CID_DROP, // cid: forget it
+    CHANNEL_HEARD,    // first valid packet: the peer has our confirm
+    CHANNEL_PATH,     // path: validated and in use
+    CHANNEL_READY,    // the first step is done, words are known, text may flow (sent: RATCHET3 / 4)
+    CHANNEL_MATCHED, // initiator: valid RATCHET4; responder: RATCHET4 sent. Comes with or after READY
+    CHANNEL_READABLE, // stream has bytes
+    CHANNEL_WRITABLE, // stream has room again
+    CHANNEL_DATAGRAM, // data, len
+    CHANNEL_CLOSED    // reason, code: the last event
 };
 enum channel_reason {
     CHANNEL_ENDED_LOCAL,    // channel_close
@@ -99,7 +104,7 @@ struct channel_status {
     uint64_t cwnd_bytes, in_flight_bytes;
     uint64_t packets_in, packets_out, packets_lost, packets_dropped;
     uint64_t bytes_in, bytes_out;
-    uint32_t step;     // ratchet steps done
+    uint32_t step; // ratchet steps done
     bool ready;
     enum packet_aead aead;
     struct path path;

@@ -23,7 +23,7 @@ struct chan_datagram {
     uint16_t len;
     uint8_t data[CHANNEL_DATAGRAM_BYTES_MAX];
 };
-struct chan_datagrams { // taken from the arena with the first one
+struct chan_datagrams {       // taken from the arena with the first one
     struct chan_datagram out; // len 0: none waits
     struct chan_datagram in[CHAN_DATAGRAM_SLOTS];
     uint8_t first, count;
@@ -40,9 +40,9 @@ struct channel {
     bool heard, ready, matched;
     bool tell_heard, tell_path, tell_ready, tell_matched; // events to give
     usec_t started_at;
-    usec_t active_at;  // last tracked packet sent or valid one received
-    usec_t idle_us;    // PING after this much silence, drawn anew each time
-    usec_t retry_at;   // offer room again after the arena was full; USEC_NEVER: no need
+    usec_t active_at; // last tracked packet sent or valid one received
+    usec_t idle_us;   // PING after this much silence, drawn anew each time
+    usec_t retry_at;  // offer room again after the arena was full; USEC_NEVER: no need
     bool ping_due;
     uint8_t probes;    // packets to send for a probe timeout, whatever the window says
     uint64_t skip_at;  // the packet number that is left out next
@@ -56,10 +56,10 @@ struct channel {
     enum channel_reason reason;
     enum chan_close_kind close_kind;
     uint16_t code;
-    bool close_once;    // an answer to the peer's CLOSE
-    usec_t close_at;    // when CLOSE goes out next
+    bool close_once; // an answer to the peer's CLOSE
+    usec_t close_at; // when CLOSE goes out next
     usec_t close_gap_us;
-    usec_t close_end;   // LINGER: when to stop waiting; CLOSING: when it is over
+    usec_t close_end;                // LINGER: when to stop waiting; CLOSING: when it is over
     uint32_t close_in, close_answer; // packets since CLOSE; the next one that is answered
 
     struct ratchet ratchet;
@@ -84,7 +84,8 @@ usec_t chan_step_deadline(const struct channel *);
 // ---- channel.c --------------------------------------------------------------------------------------
 struct chan_sink chan_sink(struct channel *);
 // Ends the channel from our side: CLOSE goes out where there is a path.
-void chan_end(struct channel *, usec_t now, enum channel_reason, enum chan_close_kind, uint16_t code);
+void chan_end(struct channel *, usec_t now, enum channel_reason, enum chan_close_kind,
+              uint16_t code);
 // It is over: keys are wiped, CHANNEL_CLOSED is given.
 void chan_over(struct channel *, usec_t now);
 static inline void chan_violation(struct channel *c, usec_t now)

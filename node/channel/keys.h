@@ -12,7 +12,7 @@
 struct chan_phase_in {
     struct packet_keys keys;
     uint8_t cid[CID_BYTES];
-    uint32_t step; // of the ratchet; the phase is step % 4
+    uint32_t step;        // of the ratchet; the phase is step % 4
     bool live, announced; // announced: CHANNEL_CID_ADD was given
     usec_t dies_at;       // USEC_NEVER: not yet
 };
@@ -21,10 +21,10 @@ struct chan_keys {
     struct chan_phase_in in[CHAN_PHASES];
     struct packet_keys out, next_out;
     uint8_t out_cid[CID_BYTES], next_out_cid[CID_BYTES];
-    uint8_t newest;    // phase of the newest receive keys
+    uint8_t newest; // phase of the newest receive keys
     uint8_t out_phase;
-    bool switch_waits; // next_out is used after a valid packet under `newest`
-    bool newest_heard; // a valid packet came under it
+    bool switch_waits;                       // next_out is used after a valid packet under `newest`
+    bool newest_heard;                       // a valid packet came under it
     uint8_t dropped[CHAN_PHASES][CID_BYTES]; // CHANNEL_CID_DROP to give
     uint8_t drops;
 };

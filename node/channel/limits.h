@@ -6,28 +6,28 @@
 #include "dht/machine.h"
 
 // ---- memory -----------------------------------------------------------------------------------------
-#define CHAN_BLOCK_BYTES 4096u         // stream memory comes and goes in these: a chat message holds one
-#define CHAN_RECEIVE_BYTES (4u << 20)  // default window: 100 MB/s at 40 ms
+#define CHAN_BLOCK_BYTES 4096u // stream memory comes and goes in these: a chat message holds one
+#define CHAN_RECEIVE_BYTES (4u << 20) // default window: 100 MB/s at 40 ms
 #define CHAN_RECEIVE_BYTES_MAX (64u << 20)
 #define CHAN_CREDIT_INITIAL (64u << 10) // of the channel and of each stream before any MAX_DATA
-#define CHAN_SEND_BYTES (2u << 20)     // written and not yet acknowledged, each stream
+#define CHAN_SEND_BYTES (2u << 20)      // written and not yet acknowledged, each stream
 #define CHAN_OFFSET_MAX ((UINT64_C(1) << 48) - 1) // stream offsets take 6 bytes on the wire
-#define CHAN_RANGES_MAX 512u           // holes in what a stream has received, or had acknowledged
-#define CHAN_DATAGRAM_SLOTS 4u         // received datagrams that wait for the application
-#define CHAN_RATCHET_BYTES 1280u       // room for the longest ratchet message (1,224)
+#define CHAN_RANGES_MAX 512u     // holes in what a stream has received, or had acknowledged
+#define CHAN_DATAGRAM_SLOTS 4u   // received datagrams that wait for the application
+#define CHAN_RATCHET_BYTES 1280u // room for the longest ratchet message (1,224)
 
 // ---- packets ----------------------------------------------------------------------------------------
-#define CHAN_REPLAY_PACKETS 8192u      // window of received packet numbers; the sender never spans more
-#define CHAN_SENT_PACKETS_MIN 64u      // first size of the ring of sent packets
-#define CHAN_SENT_PACKETS_MAX 4096u    // half the peer's replay window, so reordering can't outrun it
-#define CHAN_BATCH_SEGMENTS 64u        // UDP_MAX_SEGMENTS of Linux
-#define CHAN_BATCH_BYTES_MAX 65000u    // one GSO send stays under 64 KiB
-#define CHAN_ACK_RANGES 32u            // in one ACK: 140 bytes at most
-#define CHAN_ACK_EVERY 2u              // full packets (RFC 9000, 13.2.2)
+#define CHAN_REPLAY_PACKETS 8192u // window of received packet numbers; the sender never spans more
+#define CHAN_SENT_PACKETS_MIN 64u // first size of the ring of sent packets
+#define CHAN_SENT_PACKETS_MAX 4096u // half the peer's replay window, so reordering can't outrun it
+#define CHAN_BATCH_SEGMENTS 64u     // UDP_MAX_SEGMENTS of Linux
+#define CHAN_BATCH_BYTES_MAX 65000u // one GSO send stays under 64 KiB
+#define CHAN_ACK_RANGES 32u         // in one ACK: 140 bytes at most
+#define CHAN_ACK_EVERY 2u           // full packets (RFC 9000, 13.2.2)
 #define CHAN_ACK_DELAY_US (25 * USEC_PER_MS)
-#define CHAN_SKIP_MIN 200u             // packets between two numbers that are left out on purpose
+#define CHAN_SKIP_MIN 200u // packets between two numbers that are left out on purpose
 #define CHAN_SKIP_MAX 1000u
-#define CHAN_STREAM_FRAMES 2u          // STREAM frames in one packet, so a sent packet has a fixed record
+#define CHAN_STREAM_FRAMES 2u // STREAM frames in one packet, so a sent packet has a fixed record
 
 // ---- recovery and congestion (RFC 9002) ---------------------------------------------------------------
 #define CHAN_LOSS_PACKETS 3u
@@ -35,34 +35,34 @@
 #define CHAN_INITIAL_RTT_US (100 * USEC_PER_MS) // where meet gave no hint
 #define CHAN_PROBE_PACKETS 2u                   // for a probe timeout: one may be lost too
 #define CHAN_PERSISTENT_PTOS 3u
-#define CHAN_PTO_US_MAX (8 * USEC_PER_S)        // backoff stops here: the end comes before
+#define CHAN_PTO_US_MAX (8 * USEC_PER_S) // backoff stops here: the end comes before
 #define CHAN_CWND_INITIAL (10u * CLASS_FULL)
 #define CHAN_CWND_MIN (2u * CLASS_FULL)
 #define CHAN_CWND_MAX (CHAN_SENT_PACKETS_MAX / 2 * CLASS_FULL) // ACK-only packets take slots too
 
 // ---- paths --------------------------------------------------------------------------------------------
-#define CHAN_PATHS_MAX 8u              // six candidates and two that the peer was seen at
-#define CHAN_PROBES_MAX 3u             // to an address that never answered (PROTOCOL 6)
-#define CHAN_CHALLENGES_MAX 11u        // to an address that the peer was heard from
+#define CHAN_PATHS_MAX 8u       // six candidates and two that the peer was seen at
+#define CHAN_PROBES_MAX 3u      // to an address that never answered (PROTOCOL 6)
+#define CHAN_CHALLENGES_MAX 11u // to an address that the peer was heard from
 #define CHAN_PROBE_GAP_US (50 * USEC_PER_MS)
 #define CHAN_PROBE_GAP_US_MIN (2 * USEC_PER_MS)
 #define CHAN_PROBE_GAP_US_MAX (400 * USEC_PER_MS)
-#define CHAN_AMPLIFICATION 3u          // bytes sent for each received, until the path is validated
+#define CHAN_AMPLIFICATION 3u // bytes sent for each received, until the path is validated
 
 // ---- life -----------------------------------------------------------------------------------------------
-#define CHAN_NO_PATH_US (2 * USEC_PER_S)   // meet tries the next candidate after this
+#define CHAN_NO_PATH_US (2 * USEC_PER_S) // meet tries the next candidate after this
 #define CHAN_FIRST_STEP_US (10 * USEC_PER_S)
 #define CHAN_STEP_US (120 * USEC_PER_S)
 #define CHAN_STEP_BYTES (UINT64_C(4) << 30)
 #define CHAN_STEP_US_MAX (240 * USEC_PER_S) // enforced by the receiver
 #define CHAN_STEP_BYTES_MAX (UINT64_C(8) << 30)
-#define CHAN_STEP_US_MIN (30 * USEC_PER_S)  // a step sooner, with few bytes in between, is an attack
+#define CHAN_STEP_US_MIN (30 * USEC_PER_S) // a step sooner, with few bytes in between, is an attack
 #define CHAN_STEP_BYTES_MIN (UINT64_C(1) << 30)
 #define CHAN_OLD_KEYS_US (3 * USEC_PER_S)
-#define CHAN_IDLE_US_MIN (16 * USEC_PER_S)  // 18 s +- 2 s: under the 20 s of the shortest NAT timers
+#define CHAN_IDLE_US_MIN (16 * USEC_PER_S) // 18 s +- 2 s: under the 20 s of the shortest NAT timers
 #define CHAN_IDLE_US_MAX (20 * USEC_PER_S)
 #define CHAN_GONE_US (8 * USEC_PER_S)
-#define CHAN_LINGER_US (2 * USEC_PER_S)     // for stream data that is pending at channel_close
-#define CHAN_RETRY_US (100 * USEC_PER_MS)   // to offer room again after the arena was full
+#define CHAN_LINGER_US (2 * USEC_PER_S)   // for stream data that is pending at channel_close
+#define CHAN_RETRY_US (100 * USEC_PER_MS) // to offer room again after the arena was full
 
 #endif

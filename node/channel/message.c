@@ -80,7 +80,8 @@ int chan_message_put(struct chan_message_in *m, const struct chan_frame *f, size
     if (f->len == 0 || f->offset + f->len > total)
         return BAUTA_EFORMAT;
     memcpy(m->data + f->offset, f->data, f->len);
-    m->have_bytes = (uint16_t)(m->have_bytes + put(m->have, (unsigned)f->offset, (unsigned)f->len, true));
+    m->have_bytes =
+        (uint16_t)(m->have_bytes + put(m->have, (unsigned)f->offset, (unsigned)f->len, true));
     return m->have_bytes == total;
 }
 

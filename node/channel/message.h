@@ -12,7 +12,7 @@ struct chan_message_out {
     uint64_t due[CHAN_MESSAGE_WORDS];   // bit i: byte i is to be sent
     uint64_t acked[CHAN_MESSAGE_WORDS]; // bit i: byte i has arrived
     uint32_t step;
-    uint16_t len;       // 0: none
+    uint16_t len; // 0: none
     uint16_t acked_bytes, due_bytes;
     uint8_t type, serial;
 };

@@ -47,7 +47,8 @@ static int new_slot(struct chan_paths *p)
     return oldest;
 }
 
-int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, size_t bytes, usec_t gap_us)
+int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, size_t bytes,
+                     usec_t gap_us)
 {
     int i = p->last;
     if (i < 0 || !same(&p->path[i].path, from))
@@ -67,7 +68,8 @@ int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, 
         at->challenge_gap_us = gap_us > CHAN_PROBE_GAP_US_MIN ? gap_us : CHAN_PROBE_GAP_US_MIN;
     }
     if (!at->validated && at->challenge_at == USEC_NEVER && at->challenges < CHAN_CHALLENGES_MAX) {
-        usec_t next = at->challenges > 0 ? at->challenged_at[at->challenges - 1] + at->challenge_gap_us : 0;
+        usec_t next =
+            at->challenges > 0 ? at->challenged_at[at->challenges - 1] + at->challenge_gap_us : 0;
         at->challenge_at = next > now ? next : now;
     }
     at->heard_at = now;
@@ -138,8 +140,9 @@ void chan_paths_challenge(struct chan_paths *p, int i, usec_t now, const struct 
     data[7] = (uint8_t)(data[7] + at->challenges);
     at->challenged_at[at->challenges++] = now;
     at->challenge_at = at->challenges < max ? now + at->challenge_gap_us : USEC_NEVER;
-    at->challenge_gap_us = at->challenge_gap_us < CHAN_PROBE_GAP_US_MAX / 2 ? at->challenge_gap_us * 2
-                                                                            : CHAN_PROBE_GAP_US_MAX;
+    at->challenge_gap_us = at->challenge_gap_us < CHAN_PROBE_GAP_US_MAX / 2
+                               ? at->challenge_gap_us * 2
+                               : CHAN_PROBE_GAP_US_MAX;
 }
 
 void chan_paths_give_up(struct chan_paths *p, int i, usec_t now)

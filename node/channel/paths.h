@@ -11,11 +11,11 @@
 struct chan_path {
     struct path path;
     bool candidate, heard, validated;
-    bool respond;              // a PATH_RESPONSE is due
+    bool respond; // a PATH_RESPONSE is due
     uint8_t response[8];
-    uint8_t challenge[8];      // the n-th challenge is this with n added to its last byte
-    uint8_t challenges;        // sent since the path was last begun: all of them may still be answered
-    usec_t challenge_at;       // when the next one is due; USEC_NEVER: none
+    uint8_t challenge[8]; // the n-th challenge is this with n added to its last byte
+    uint8_t challenges;   // sent since the path was last begun: all of them may still be answered
+    usec_t challenge_at;  // when the next one is due; USEC_NEVER: none
     usec_t challenge_gap_us;
     usec_t challenged_at[CHAN_CHALLENGES_MAX];
     usec_t heard_at;
@@ -33,7 +33,8 @@ struct chan_paths {
 // All candidates are begun at once.
 void chan_paths_init(struct chan_paths *, usec_t now, const struct channel_config *);
 // A valid packet came from there: its index (an unknown address takes a slot), or CHAN_NO_PATH when full.
-int chan_paths_heard(struct chan_paths *, usec_t now, const struct path *, size_t bytes, usec_t gap_us);
+int chan_paths_heard(struct chan_paths *, usec_t now, const struct path *, size_t bytes,
+                     usec_t gap_us);
 // Does the response answer our challenge at any address? Sets *sent_at. The index, or CHAN_NO_PATH.
 int chan_paths_response(struct chan_paths *, const uint8_t data[static 8], usec_t *sent_at);
 // Challenges every address that the peer was heard from anew.
@@ -42,7 +43,8 @@ void chan_paths_restart(struct chan_paths *, usec_t now, usec_t gap_us);
 bool chan_paths_due(const struct chan_paths *, int i, usec_t now);
 usec_t chan_paths_deadline(const struct chan_paths *);
 // Makes the next challenge and counts it as sent.
-void chan_paths_challenge(struct chan_paths *, int i, usec_t now, const struct rng *, uint8_t data[static 8]);
+void chan_paths_challenge(struct chan_paths *, int i, usec_t now, const struct rng *,
+                          uint8_t data[static 8]);
 // What is due there can't be sent: the next packet from there asks for it again.
 void chan_paths_give_up(struct chan_paths *, int i, usec_t now);
 // How many bytes may go there now.

@@ -34,7 +34,8 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
         // A RATCHET1 that went to another address, or so early that its ACK should be here: again.
         usec_t since = now - c->recovery.last_at;
-        if (c->burst_path != CHAN_NO_PATH && (c->burst_path != i || 2 * since > 3 * (now - sent_at))) {
+        if (c->burst_path != CHAN_NO_PATH &&
+            (c->burst_path != i || 2 * since > 3 * (now - sent_at))) {
             struct chan_sink sink = chan_sink(c);
             chan_recovery_forget(&c->recovery, &sink);
         }
@@ -82,7 +83,8 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
 {
     if (t->step == 0 && !is_control(f->type))
         return BAUTA_ESTATE;
-    bool probing = f->type == CHAN_PATH_CHALLENGE || f->type == CHAN_PATH_RESPONSE || f->type == CHAN_PADDING;
+    bool probing =
+        f->type == CHAN_PATH_CHALLENGE || f->type == CHAN_PATH_RESPONSE || f->type == CHAN_PADDING;
     t->speaks = t->speaks || !probing;
     t->eliciting = t->eliciting || (!probing && f->type != CHAN_ACK && f->type != CHAN_CLOSE);
     struct chan_sink sink = chan_sink(c);
@@ -169,8 +171,8 @@ static int drop(struct channel *c, int rc)
     return rc;
 }
 
-int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_BYTES], unsigned phase,
-                    const struct path *from, uint8_t *datagram, size_t len)
+int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_BYTES],
+                    unsigned phase, const struct path *from, uint8_t *datagram, size_t len)
 {
     if (c->state >= CHAN_ENDED || phase >= CHAN_PHASES)
         return drop(c, BAUTA_ESTATE);

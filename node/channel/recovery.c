@@ -149,7 +149,8 @@ static void detect(struct chan_recovery *r, usec_t now, const struct chan_sink *
         return;
     usec_t rtt = r->latest_us > r->srtt_us ? r->latest_us : r->srtt_us;
     usec_t delay = rtt * 9 / 8 > CHAN_GRANULARITY_US ? rtt * 9 / 8 : CHAN_GRANULARITY_US;
-    usec_t run_at = USEC_NEVER, last_lost_at = 0; // of consecutive lost packets after the first sample
+    usec_t run_at = USEC_NEVER,
+           last_lost_at = 0; // of consecutive lost packets after the first sample
     bool any = false, persistent = false;
     usec_t span = (r->srtt_us + four_var(r) + CHAN_ACK_DELAY_US) * CHAN_PERSISTENT_PTOS;
     for (uint64_t pn = r->base; pn < r->acked_next; pn++) {
@@ -209,7 +210,8 @@ int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack
             sink->acked(sink->ctx, s);
         }
     }
-    bool answer = progress || largest + 1 > r->acked_next; // or a late one of a packet held for lost
+    bool answer =
+        progress || largest + 1 > r->acked_next; // or a late one of a packet held for lost
     if (largest + 1 > r->acked_next)
         r->acked_next = largest + 1;
     if (sample > 0)

@@ -36,15 +36,15 @@ struct chan_recovery {
     uint32_t cap;           // power of two
     uint32_t tracked;       // ack-eliciting packets in flight
     uint64_t base, next;
-    uint64_t skipped;       // the last number that was left out on purpose; UINT64_MAX: none
-    uint64_t acked_next;    // largest acknowledged + 1; 0: none
+    uint64_t skipped;    // the last number that was left out on purpose; UINT64_MAX: none
+    uint64_t acked_next; // largest acknowledged + 1; 0: none
     usec_t srtt_us, rttvar_us, min_rtt_us, latest_us;
     bool has_rtt;
-    bool last_full;         // the last tracked packet was a full one: its ACK may be delayed
+    bool last_full; // the last tracked packet was a full one: its ACK may be delayed
     usec_t first_rtt_at;
-    usec_t loss_at;         // when the next packet counts as lost by time; USEC_NEVER: none
-    usec_t last_at;         // last tracked packet sent
-    usec_t unanswered_at;   // since when something waits for an answer; USEC_NEVER: nothing does
+    usec_t loss_at;       // when the next packet counts as lost by time; USEC_NEVER: none
+    usec_t last_at;       // last tracked packet sent
+    usec_t unanswered_at; // since when something waits for an answer; USEC_NEVER: nothing does
     uint32_t pto_count;
     uint64_t lost_packets;
     struct chan_cc cc;

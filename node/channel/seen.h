@@ -5,12 +5,12 @@
 #include "node/channel/wire.h"
 
 struct chan_seen {
-    uint64_t bits[CHAN_REPLAY_PACKETS / 64]; // of pn % window; valid for [next - window, next)
-    uint64_t next;                           // largest seen + 1; 0: none
+    uint64_t bits[CHAN_REPLAY_PACKETS / 64];  // of pn % window; valid for [next - window, next)
+    uint64_t next;                            // largest seen + 1; 0: none
     struct chan_range range[CHAN_ACK_RANGES]; // what is acknowledged, highest first
     uint32_t ranges;
-    usec_t largest_at;   // when the largest acknowledged one came
-    uint32_t unacked;    // ack-eliciting ones since the last ACK
+    usec_t largest_at; // when the largest acknowledged one came
+    uint32_t unacked;  // ack-eliciting ones since the last ACK
     bool ack_now;
     usec_t ack_deadline; // USEC_NEVER: none
 };

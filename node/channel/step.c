@@ -25,7 +25,8 @@ static void done(struct channel *c, usec_t now)
 
 static int on1(struct channel *c, usec_t now)
 {
-    if (c->ratchet.step > 0 && now - c->step_at < CHAN_STEP_US_MIN && c->step_bytes < CHAN_STEP_BYTES_MIN)
+    if (c->ratchet.step > 0 && now - c->step_at < CHAN_STEP_US_MIN &&
+        c->step_bytes < CHAN_STEP_BYTES_MIN)
         return BAUTA_ELIMIT;
     uint8_t cid[CID_BYTES], peer_cid[CID_BYTES], seed[64], n_r[32];
     struct packet_keys out, in;
@@ -53,7 +54,8 @@ static int on2(struct channel *c, usec_t now)
     struct packet_keys out, in;
     size_t len = 0, total = c->ratchet.step == 0 ? RATCHET2_FIRST_BYTES : RATCHET2_BYTES;
     rng_fill(&c->rng, n_i, sizeof n_i);
-    int rc = ratchet_on2(&c->ratchet, c->message_in.data, total, n_i, out3, &len, peer_cid, &out, &in);
+    int rc =
+        ratchet_on2(&c->ratchet, c->message_in.data, total, n_i, out3, &len, peer_cid, &out, &in);
     if (rc == 0) {
         chan_keys_install(&c->keys, c->ratchet.step, c->step_cid, &in, peer_cid, &out, false);
         chan_message_end(&c->message_out); // RATCHET1 did arrive

@@ -253,7 +253,8 @@ int chan_streams_on_data(struct chan_streams *s, const struct chan_frame *f)
     }
     if (st->contig > before)
         set_bit(&s->readable, f->stream, true);
-    if (s->received > CHAN_CREDIT_INITIAL / 2) // an idle conversation needs no more than the first credit
+    if (s->received >
+        CHAN_CREDIT_INITIAL / 2) // an idle conversation needs no more than the first credit
         look_at_credit(s, f->stream);
     return 0;
 }

@@ -29,17 +29,17 @@ struct chan_chunk {
 struct chan_streams {
     struct chan_stream stream[CHANNEL_STREAMS_MAX];
     struct arena *arena;
-    uint64_t sent, limit;           // new bytes on all streams, and the peer's limit of them
-    uint64_t received, advertised;  // the same for what comes in
-    uint64_t read;                  // by the application, all streams
+    uint64_t sent, limit;          // new bytes on all streams, and the peer's limit of them
+    uint64_t received, advertised; // the same for what comes in
+    uint64_t read;                 // by the application, all streams
     uint32_t window_bytes;
-    uint16_t credit_due;            // MAX_DATA to send: bit i: stream i; bit 8: the channel
-    uint8_t sendable;               // streams with something to send, but for the channel's credit
-    uint8_t lost;                   // streams with something to send again
-    uint8_t turn;                   // the next stream to be served
-    uint8_t readable, writable;     // events to give
-    uint8_t wants_room;             // streams whose application was turned away
-    bool starved;                   // by the arena
+    uint16_t credit_due;        // MAX_DATA to send: bit i: stream i; bit 8: the channel
+    uint8_t sendable;           // streams with something to send, but for the channel's credit
+    uint8_t lost;               // streams with something to send again
+    uint8_t turn;               // the next stream to be served
+    uint8_t readable, writable; // events to give
+    uint8_t wants_room;         // streams whose application was turned away
+    bool starved;               // by the arena
 };
 
 void chan_streams_init(struct chan_streams *, struct arena *, uint32_t window_bytes);

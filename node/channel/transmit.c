@@ -52,11 +52,13 @@ static void pack_add(struct pack *p, usec_t now, const struct path *to, size_t l
 // Room for frames in a datagram of at most `bytes`.
 static struct wr frames(const struct channel *c, uint8_t *packet, size_t bytes)
 {
-    return wr_init(packet + PACKET_HEADER_BYTES, bytes - PACKET_HEADER_BYTES - packet_tag_bytes(c->aead));
+    return wr_init(packet + PACKET_HEADER_BYTES,
+                   bytes - PACKET_HEADER_BYTES - packet_tag_bytes(c->aead));
 }
 
 // Pads, seals, counts.
-static void finish(struct channel *c, usec_t now, struct pack *p, int path, struct wr *w, struct chan_sent *s)
+static void finish(struct channel *c, usec_t now, struct pack *p, int path, struct wr *w,
+                   struct chan_sent *s)
 {
     uint8_t *packet = w->start - PACKET_HEADER_BYTES;
     size_t around = PACKET_HEADER_BYTES + packet_tag_bytes(c->aead);
@@ -91,8 +93,10 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
     // The first probes are bounded by their number, all others by what was received.
     bool first = at->candidate && challenge && at->challenges < CHAN_PROBES_MAX;
     size_t frame_bytes = CHAN_PATH_BYTES * ((at->respond ? 1u : 0u) + (challenge ? 1u : 0u));
-    uint16_t size = class_of((uint32_t)(PACKET_HEADER_BYTES + frame_bytes + packet_tag_bytes(c->aead)));
-    if ((!first && chan_paths_allowance(&c->paths, i) < size) || !chan_recovery_room(&c->recovery, c->arena)) {
+    uint16_t size =
+        class_of((uint32_t)(PACKET_HEADER_BYTES + frame_bytes + packet_tag_bytes(c->aead)));
+    if ((!first && chan_paths_allowance(&c->paths, i) < size) ||
+        !chan_recovery_room(&c->recovery, c->arena)) {
         chan_paths_give_up(&c->paths, i, now);
         return;
     }
@@ -237,7 +241,8 @@ static bool send_close(struct channel *c, usec_t now, struct pack *p, int path)
     return true;
 }
 
-size_t channel_transmit(struct channel *c, usec_t now, uint8_t *buf, size_t cap, struct batch *batch, size_t max)
+size_t channel_transmit(struct channel *c, usec_t now, uint8_t *buf, size_t cap,
+                        struct batch *batch, size_t max)
 {
     struct pack p = {.buf = buf, .cap = cap, .batch = batch, .max = max};
     int target = chan_paths_target(&c->paths);

@@ -126,8 +126,8 @@ void chan_wire_path(struct wr *w, enum chan_frame_type type, const uint8_t data[
     wr_bytes(w, data, 8);
 }
 
-void chan_wire_ratchet(struct wr *w, uint32_t step, uint8_t type, uint16_t offset, const uint8_t *data,
-                       uint16_t len)
+void chan_wire_ratchet(struct wr *w, uint32_t step, uint8_t type, uint16_t offset,
+                       const uint8_t *data, uint16_t len)
 {
     wr_u8(w, CHAN_RATCHET);
     wr_le32(w, step);

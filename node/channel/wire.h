@@ -11,7 +11,8 @@
 enum chan_frame_type {
     CHAN_PADDING = 0x00,
     CHAN_PING = 0x01,
-    CHAN_ACK = 0x02,            // largest u64, delay_us u32, count u8, first u16, count * (gap u16, length u16)
+    CHAN_ACK =
+        0x02, // largest u64, delay_us u32, count u8, first u16, count * (gap u16, length u16)
     CHAN_STREAM = 0x03,         // stream u8, offset u48, len u16, data
     CHAN_MAX_DATA = 0x04,       // stream u8 (0xff: the channel), limit u48
     CHAN_DATAGRAM = 0x05,       // len u16, data
@@ -32,8 +33,10 @@ enum chan_close_kind { CHAN_CLOSE_APPLICATION = 0, CHAN_CLOSE_PROTOCOL = 1, CHAN
 #define CHAN_CLOSE_BYTES 4u
 #define CHAN_WHOLE_CHANNEL 0xffu // the stream field of MAX_DATA
 
-static_assert(PACKET_HEADER_BYTES + CHAN_PATH_BYTES + PACKET_TAG_BYTES_MAX <= CLASS_TINY, "a probe is tiny");
-static_assert(PACKET_HEADER_BYTES + CHAN_ACK_BYTES(1) + PACKET_TAG_BYTES_MAX <= CLASS_TINY, "an ACK is tiny");
+static_assert(PACKET_HEADER_BYTES + CHAN_PATH_BYTES + PACKET_TAG_BYTES_MAX <= CLASS_TINY,
+              "a probe is tiny");
+static_assert(PACKET_HEADER_BYTES + CHAN_ACK_BYTES(1) + PACKET_TAG_BYTES_MAX <= CLASS_TINY,
+              "an ACK is tiny");
 static_assert(CHAN_ACK_BYTES(CHAN_ACK_RANGES) == 140, "the longest ACK");
 static_assert(PACKET_HEADER_BYTES + CHAN_DATAGRAM_HEADER_BYTES + 1024 + PACKET_TAG_BYTES_MAX +
                       CHAN_ACK_BYTES(CHAN_ACK_RANGES) <=
@@ -46,17 +49,17 @@ struct chan_range { // [lo, hi)
 
 struct chan_ack {
     uint64_t delay_us;
-    uint32_t count;                            // >= 1
-    struct chan_range range[CHAN_ACK_RANGES];  // highest first
+    uint32_t count;                           // >= 1
+    struct chan_range range[CHAN_ACK_RANGES]; // highest first
 };
 
 struct chan_frame {
     enum chan_frame_type type;
-    uint8_t stream;     // STREAM, MAX_DATA
-    uint8_t kind;       // CLOSE; RATCHET: its type
-    uint16_t code;      // CLOSE
-    uint32_t step;      // RATCHET
-    uint64_t offset;    // STREAM, RATCHET; MAX_DATA: the limit
+    uint8_t stream;      // STREAM, MAX_DATA
+    uint8_t kind;        // CLOSE; RATCHET: its type
+    uint16_t code;       // CLOSE
+    uint32_t step;       // RATCHET
+    uint64_t offset;     // STREAM, RATCHET; MAX_DATA: the limit
     const uint8_t *data; // STREAM, DATAGRAM, RATCHET, PATH_*: points into the packet
     size_t len;
 };
@@ -64,14 +67,15 @@ struct chan_frame {
 // Reads the next frame; runs of padding come as one frame. ACK fills *ack. 0 or BAUTA_EFORMAT.
 int chan_wire_get(struct rd *r, struct chan_frame *f, struct chan_ack *ack);
 
-void chan_wire_ack(struct wr *w, const struct chan_range *highest_first, size_t count, uint64_t delay_us);
+void chan_wire_ack(struct wr *w, const struct chan_range *highest_first, size_t count,
+                   uint64_t delay_us);
 // Header only; the caller fills the returned `len` bytes. NULL when they don't fit.
 uint8_t *chan_wire_stream(struct wr *w, uint8_t stream, uint64_t offset, size_t len);
 void chan_wire_max_data(struct wr *w, uint8_t stream, uint64_t limit);
 void chan_wire_datagram(struct wr *w, const uint8_t *data, size_t len);
 void chan_wire_path(struct wr *w, enum chan_frame_type type, const uint8_t data[static 8]);
-void chan_wire_ratchet(struct wr *w, uint32_t step, uint8_t type, uint16_t offset, const uint8_t *data,
-                       uint16_t len);
+void chan_wire_ratchet(struct wr *w, uint32_t step, uint8_t type, uint16_t offset,
+                       const uint8_t *data, uint16_t len);
 void chan_wire_close(struct wr *w, enum chan_close_kind kind, uint16_t code);
 
 #endif

@@ -87,7 +87,8 @@ static void pump(struct side *from, struct side *to, usec_t now)
         check(++rounds < 1000);
         for (size_t i = 0; to != NULL && i < count; i++)
             for (size_t at = 0; at < batch[i].len; at += batch[i].seg_size) {
-                size_t len = batch[i].len - at < batch[i].seg_size ? batch[i].len - at : batch[i].seg_size;
+                size_t len =
+                    batch[i].len - at < batch[i].seg_size ? batch[i].len - at : batch[i].seg_size;
                 uint8_t cid[CID_BYTES];
                 uint8_t *data = buf + (batch[i].data - buf) + at;
                 packet_cid(cid, data, len, to->config.local_mask);
@@ -105,7 +106,8 @@ static void let(struct side *s, usec_t now)
         channel_expire(s->channel, now, 64);
 }
 
-static void give(struct side *to, struct side *peer, usec_t now, uint64_t pn, struct rd *in, size_t len)
+static void give(struct side *to, struct side *peer, usec_t now, uint64_t pn, struct rd *in,
+                 size_t len)
 {
     const struct chan_keys *k = &to->channel->keys;
     const struct chan_phase_in *phase = &k->in[k->newest];
@@ -118,8 +120,8 @@ static void give(struct side *to, struct side *peer, usec_t now, uint64_t pn, st
         return;
     uint8_t cid[CID_BYTES];
     memcpy(cid, phase->cid, sizeof cid);
-    size_t size = packet_seal(packet, len, &phase->keys, pn | (uint64_t)k->newest << CHAN_PN_BITS, cid,
-                              to->config.local_mask);
+    size_t size = packet_seal(packet, len, &phase->keys, pn | (uint64_t)k->newest << CHAN_PN_BITS,
+                              cid, to->config.local_mask);
     unsigned newest = k->newest;
     check(channel_receive(to->channel, now, cid, newest, &peer->address, packet, size) == 0);
 }

@@ -71,7 +71,8 @@ static void no_text_before_the_first_step(void **state)
                 if (when == 0)
                     net_start(n, to);
                 else
-                    net_connect(n); // phase 0 keys still live for some seconds: no text under them either
+                    net_connect(
+                        n); // phase 0 keys still live for some seconds: no text under them either
                 struct forger f = forger_first(n, to);
                 uint8_t buf[64];
                 struct wr w = wr_init(buf, sizeof buf);
@@ -126,14 +127,16 @@ static void replays_and_damage_are_dropped(void **state)
         struct channel *c = n->end[1].channel;
         for (size_t cut = 0; cut < 32; cut++) {
             memcpy(copy, packet, len);
-            assert_int_equal(channel_receive(c, n->now, cid, f.phase, &n->end[0].address, copy, cut),
-                             cut < PACKET_HEADER_BYTES + packet_tag_bytes((enum packet_aead)aead)
-                                 ? BAUTA_EFORMAT
-                                 : BAUTA_EAUTH);
+            assert_int_equal(
+                channel_receive(c, n->now, cid, f.phase, &n->end[0].address, copy, cut),
+                cut < PACKET_HEADER_BYTES + packet_tag_bytes((enum packet_aead)aead) ? BAUTA_EFORMAT
+                                                                                     : BAUTA_EAUTH);
         }
-        assert_int_equal(channel_receive(c, n->now, cid, f.phase + 1, &n->end[0].address, copy, len),
+        assert_int_equal(
+            channel_receive(c, n->now, cid, f.phase + 1, &n->end[0].address, copy, len),
+            BAUTA_ESTATE);
+        assert_int_equal(channel_receive(c, n->now, cid, 7, &n->end[0].address, copy, len),
                          BAUTA_ESTATE);
-        assert_int_equal(channel_receive(c, n->now, cid, 7, &n->end[0].address, copy, len), BAUTA_ESTATE);
         cid[0] ^= 1;
         assert_int_equal(channel_receive(c, n->now, cid, f.phase, &n->end[0].address, copy, len),
                          BAUTA_ESTATE);
@@ -143,8 +146,15 @@ static void replays_and_damage_are_dropped(void **state)
         static const struct {
             uint64_t back;
             int rc;
-        } steps[] = {{0, 0}, {1, 0}, {1, BAUTA_EREPLAY}, {8191, 0}, {8191, BAUTA_EREPLAY}, {8192, BAUTA_EREPLAY},
-                     {9000, BAUTA_EREPLAY}, {4000, 0}, {0, BAUTA_EREPLAY}};
+        } steps[] = {{0, 0},
+                     {1, 0},
+                     {1, BAUTA_EREPLAY},
+                     {8191, 0},
+                     {8191, BAUTA_EREPLAY},
+                     {8192, BAUTA_EREPLAY},
+                     {9000, BAUTA_EREPLAY},
+                     {4000, 0},
+                     {0, BAUTA_EREPLAY}};
         for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
             f.pn = top - steps[i].back;
             len = forge(&f, packet, ping, 1);
@@ -319,7 +329,8 @@ static void nothing_at_all_closes(void **state)
     net_connect(n);
     struct forger f = forger_now(n, 0);
     uint8_t packet[PACKET_HEADER_BYTES + PACKET_TAG_BYTES_MAX];
-    size_t len = packet_seal(packet, 0, &f.keys, f.pn | (uint64_t)f.phase << CHAN_PN_BITS, f.cid, f.mask);
+    size_t len =
+        packet_seal(packet, 0, &f.keys, f.pn | (uint64_t)f.phase << CHAN_PN_BITS, f.cid, f.mask);
     end_receive(n, 0, &n->end[1].address, packet, len);
     expect_protocol_end(n, 0);
     net_free(n);

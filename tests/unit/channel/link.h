@@ -107,7 +107,8 @@ static UNUSED void chunk_release(void *ctx, void *chunk, size_t bytes)
 
 static UNUSED struct path address_of(unsigned end)
 {
-    return (struct path){.ip = {10, 0, 0, (uint8_t)(end + 1)}, .port = (uint16_t)(1000 + end), .family = 4};
+    return (struct path){
+        .ip = {10, 0, 0, (uint8_t)(end + 1)}, .port = (uint16_t)(1000 + end), .family = 4};
 }
 
 static bool before(const struct flight *a, const struct flight *b)
@@ -155,16 +156,18 @@ static UNUSED uint8_t stream_byte(unsigned from, unsigned stream, uint64_t offse
     return (uint8_t)(x >> 29);
 }
 
-static UNUSED void inject(struct net *n, unsigned to, const struct path *from, const uint8_t *data, size_t len,
-                          usec_t at)
+static UNUSED void inject(struct net *n, unsigned to, const struct path *from, const uint8_t *data,
+                          size_t len, usec_t at)
 {
-    struct flight f = {.at = at, .order = n->order++, .to = to, .from = *from, .len = len, .data = malloc(len)};
+    struct flight f = {
+        .at = at, .order = n->order++, .to = to, .from = *from, .len = len, .data = malloc(len)};
     assert_non_null(f.data);
     memcpy(f.data, data, len);
     heap_push(n, f);
 }
 
-static UNUSED void carry(struct net *n, unsigned from, const struct path *to, uint8_t *data, size_t len)
+static UNUSED void carry(struct net *n, unsigned from, const struct path *to, uint8_t *data,
+                         size_t len)
 {
     uint8_t copy[2048];
     memcpy(copy, data, len);
@@ -177,7 +180,8 @@ static UNUSED void carry(struct net *n, unsigned from, const struct path *to, ui
         return;
     unsigned copies = prng_next(&n->prng) % 1000 < n->dup_pm ? 2 : 1;
     for (unsigned i = 0; i < copies; i++) {
-        usec_t at = n->now + n->delay_us + (n->jitter_us > 0 ? prng_next(&n->prng) % n->jitter_us : 0);
+        usec_t at =
+            n->now + n->delay_us + (n->jitter_us > 0 ? prng_next(&n->prng) % n->jitter_us : 0);
         if (prng_next(&n->prng) % 1000 < n->reorder_pm)
             at += 2 * n->jitter_us + n->delay_us / 2; // overtaken
         else if (at < n->arrival[target])
@@ -194,7 +198,8 @@ static UNUSED void end_read(struct net *n, unsigned i, unsigned stream)
     struct end *e = &n->end[i];
     uint8_t buf[4096];
     size_t got;
-    while (!e->lazy && (got = channel_stream_receive(e->channel, n->now, stream, buf, sizeof buf)) > 0)
+    while (!e->lazy &&
+           (got = channel_stream_receive(e->channel, n->now, stream, buf, sizeof buf)) > 0)
         for (size_t k = 0; k < got; k++)
             if (buf[k] != stream_byte(i ^ 1, stream, e->got[stream]++))
                 fail_msg("stream %u of end %u differs at %llu", stream, i,
@@ -207,7 +212,8 @@ static UNUSED void end_write(struct net *n, unsigned i)
     uint8_t buf[4096];
     for (unsigned s = 0; e->ready && !e->closed && s < CHANNEL_STREAMS_MAX; s++)
         while (e->sent[s] < e->want[s]) {
-            size_t len = e->want[s] - e->sent[s] < sizeof buf ? (size_t)(e->want[s] - e->sent[s]) : sizeof buf;
+            size_t len = e->want[s] - e->sent[s] < sizeof buf ? (size_t)(e->want[s] - e->sent[s])
+                                                              : sizeof buf;
             for (size_t k = 0; k < len; k++)
                 buf[k] = stream_byte(i, s, e->sent[s] + k);
             int took = channel_stream_send(e->channel, n->now, s, buf, len);
@@ -290,7 +296,8 @@ static UNUSED void end_turn(struct net *n, unsigned i)
             assert_true(batch[b].count >= 1 && batch[b].count <= 64);
             size_t at = 0;
             for (unsigned k = 0; k < batch[b].count; k++) {
-                size_t len = batch[b].len - at < batch[b].seg_size ? batch[b].len - at : batch[b].seg_size;
+                size_t len =
+                    batch[b].len - at < batch[b].seg_size ? batch[b].len - at : batch[b].seg_size;
                 assert_int_equal(class_of((uint32_t)len), len);
                 uint8_t copy[2048];
                 memcpy(copy, batch[b].data + at, len);
@@ -304,7 +311,8 @@ static UNUSED void end_turn(struct net *n, unsigned i)
     end_events(n, i);
 }
 
-static UNUSED void end_receive(struct net *n, unsigned i, const struct path *from, uint8_t *data, size_t len)
+static UNUSED void end_receive(struct net *n, unsigned i, const struct path *from, uint8_t *data,
+                               size_t len)
 {
     struct end *e = &n->end[i];
     if (e->channel == NULL || e->dead || len < DATAGRAM_BYTES_MIN)
@@ -367,11 +375,11 @@ static UNUSED void net_run(struct net *n, usec_t until)
 }
 
 // Runs until the condition (an expression) holds or virtual time is up.
-#define NET_UNTIL(n, limit_us, condition)                                                                     \
-    do {                                                                                                      \
-        usec_t until_ = (n)->now + (limit_us);                                                                \
-        while (!(condition) && net_step((n), until_))                                                         \
-            ;                                                                                                 \
+#define NET_UNTIL(n, limit_us, condition)                                                          \
+    do {                                                                                           \
+        usec_t until_ = (n)->now + (limit_us);                                                     \
+        while (!(condition) && net_step((n), until_))                                              \
+            ;                                                                                      \
     } while (0)
 
 static UNUSED struct net *net_new(uint64_t seed, enum packet_aead aead)

@@ -127,7 +127,8 @@ static void acks_say_what_arrived(void **state)
     chan_seen_init(s);
     uint64_t top = 0;
     for (unsigned i = 0; i < 20000; i++) {
-        uint64_t pn = prng_next(&p) % 10 ? top + prng_next(&p) % 3 : (top > 9000 ? top - prng_next(&p) % 9000 : 0);
+        uint64_t pn = prng_next(&p) % 10 ? top + prng_next(&p) % 3
+                                         : (top > 9000 ? top - prng_next(&p) % 9000 : 0);
         bool old = top > CHAN_REPLAY_PACKETS && pn + CHAN_REPLAY_PACKETS < top;
         int rc = chan_seen_check(s, pn);
         if (old || (pn < top && model[pn]))
@@ -222,7 +223,8 @@ static void bench_end(struct bench *b)
 static void send_at(struct bench *b, usec_t now)
 {
     assert_true(chan_recovery_room(&b->r, &b->arena));
-    chan_recovery_sent(&b->r, now, &(struct chan_sent){.bytes = CLASS_FULL, .flags = CHAN_SENT_ELICITING});
+    chan_recovery_sent(&b->r, now,
+                       &(struct chan_sent){.bytes = CLASS_FULL, .flags = CHAN_SENT_ELICITING});
 }
 
 static int ack_at(struct bench *b, usec_t now, uint64_t lo, uint64_t last)
@@ -375,13 +377,14 @@ static void messages_survive_any_cutting(void **state)
                 chan_message_lost(out, serial, offset, len);
                 continue;
             }
-            struct chan_frame f = {.type = CHAN_RATCHET, .offset = offset, .len = len, .data = out->data + offset};
+            struct chan_frame f = {
+                .type = CHAN_RATCHET, .offset = offset, .len = len, .data = out->data + offset};
             done = chan_message_put(in, &f, total);
             assert_true(done >= 0);
             if (prng_next(&p) % 2)
                 chan_message_acked(out, serial, offset, len);
             else
-                chan_message_lost(out, serial, offset, len); // the ACK was lost
+                chan_message_lost(out, serial, offset, len);     // the ACK was lost
             chan_message_lost(out, (uint8_t)(serial + 1), 0, 1); // of another message: nothing
         }
         assert_int_equal(done, 1);

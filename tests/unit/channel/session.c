@@ -64,13 +64,14 @@ static void one_seed(uint64_t seed)
     net_start(n, 1);
     NET_UNTIL(n, 10 * USEC_PER_S, net_matched(n) || n->end[0].closed || n->end[1].closed);
     if (!net_matched(n))
-        fail_msg("seed %llu: not matched (reasons %d %d)", (unsigned long long)seed, n->end[0].reason,
-                 n->end[1].reason);
+        fail_msg("seed %llu: not matched (reasons %d %d)", (unsigned long long)seed,
+                 n->end[0].reason, n->end[1].reason);
     NET_UNTIL(n, 120 * USEC_PER_S, net_done(n));
     if (!net_done(n))
         fail_msg("seed %llu: not everything arrived", (unsigned long long)seed);
     uint16_t words[2][SAS_WORDS];
-    assert_true(channel_words(n->end[0].channel, words[0]) && channel_words(n->end[1].channel, words[1]));
+    assert_true(channel_words(n->end[0].channel, words[0]) &&
+                channel_words(n->end[1].channel, words[1]));
     assert_memory_equal(words[0], words[1], sizeof words[0]);
     // A last message and a close in one breath: it still arrives.
     n->end[0].want[0] += 3000;
@@ -78,7 +79,8 @@ static void one_seed(uint64_t seed)
     channel_close(n->end[0].channel, n->now, 1);
     NET_UNTIL(n, 20 * USEC_PER_S, n->end[0].closed && n->end[1].closed);
     if (!n->end[0].closed || !n->end[1].closed)
-        fail_msg("seed %llu: not closed (%d %d)", (unsigned long long)seed, n->end[0].closed, n->end[1].closed);
+        fail_msg("seed %llu: not closed (%d %d)", (unsigned long long)seed, n->end[0].closed,
+                 n->end[1].closed);
     if (n->loss_pm == 0)
         assert_int_equal(n->end[1].got[0], n->end[0].want[0]);
     net_free(n);
@@ -121,7 +123,8 @@ static void no_path_in_two_seconds(void **state)
         struct net *n = net_new(3, PACKET_CHACHA20POLY1305);
         struct end *e = &n->end[i];
         for (unsigned k = 1; k < CHANNEL_CANDIDATES_MAX; k++) {
-            e->config.candidate[k] = (struct path){.ip = {10, 0, 9, (uint8_t)k}, .port = 5000, .family = 4};
+            e->config.candidate[k] =
+                (struct path){.ip = {10, 0, 9, (uint8_t)k}, .port = 5000, .family = 4};
             e->config.candidates++;
         }
         usec_t start = n->now;
@@ -174,12 +177,14 @@ static void close_in_each_state(void **state)
             assert_true(n->end[0].closed && n->end[1].closed);
             assert_int_equal(n->end[who].reason, CHANNEL_ENDED_LOCAL);
             enum channel_reason other = n->end[who ^ 1].reason;
-            assert_true(other == CHANNEL_ENDED_PEER || other == CHANNEL_ENDED_NO_PATH ||
-                        (at < 20000 && other == CHANNEL_ENDED_GONE)); // closed before it knew a path
+            assert_true(
+                other == CHANNEL_ENDED_PEER || other == CHANNEL_ENDED_NO_PATH ||
+                (at < 20000 && other == CHANNEL_ENDED_GONE)); // closed before it knew a path
             if (other == CHANNEL_ENDED_PEER)
                 assert_int_equal(n->end[who ^ 1].code, 5);
-            assert_int_equal(channel_stream_send(n->end[who].channel, n->now, 0, (const uint8_t *)"x", 1),
-                             BAUTA_ESTATE);
+            assert_int_equal(
+                channel_stream_send(n->end[who].channel, n->now, 0, (const uint8_t *)"x", 1),
+                BAUTA_ESTATE);
             net_free(n);
         }
 }
@@ -191,7 +196,8 @@ static void unread_data_comes_before_closed(void **state)
     net_connect(n);
     n->end[1].lazy = true;
     n->end[0].want[2] = 9000;
-    NET_UNTIL(n, USEC_PER_S, channel_stream_pending(n->end[0].channel, 2) == 0 && n->end[0].sent[2] == 9000);
+    NET_UNTIL(n, USEC_PER_S,
+              channel_stream_pending(n->end[0].channel, 2) == 0 && n->end[0].sent[2] == 9000);
     n->end[1].lazy = false;
     channel_close(n->end[0].channel, n->now, 9);
     end_turn(n, 0);
@@ -217,17 +223,19 @@ static void ratchets_for_ten_minutes(void **state)
             n->end[s % 2].want[0] += 700;
             net_run(n, start + s * USEC_PER_S / 2);
             if (n->end[0].closed || n->end[1].closed)
-                fail_msg("seed %llu: closed after %u half seconds (%d %d)", (unsigned long long)seed, s,
-                         n->end[0].reason, n->end[1].reason);
+                fail_msg("seed %llu: closed after %u half seconds (%d %d)",
+                         (unsigned long long)seed, s, n->end[0].reason, n->end[1].reason);
         }
         NET_UNTIL(n, 10 * USEC_PER_S, net_done(n));
         assert_true(net_done(n));
         for (unsigned i = 0; i < 2; i++) {
             struct channel_status st;
             channel_status(n->end[i].channel, &st);
-            assert_in_range(st.step, 5, 6); // at 0, 120, 240, 360, 480 s: the phase has come round to 1
+            assert_in_range(st.step, 5,
+                            6); // at 0, 120, 240, 360, 480 s: the phase has come round to 1
             assert_in_range(n->end[i].cids, 1, 2);
-            assert_in_range(n->end[i].channel->seen.ranges, 1, 8); // old holes are not told for ever
+            assert_in_range(n->end[i].channel->seen.ranges, 1,
+                            8); // old holes are not told for ever
             assert_in_range(n->end[i].arena.used_bytes, 1, 32 * 1024);
         }
         net_free(n);
@@ -270,7 +278,8 @@ static void idle_end_pings(void **state)
     uint64_t before[2] = {n->end[0].channel->packets_out, n->end[1].channel->packets_out};
     net_run(n, n->now + 100 * USEC_PER_S);
     assert_false(n->end[0].closed || n->end[1].closed);
-    uint64_t sent = n->end[0].channel->packets_out - before[0] + n->end[1].channel->packets_out - before[1];
+    uint64_t sent =
+        n->end[0].channel->packets_out - before[0] + n->end[1].channel->packets_out - before[1];
     assert_in_range(sent, 2 * 4, 2 * 7); // a PING and its ACK every 16 to 20 s
     net_free(n);
 }
@@ -296,8 +305,8 @@ static void bulk(void **state)
         struct channel_status st;
         channel_status(n->end[0].channel, &st);
         print_message("10 MB, %u per mille lost: %llu ms, %llu packets, %llu lost\n", losses[i],
-                      (unsigned long long)(n->now - start) / 1000, (unsigned long long)st.packets_out,
-                      (unsigned long long)st.packets_lost);
+                      (unsigned long long)(n->now - start) / 1000,
+                      (unsigned long long)st.packets_out, (unsigned long long)st.packets_lost);
         if (losses[i] == 0)
             assert_in_range(n->now - start, 1, 300 * USEC_PER_MS);
         assert_in_range(st.packets_out, 8400, 12000);
@@ -355,7 +364,8 @@ static void datagrams(void **state)
     net_run(n, n->now + USEC_PER_S);
     assert_int_equal(n->end[1].datagrams, 50);
     assert_int_equal(n->end[1].datagrams_ok, 50);
-    assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, sizeof data), BAUTA_ELIMIT);
+    assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, sizeof data),
+                     BAUTA_ELIMIT);
     assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, sizeof data - 1), 0);
     end_turn(n, 0);
     net_run(n, n->now + USEC_PER_S);
@@ -373,7 +383,8 @@ static void dead_candidates_do_no_harm(void **state)
             struct channel_config *c = &n->end[i].config;
             c->candidates = 6;
             for (unsigned k = 0; k < 6; k++)
-                c->candidate[k] = (struct path){.ip = {10, 0, 9, (uint8_t)k}, .port = 5000, .family = 4};
+                c->candidate[k] =
+                    (struct path){.ip = {10, 0, 9, (uint8_t)k}, .port = 5000, .family = 4};
             c->candidate[4] = address_of(i ^ 1);
             c->observed = (uint8_t)observed;
         }

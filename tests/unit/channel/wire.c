@@ -182,8 +182,9 @@ static void packets_match_the_vectors(void **state)
         uint64_t got_pn;
         uint8_t *got;
         size_t got_len;
-        assert_int_equal(
-            packet_open(packet, len, &keys, cid, (unsigned)number(o, "phase"), &got_pn, &got, &got_len), 0);
+        assert_int_equal(packet_open(packet, len, &keys, cid, (unsigned)number(o, "phase"), &got_pn,
+                                     &got, &got_len),
+                         0);
         assert_int_equal(got_pn & PACKET_PN_MAX, number(o, "pn"));
         assert_int_equal(got_len, body_len);
         assert_memory_equal(got, body, body_len);
@@ -215,7 +216,8 @@ static void bounds_of_an_ack(void **state)
     struct rd rd = rd_init(buf, sizeof buf);
     assert_int_equal(chan_wire_get(&rd, &f, &ack), BAUTA_EFORMAT);
     // A gap or a range that reaches below zero; none at all.
-    static const uint16_t bad[][3] = {{0, 1, 1}, {0, 4, 1}, {0, 3, 2}, {0, 0, 1}, {0, 1, 0}, {4, 1, 1}};
+    static const uint16_t bad[][3] = {{0, 1, 1}, {0, 4, 1}, {0, 3, 2},
+                                      {0, 0, 1}, {0, 1, 0}, {4, 1, 1}};
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct wr w = wr_init(buf, sizeof buf);
         wr_u8(&w, CHAN_ACK);
