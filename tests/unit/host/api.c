@@ -384,7 +384,6 @@ static void test_torn_lines(void **state)
 static void test_events(void **state)
 {
     struct fixture *f = *state;
-    static const char *const words[SAS_WORDS] = {"a", "b", "c", "d", "e", "f"};
     static const struct {
         struct node_event ev;
         const char *line;
@@ -418,7 +417,7 @@ static void test_events(void **state)
           .text = "jazz",
           .len = 4,
           .alias = "Amber Heron",
-          .words = {words[0], words[1], words[2], words[3], words[4], words[5]},
+          .words = {"a", "b", "c", "d", "e", "f"},
           .path = "direct"},
          "{\"jsonrpc\":\"2.0\",\"method\":\"matched\",\"params\":{\"encounter\":3,\"topic\":"
          "\"jazz\","
