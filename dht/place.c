@@ -226,20 +226,46 @@ int dht_place_withdraw(struct dht *d, usec_t now, uint32_t id)
 
 // ---- seeking --------------------------------------------------------------------------------------
 
-static void tell_sample(struct dht *d, struct place *p, const struct call *c, bool announced)
+static struct dht_event *push_sample(struct dht *d, struct place *p, const uint8_t *records,
+                                     size_t n, uint32_t count)
 {
-    size_t n = c == NULL ? 0 : c->records;
-    struct dht_event *e =
-        dht_push_event(d, DHT_SAMPLE, p->id, p->user, n == 0 ? NULL : c->record, n * RECORD_BYTES);
+    struct dht_event *e = dht_push_event(d, DHT_SAMPLE, p->id, p->user, n == 0 ? NULL : records,
+                                         n * RECORD_BYTES);
     if (e == NULL)
-        return;
+        return NULL;
     e->records = e->blob;
     e->blob = NULL;
     e->blob_len = 0;
     e->n = n;
+    e->count = count;
+    return e;
+}
+
+static void tell_sample(struct dht *d, struct place *p, const struct call *c, bool announced)
+{
+    struct dht_event *e = c == NULL ? push_sample(d, p, NULL, 0, 0)
+                                    : push_sample(d, p, c->record, c->records, c->live);
+    if (e == NULL)
+        return;
     e->announced = announced;
-    e->count = c == NULL ? 0 : c->live;
     e->hint = c == NULL ? 0 : c->hint;
+}
+
+// Two servers alone hold nothing but each other's records. Then, and only then, a node reads its own
+// store too; the introduction leads through itself, over its own address.
+static void tell_own_sample(struct dht *d, struct place *p)
+{
+    static const uint8_t nobody[RECORD_ID_BYTES] = {0};
+    uint8_t records[DHT_SAMPLE_RECORDS_MAX * RECORD_BYTES];
+    struct store_sample s;
+    if (d->server == NULL || dht_live(d) > 1)
+        return;
+    store_sample(&d->server->store, d->now, p->place, p->record != NULL ? p->record : nobody, &s);
+    if (s.n == 0)
+        return;
+    for (unsigned i = 0; i < s.n; i++)
+        memcpy(records + i * RECORD_BYTES, s.record[i], RECORD_BYTES);
+    (void)push_sample(d, p, records, s.n, s.live);
 }
 
 static void seek_at(struct dht *d, struct place *p, book_ref ref)
@@ -417,6 +443,7 @@ void place_answered(struct dht *d, struct call *c, const struct wire_answer *a, 
         tell_sample(d, p, c, false);
     else
         announced(d, p, c, a);
+    tell_own_sample(d, p);
 }
 
 void place_failed(struct dht *d, struct call *c)

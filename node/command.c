@@ -51,6 +51,13 @@ static int take_topic(struct node *n, const struct node_topic *in, struct meet_t
     return BAUTA_OK;
 }
 
+static bool same_topic(const struct meet_topic *a, const struct meet_topic *b)
+{
+    return a->topic_len == b->topic_len && a->pass_len == b->pass_len &&
+           memcmp(a->topic, b->topic, a->topic_len) == 0 &&
+           memcmp(a->pass, b->pass, a->pass_len) == 0;
+}
+
 static int take_topics(struct node *n, const struct node_topic *topic, size_t topics,
                        struct meet_wish *wish, struct encounter *e)
 {
@@ -61,7 +68,7 @@ static int take_topics(struct node *n, const struct node_topic *topic, size_t to
             return rc;
         bool twice = false; // two spellings of one topic are one topic
         for (size_t j = 0; j < wish->topics; j++)
-            twice = twice || memcmp(&wish->topic[j], t, sizeof *t) == 0;
+            twice = twice || same_topic(&wish->topic[j], t);
         if (twice) {
             e->topics--;
             arena_give(n->cfg.arena, e->topic_text[e->topics], e->topic_len[e->topics] + 1u);
@@ -80,6 +87,9 @@ int node_seek(struct node *n, usec_t now, const struct node_topic *topic, size_t
         return n->cfg.privacy == NODE_RELAYED ? NODE_ERELAYED : NODE_EPRIVACY;
     if (topics == 0)
         return NODE_ETOPIC;
+    for (size_t i = 0; i < MEET_ENCOUNTERS_MAX && n->encounters == MEET_ENCOUNTERS_MAX; i++)
+        if (n->encounter[i]->tell_ended != NULL) // it only waits for somebody to tell it to
+            node_free_encounter(n, n->encounter[i]);
     if (topics > MEET_TOPICS_MAX || n->encounters == MEET_ENCOUNTERS_MAX || n->stopping)
         return BAUTA_ELIMIT;
     size_t at = 0;

@@ -23,6 +23,8 @@ void node_status(const struct node *n, usec_t now, struct node_status *s)
 static const char *state_word(const struct node *n, const struct encounter *e)
 {
     struct meet_encounter_status m;
+    if (e->talk != NULL && e->talk->matched && (e->talk->closed || e->talk->peer_left))
+        return "ended"; // not told yet: nobody listens
     switch (e->state) {
     case ENCOUNTER_TALKING:
         return "talking";

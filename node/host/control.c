@@ -82,11 +82,22 @@ static void on_client_closed(uv_handle_t *handle)
     release(c);
 }
 
+// Events wait while no client listens: who subscribes later is told then.
+static void listen_for_clients(struct control *c)
+{
+    bool any = c->cfg.listens || c->closing;
+    for (const struct client *cl = c->clients; cl != NULL; cl = cl->next)
+        any = any || (cl->subscribed && !cl->closing);
+    host_node_listen(c->cfg.node, any);
+}
+
 static void client_close(struct client *cl)
 {
     if (cl->closing)
         return;
     cl->closing = true;
+    if (!cl->control->closing)
+        listen_for_clients(cl->control);
     uv_close((uv_handle_t *)&cl->pipe, on_client_closed);
 }
 
@@ -172,6 +183,7 @@ static void client_line(struct client *cl, const char *line, size_t len)
         client_send(cl, answer.line, answer.len);
     api_answer_free(&answer);
     cl->subscribed = cl->subscribed || subscribe;
+    listen_for_clients(c);
     // The answer goes first, then the events that the call brought about.
     host_node_turn(c->cfg.node);
     if (api->privacy_set) {
@@ -374,6 +386,7 @@ int control_open(struct control **out, uv_loop_t *loop, const struct control_con
         control_close(c);
         return rc;
     }
+    listen_for_clients(c);
     *out = c;
     return 0;
 }

@@ -31,6 +31,7 @@ struct host_node {
     bool lab;
     bool wants_jobs; // a job may wait for room
     bool in_turn;
+    bool deaf;       // nobody listens to events
     unsigned holds; // handles and jobs that still point here
     usec_t clock_at;
     host_event_fn event;
@@ -185,6 +186,11 @@ static void start_jobs(struct host_node *hn)
     job_wipe(&job);
 }
 
+void host_node_listen(struct host_node *hn, bool on)
+{
+    hn->deaf = !on;
+}
+
 void host_node_turn(struct host_node *hn)
 {
     if (hn->node == NULL || hn->in_turn)
@@ -196,7 +202,7 @@ void host_node_turn(struct host_node *hn)
     while (any) {
         any = false;
         transmit(hn, now);
-        while (node_event(hn->node, now, &ev)) {
+        while (!hn->deaf && node_event(hn->node, now, &ev)) {
             any = true;
             if (hn->event != NULL)
                 hn->event(hn->ctx, hn, &ev);

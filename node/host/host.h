@@ -46,6 +46,9 @@ usec_t host_now(struct host *);
 usec_t host_node_now(struct host_node *);
 // Sends, tells events, starts jobs and sets the alarm until the machine is at rest.
 void host_node_turn(struct host_node *);
+// While nobody listens, events wait inside the machine: the credit of streams stops, so words wait with
+// the other side instead of being lost. On from the start.
+void host_node_listen(struct host_node *, bool on);
 int host_node_bootstrap(struct host_node *,
                         const struct contact *); // as node_bootstrap, with the turn
 

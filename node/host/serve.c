@@ -98,6 +98,7 @@ void serve_stop(struct serve *s)
         return;
     }
     s->stopping = true;
+    host_node_listen(s->node, true);
     node_stop(host_node_machine(s->node), host_now(s->cfg.host));
     host_node_turn(s->node);
     uv_timer_start(&s->timer, on_wait, IDLE_POLL_MS, IDLE_POLL_MS);
@@ -149,6 +150,7 @@ static int open_control(struct serve *s)
     struct control_config cc = {.path = s->control_path,
                                 .node = s->node,
                                 .api = &s->api,
+                                .listens = s->cfg.event != NULL,
                                 .stop = on_stop,
                                 .privacy = on_privacy,
                                 .ctx = s};

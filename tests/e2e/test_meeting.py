@@ -163,3 +163,28 @@ def test_status_is_true(w):
     a.call("end", encounter=ea)
     a.event("ended", encounter=ea)
     equal(a.call("status")["encounters"], [], "encounters after the end")
+
+
+def test_two_alone(w):
+    """Two nodes and nobody else: each is the other's only server."""
+    a = w.person([])
+    b = w.person([a.process.contact])
+    ea, eb, _, _ = meet(a, b, "just us")
+    number = a.call("say", encounter=ea, text="hello")["id"]
+    equal(b.event("message", encounter=eb)["text"], "hello", "text")
+    a.event("delivered", encounter=ea, id=number)
+
+
+def test_words_wait_for_a_listener(w):
+    """What happens while nobody listens is told to who subscribes later; a word counts as delivered then."""
+    contacts = w.bootstraps(3)
+    a, b = w.person(contacts), w.connect(w.node(bootstrap=contacts))
+    ea, eb = seek(a, "patience"), seek(b, "patience")
+    a.event("matched", encounter=ea)
+    number = a.call("say", encounter=ea, text="are you there?")["id"]
+    equal(b.call("status")["encounters"][0]["encounter"], eb, "it goes on without a listener")
+    check(not any(m == "delivered" for m, _ in a.events), "nobody has read it yet")
+    b.call("subscribe")
+    b.event("matched", encounter=eb)
+    equal(b.event("message", encounter=eb)["text"], "are you there?", "text")
+    a.event("delivered", encounter=ea, id=number)

@@ -47,6 +47,17 @@ static void people_are_servers(void **state)
     }
 }
 
+// Two computers on a table, and nobody else.
+static void nobody_else_is_there(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        meet(seed, 0, true, true, 3 * S, 0);
+        meet(seed, 0, true, true, 0, 0);
+        meet(seed, 0, true, true, 3 * S, 5);
+    }
+}
+
 static void one_of_them_is_a_server(void **state)
 {
     (void)state;
@@ -83,6 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(people_are_clients),
         cmocka_unit_test(people_are_servers),
+        cmocka_unit_test(nobody_else_is_there),
         cmocka_unit_test(one_of_them_is_a_server),
         cmocka_unit_test(the_server_comes_last),
     };
