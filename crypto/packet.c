@@ -75,9 +75,8 @@ size_t packet_seal(uint8_t *packet, size_t body_len, const struct packet_keys *k
         crypto_aead_aegis256_encrypt_detached(body, tag, NULL, body, body_len, packet,
                                               PACKET_HEADER_BYTES, NULL, nonce, k->key);
     else
-        crypto_aead_chacha20poly1305_ietf_encrypt_detached(body, tag, NULL, body, body_len, packet,
-                                                           PACKET_HEADER_BYTES, NULL, nonce,
-                                                           k->key);
+        crypto_aead_chacha20poly1305_ietf_encrypt_detached(
+            body, tag, NULL, body, body_len, packet, PACKET_HEADER_BYTES, NULL, nonce, k->key);
     mask_field(packet, packet, len, recv_mask);
     mask_field(packet + CID_BYTES, packet, len, k->hp);
     return len;
@@ -112,9 +111,8 @@ int packet_open(uint8_t *packet, size_t len, const struct packet_keys *k,
         rc = crypto_aead_aegis256_decrypt_detached(text, NULL, text, n, text + n, header,
                                                    sizeof header, nonce, k->key);
     else
-        rc = crypto_aead_chacha20poly1305_ietf_decrypt_detached(text, NULL, text, n, text + n,
-                                                                header, sizeof header, nonce,
-                                                                k->key);
+        rc = crypto_aead_chacha20poly1305_ietf_decrypt_detached(
+            text, NULL, text, n, text + n, header, sizeof header, nonce, k->key);
     if (rc != 0)
         return BAUTA_EAUTH;
     *pn = number & PACKET_PN_MAX;

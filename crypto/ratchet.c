@@ -18,7 +18,7 @@ static_assert(RATCHET2_BYTES + SAS_COMMIT_BYTES == RATCHET2_FIRST_BYTES, "RATCHE
 static_assert(RATCHET3_BYTES == SAS_NONCE_BYTES && RATCHET4_BYTES == SAS_NONCE_BYTES, "words");
 // X-Wing's secret key is its seed, expanded anew in each operation.
 static_assert(crypto_kem_xwing_SECRETKEYBYTES == 32 && crypto_kem_xwing_SEEDBYTES == 32, "seed");
-static_assert(sizeof ((struct ratchet *)0)->kem_pk == KEM_PK_BYTES, "room for the public key");
+static_assert(sizeof((struct ratchet *)0)->kem_pk == KEM_PK_BYTES, "room for the public key");
 
 static size_t ratchet2_bytes(uint32_t step)
 {

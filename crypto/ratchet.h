@@ -9,18 +9,18 @@
 #include "crypto/packet.h"
 #include "crypto/sas.h"
 
-#define RATCHET1_BYTES (CID_BYTES + 1216u)       // cid || X-Wing public key
-#define RATCHET2_BYTES (CID_BYTES + 1120u)       // cid || ciphertext; step 1 appends c[32]
+#define RATCHET1_BYTES (CID_BYTES + 1216u) // cid || X-Wing public key
+#define RATCHET2_BYTES (CID_BYTES + 1120u) // cid || ciphertext; step 1 appends c[32]
 #define RATCHET2_FIRST_BYTES (RATCHET2_BYTES + 32u)
-#define RATCHET3_BYTES 32u                       // n_I
-#define RATCHET4_BYTES 32u                       // n_R
+#define RATCHET3_BYTES 32u // n_I
+#define RATCHET4_BYTES 32u // n_R
 
 enum ratchet_state {
-    RATCHET_IDLE,     // step `step` is complete
-    RATCHET_STARTED,  // we sent RATCHET1 of step + 1
-    RATCHET_WORDS_I,  // step 1, initiator: RATCHET3 out, RATCHET4 awaited
-    RATCHET_WORDS_R,  // step 1, responder: RATCHET3 awaited
-    RATCHET_FAILED    // nothing is accepted any more
+    RATCHET_IDLE,    // step `step` is complete
+    RATCHET_STARTED, // we sent RATCHET1 of step + 1
+    RATCHET_WORDS_I, // step 1, initiator: RATCHET3 out, RATCHET4 awaited
+    RATCHET_WORDS_R, // step 1, responder: RATCHET3 awaited
+    RATCHET_FAILED   // nothing is accepted any more
 };
 
 struct ratchet {
@@ -30,7 +30,7 @@ struct ratchet {
     enum packet_aead aead;
     uint8_t root[32];
     uint8_t th[64];
-    uint8_t th_len; // 64 for th_0 = h, 32 after
+    uint8_t th_len;       // 64 for th_0 = h, 32 after
     uint8_t kem_seed[32]; // our secret key while STARTED
     uint8_t kem_pk[1216];
     uint8_t commit[32], n_own[32];

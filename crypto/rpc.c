@@ -77,9 +77,8 @@ static int open_at(uint8_t *datagram, size_t len, size_t header_len, const uint8
         return BAUTA_EFORMAT;
     size_t n = len - at - RPC_TAG_BYTES;
     uint8_t *text = datagram + at;
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt_detached(text, NULL, text, n, text + n, datagram,
-                                                            header_len, datagram + header_len,
-                                                            key) != 0)
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
+            text, NULL, text, n, text + n, datagram, header_len, datagram + header_len, key) != 0)
         return BAUTA_EAUTH;
     *body = text;
     *body_len = n;
@@ -114,9 +113,8 @@ void rpc_answer_seal(uint8_t *datagram, size_t body_len, const uint8_t id[static
     uint8_t *body = datagram + ANSWER_BODY_AT;
     memcpy(datagram, id, RPC_ID_BYTES);
     memcpy(datagram + RPC_ID_BYTES, nonce, RPC_NONCE_BYTES);
-    crypto_aead_xchacha20poly1305_ietf_encrypt_detached(body, body + body_len, NULL, body, body_len,
-                                                        datagram, RPC_ID_BYTES, NULL, nonce,
-                                                        k->s2c);
+    crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
+        body, body + body_len, NULL, body, body_len, datagram, RPC_ID_BYTES, NULL, nonce, k->s2c);
 }
 
 int rpc_answer_open(uint8_t *datagram, size_t len, const struct rpc_keys *k, uint8_t **body,

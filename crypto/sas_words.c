@@ -22,6 +22,7 @@
 
 #include <assert.h>
 
+// clang-format off
 static const char words[SAS_WORD_LIST][SAS_WORD_BYTES_MAX + 1] = {
     "abandon", "ability", "able", "about", "above", "absent", "absorb", "abstract", "absurd",
     "abuse", "access", "accident", "account", "accuse", "achieve", "acid", "acoustic", "acquire",
@@ -232,6 +233,7 @@ static const char words[SAS_WORD_LIST][SAS_WORD_BYTES_MAX + 1] = {
     "world", "worry", "worth", "wrap", "wreck", "wrestle", "wrist", "write", "wrong", "yard",
     "year", "yellow", "you", "young", "youth", "zebra", "zero", "zone", "zoo",
 };
+// clang-format on
 
 const char *sas_word(uint16_t index)
 {

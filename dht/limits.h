@@ -99,7 +99,7 @@
 #define KEYCACHE_SETS_MIN 8u   // 16 entries, 2 KB
 #define KEYCACHE_SETS_MAX 512u // 1,024 entries, 120 KB
 #define KEYCACHE_HIT_WEIGHT 8u // losing keys that were of use counts as much as losing 8 others
-#define REPLAY_MAX 16384u      // requests a minute that are remembered, half of them for changes of state
+#define REPLAY_MAX 16384u      // requests a minute that are remembered, half for changes of state
 #define RATE_ENTRIES_MIN 64u   // prefixes whose rate is counted, at first: 1.5 KB
 #define RATE_ENTRIES_MAX 4096u
 #define RATE_PREFIX_PER_S 500u       // requests of one coarse prefix: half a core would be 5,000

@@ -229,8 +229,8 @@ int dht_place_withdraw(struct dht *d, usec_t now, uint32_t id)
 static struct dht_event *push_sample(struct dht *d, struct place *p, const uint8_t *records,
                                      size_t n, uint32_t count)
 {
-    struct dht_event *e = dht_push_event(d, DHT_SAMPLE, p->id, p->user, n == 0 ? NULL : records,
-                                         n * RECORD_BYTES);
+    struct dht_event *e =
+        dht_push_event(d, DHT_SAMPLE, p->id, p->user, n == 0 ? NULL : records, n * RECORD_BYTES);
     if (e == NULL)
         return NULL;
     e->records = e->blob;

@@ -7,6 +7,7 @@
 
 #define WORDS 64u
 
+// clang-format off
 static const char *const quality[WORDS] = {
     "Amber", "Azure",   "Birch",  "Blue",    "Bright", "Bronze",  "Calm",  "Cedar",
     "Clear", "Clover",  "Cobalt", "Copper",  "Coral",  "Crisp",   "Dusky", "Early",
@@ -26,6 +27,7 @@ static const char *const creature[WORDS] = {
     "Nightjar", "Nuthatch",  "Orca",   "Oriole", "Otter",    "Owl",      "Panda",     "Pelican",
     "Penguin",  "Plover",    "Puffin", "Quail",  "Raven",    "Robin",    "Seal",      "Sparrow",
     "Starling", "Stork",     "Swan",   "Swift",  "Tortoise", "Turtle",   "Wagtail",   "Wren"};
+// clang-format on
 
 void alias_of(char out[static ALIAS_BYTES], const uint8_t pseudonym[static 32])
 {

@@ -118,8 +118,7 @@ static void only(struct call *c, json_t *object, const char *const *names)
 {
     const char *key;
     json_t *value;
-    json_object_foreach(object, key, value)
-    {
+    json_object_foreach (object, key, value) {
         (void)value;
         size_t i = 0;
         while (names[i] != NULL && strcmp(names[i], key) != 0)
@@ -170,8 +169,7 @@ static void card_list(struct call *c, json_t *card, const char *name, struct car
         fail_named(c, API_PARAMS, "%s has to be a list of words.", name);
         return;
     }
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         const char *word = json_is_string(item) ? json_string_value(item) : "";
         int rc = strlen(word) == json_string_length(item) ? add(out, word) : BAUTA_EUNKNOWN;
         if (rc == BAUTA_ELIMIT)

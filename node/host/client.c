@@ -212,13 +212,12 @@ static void print_encounters(json_t *list)
     size_t i, t;
     if (json_array_size(list) == 0)
         puts("encounters  none");
-    json_array_foreach(list, i, e)
-    {
+    json_array_foreach (list, i, e) {
         printf("encounter %lld  %s", number_of(e, "encounter"), text_of(e, "state", "?"));
         const char *alias = text_of(e, "alias", "");
         if (alias[0] != 0)
             printf(", with %s", alias);
-        json_array_foreach(json_object_get(e, "topics"), t, topic)
+        json_array_foreach (json_object_get(e, "topics"), t, topic)
             printf("%s%s", t == 0 ? ", about " : ", ", json_string_value(topic));
         putchar('\n');
     }
@@ -230,7 +229,8 @@ static void print_status(json_t *s)
     json_t *dropped = json_object_get(s, "dropped"), *value;
     const char *key, *privacy = text_of(s, "privacy", "unchosen");
     long long drops = 0, up = number_of(s, "uptime_s");
-    json_object_foreach(dropped, key, value) drops += (long long)json_integer_value(value);
+    json_object_foreach (dropped, key, value)
+        drops += (long long)json_integer_value(value);
     bool server = json_is_true(json_object_get(dht, "server"));
     printf("bauta %s, network %s, up %lld h %02lld min %02lld s\n", text_of(s, "version", "?"),
            text_of(s, "network", "?"), up / 3600, up / 60 % 60, up % 60);

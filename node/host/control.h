@@ -12,8 +12,8 @@ struct control_config {
     const char *path; // of the socket
     struct host_node *node;
     struct api *api;
-    bool listens; // somebody in this process follows the events too, so they never wait for a client
-    void (*stop)(void *ctx);                       // `stop` was called
+    bool listens;            // this process follows the events itself: none waits for a client
+    void (*stop)(void *ctx); // `stop` was called
     void (*privacy)(void *ctx, enum node_privacy); // the choice was made; may be NULL
     void *ctx;
 };

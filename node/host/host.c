@@ -31,7 +31,7 @@ struct host_node {
     bool lab;
     bool wants_jobs; // a job may wait for room
     bool in_turn;
-    bool deaf;       // nobody listens to events
+    bool deaf;      // nobody listens to events
     unsigned holds; // handles and jobs that still point here
     usec_t clock_at;
     host_event_fn event;

@@ -1,7 +1,7 @@
 // layer: crypto
 // Channel packets: arbitrary datagrams, and sealed ones with one change.
-#include "crypto/bytes.h"
 #include "crypto/packet.h"
+#include "crypto/bytes.h"
 
 #include <sodium.h>
 #include <stdlib.h>

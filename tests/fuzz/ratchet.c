@@ -1,8 +1,8 @@
 // layer: crypto
 // Two ends of a ratchet under a script of calls: true messages, changed ones and arbitrary ones, in
 // any state and order.
-#include "crypto/bytes.h"
 #include "crypto/ratchet.h"
+#include "crypto/bytes.h"
 
 #include <sodium.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 // layer: crypto
 // Requests, answers and pushes: arbitrary datagrams, arbitrary headers under a right mask, and
 // sealed ones with one change.
-#include "crypto/bytes.h"
 #include "crypto/rpc.h"
+#include "crypto/bytes.h"
 
 #include <sodium.h>
 #include <stdlib.h>

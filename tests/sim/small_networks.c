@@ -92,10 +92,8 @@ static void the_server_comes_last(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(people_are_clients),
-        cmocka_unit_test(people_are_servers),
-        cmocka_unit_test(nobody_else_is_there),
-        cmocka_unit_test(one_of_them_is_a_server),
+        cmocka_unit_test(people_are_clients),    cmocka_unit_test(people_are_servers),
+        cmocka_unit_test(nobody_else_is_there),  cmocka_unit_test(one_of_them_is_a_server),
         cmocka_unit_test(the_server_comes_last),
     };
     return help_main(tests, sizeof tests / sizeof *tests);

@@ -105,14 +105,14 @@ static char *topics_shown(json_t *topics)
 {
     json_t *t;
     size_t i, room = 1;
-    json_array_foreach(topics, i, t) room += TEXT_SHOWN_MAX(json_string_length(t)) + 4;
+    json_array_foreach (topics, i, t)
+        room += TEXT_SHOWN_MAX(json_string_length(t)) + 4;
     char *out = malloc(room);
     if (out == NULL)
         return NULL;
     size_t at = 0;
     out[0] = 0;
-    json_array_foreach(topics, i, t)
-    {
+    json_array_foreach (topics, i, t) {
         if (i > 0)
             at += (size_t)snprintf(out + at, room - at, " or ");
         at += text_show(out + at, json_string_value(t), json_string_length(t));
@@ -448,8 +448,9 @@ static void on_words(struct plain *p, json_t *result, json_t *error)
         return;
     }
     line[0] = 0;
-    json_array_foreach(words, i, w) at += (size_t)snprintf(
-        line + at, at < sizeof line ? sizeof line - at : 0, " %s", json_string_value(w));
+    json_array_foreach (words, i, w)
+        at += (size_t)snprintf(line + at, at < sizeof line ? sizeof line - at : 0, " %s",
+                               json_string_value(w));
     say(p,
         "If you want to be sure nobody sits in between, read these six words to each other over "
         "another way. They must be the same:%s",

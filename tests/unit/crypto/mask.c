@@ -6,8 +6,7 @@ static void vectors(void **state)
     (void)state;
     json_t *root = vectors_load("tests/vectors/crypto-packet.json"), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "mask"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "mask"), i, row) {
         uint8_t d[CLASS_FULL], key[32], field_key[MASK_KEY_BYTES], before[CLASS_FULL];
         size_t len = vectors_bytes(row, "datagram", d, sizeof d);
         memcpy(before, d, len);

@@ -19,8 +19,7 @@ static void key_vectors(void **state)
     (void)state;
     json_t *root = load(), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "key_pair"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "key_pair"), i, row) {
         uint8_t seed[32], pk[32], sk[32];
         vectors_exact(row, "seed", seed, 32);
         key_pair(pk, sk, seed);
@@ -29,8 +28,7 @@ static void key_vectors(void **state)
         key_pair(pk, seed, seed); // in place
         vectors_same(row, "public", pk, 32);
     }
-    json_array_foreach(vectors_array(root, "mask_key"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "mask_key"), i, row) {
         struct net net;
         uint8_t pk[32], key[32];
         row_net(row, &net, pk);
@@ -45,8 +43,7 @@ static void id_vectors(void **state)
     (void)state;
     json_t *root = load(), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "id"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "id"), i, row) {
         struct net net;
         uint8_t pk[32], nonce[PUZZLE_NONCE_BYTES], prefix[6], id[32], other[32];
         row_net(row, &net, pk);
@@ -67,8 +64,7 @@ static void puzzle_vectors(void **state)
     (void)state;
     json_t *root = load(), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "puzzle"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "puzzle"), i, row) {
         struct net net;
         uint8_t pk[32], nonce[PUZZLE_NONCE_BYTES], found[PUZZLE_NONCE_BYTES];
         row_net(row, &net, pk);
@@ -100,8 +96,7 @@ static void pow_vectors(void **state)
     (void)state;
     json_t *root = load(), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "pow"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "pow"), i, row) {
         uint8_t m[32], rec_id[16], start[16], nonce[16], sol[32], got_nonce[16], got_sol[32];
         vectors_exact(row, "m", m, 32);
         vectors_exact(row, "rec_id", rec_id, 16);

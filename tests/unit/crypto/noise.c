@@ -16,8 +16,7 @@ static void run_file(const char *path, size_t count)
     json_t *root = vectors_load(path), *row;
     size_t i;
     assert_int_equal(json_array_size(vectors_array(root, "vectors")), count);
-    json_array_foreach(json_object_get(root, "vectors"), i, row)
-    {
+    json_array_foreach (json_object_get(root, "vectors"), i, row) {
         char why[160];
         if (noise_vector_run(row, why, sizeof why) != VECTOR_PASSED)
             fail_msg("%s: %s", noise_vector_name(row), why);
@@ -55,11 +54,9 @@ static void changed_vectors_fail(void **state)
     size_t i;
     const char *field;
     char why[160];
-    json_array_foreach(json_object_get(root, "vectors"), i, row)
-    {
+    json_array_foreach (json_object_get(root, "vectors"), i, row) {
         json_t *original = json_deep_copy(row);
-        json_object_foreach(original, field, value)
-        {
+        json_object_foreach (original, field, value) {
             json_t *bad = json_deep_copy(original);
             if (json_is_array(value)) {
                 json_t *first = json_array_get(json_object_get(bad, field), 0);
@@ -110,8 +107,7 @@ static void vectors_with_gaps(void **state)
     }
     json_t *root = vectors_load("tests/vectors/noise-25519-chachapoly-blake2b.json"), *row;
     size_t i;
-    json_array_foreach(json_object_get(root, "vectors"), i, row)
-    {
+    json_array_foreach (json_object_get(root, "vectors"), i, row) {
         json_object_del(row, "handshake_hash");
         json_object_del(row, i % 2 == 0 ? "init_prologue" : "resp_prologue");
         json_object_del(row, "init_remote_static");

@@ -1,5 +1,5 @@
-#include "crypto/bytes.h"
 #include "crypto/packet.h"
+#include "crypto/bytes.h"
 #include "tests/unit/vectors.h"
 
 #include <stdlib.h>
@@ -37,8 +37,7 @@ static void vectors(void **state)
     (void)state;
     json_t *root = vectors_load("tests/vectors/crypto-packet.json"), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "packet"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "packet"), i, row) {
         bool aegis = strcmp(vectors_text(row, "aead"), "aegis256") == 0;
         struct end e;
         uint8_t k_dir[32], d[CLASS_FULL + PACKET_TAG_BYTES_MAX], *body;

@@ -1,5 +1,5 @@
-#include "crypto/bytes.h"
 #include "crypto/ratchet.h"
+#include "crypto/bytes.h"
 #include "tests/unit/vectors.h"
 
 static const enum packet_aead both[] = {PACKET_CHACHA20POLY1305, PACKET_AEGIS256};
@@ -138,8 +138,7 @@ static void vectors(void **state)
     (void)state;
     json_t *root = vectors_load("tests/vectors/crypto-ratchet.json"), *run, *row;
     size_t k, n;
-    json_array_foreach(vectors_array(root, "run"), k, run)
-    {
+    json_array_foreach (vectors_array(root, "run"), k, run) {
         bool aegis = strcmp(vectors_text(run, "aead"), "aegis256") == 0;
         enum packet_aead aead = aegis ? PACKET_AEGIS256 : PACKET_CHACHA20POLY1305;
         uint8_t k_ir[32], k_ri[32], h[64];
@@ -153,7 +152,7 @@ static void vectors(void **state)
         same_keys(run, "i_to_r", &i.send);
         same_keys(run, "r_to_i", &i.recv);
         assert_keys_fit(&i, &r);
-        json_array_foreach(vectors_array(run, "step"), n, row)
+        json_array_foreach (vectors_array(run, "step"), n, row)
             vector_step(row, &i, &r);
         for (size_t w = 0; w < SAS_WORDS; w++) {
             int want = (int)json_integer_value(json_array_get(vectors_array(run, "indices"), w));

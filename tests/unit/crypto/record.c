@@ -1,5 +1,5 @@
-#include "crypto/bytes.h"
 #include "crypto/record.h"
+#include "crypto/bytes.h"
 #include "tests/unit/vectors.h"
 
 struct parts {
@@ -20,8 +20,7 @@ static void vectors(void **state)
     (void)state;
     json_t *root = vectors_load("tests/vectors/crypto-record.json"), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "record"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "record"), i, row) {
         struct parts p;
         uint8_t record[RECORD_BYTES], plain[RECORD_PLAIN_BYTES];
         load(&p, row);
@@ -30,8 +29,7 @@ static void vectors(void **state)
         assert_int_equal(record_open(plain, record, p.seal_key, p.place), 0);
         assert_memory_equal(plain, p.plain, sizeof plain);
     }
-    json_array_foreach(vectors_array(root, "lock"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "lock"), i, row) {
         uint8_t w_record[32], holder[32], w[LOCK_BYTES], c[LOCK_BYTES];
         vectors_exact(row, "w_record", w_record, 32);
         vectors_exact(row, "holder", holder, 32);

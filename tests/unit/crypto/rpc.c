@@ -1,6 +1,6 @@
+#include "crypto/rpc.h"
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
-#include "crypto/rpc.h"
 #include "tests/unit/vectors.h"
 
 #define FILE_NAME "tests/vectors/crypto-rpc.json"
@@ -59,8 +59,7 @@ static void request_vectors(void **state)
     (void)state;
     json_t *root = vectors_load(FILE_NAME), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "request"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "request"), i, row) {
         struct pair p;
         struct rpc_header header;
         uint8_t d[CLASS_FULL], mask_key[32], *body;
@@ -119,12 +118,11 @@ static void answer_vectors(void **state)
     (void)state;
     json_t *root = vectors_load(FILE_NAME), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "answer"), i, row)
+    json_array_foreach (vectors_array(root, "answer"), i, row)
         check_answer(row, false);
-    json_array_foreach(vectors_array(root, "push"), i, row)
+    json_array_foreach (vectors_array(root, "push"), i, row)
         check_answer(row, true);
-    json_array_foreach(vectors_array(root, "token"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "token"), i, row) {
         uint8_t secret[32], where[32], e[32], token[RPC_TOKEN_BYTES];
         vectors_exact(row, "secret", secret, 32);
         vectors_exact(row, "e", e, 32);

@@ -8,8 +8,7 @@ static void vectors(void **state)
     (void)state;
     json_t *root = vectors_load("tests/vectors/crypto-sas.json"), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "sas"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "sas"), i, row) {
         uint8_t th[32], n_i[32], n_r[32], commit[32];
         uint16_t words[SAS_WORDS];
         vectors_exact(row, "th", th, 32);

@@ -26,8 +26,7 @@ static void check_rows(const char *name, normalise_fn *fn)
 {
     json_t *root = load(), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, name), i, row)
-    {
+    json_array_foreach (vectors_array(root, name), i, row) {
         uint8_t in[TEXT_BYTES_MAX], want[TEXT_BYTES_MAX], out[PASS_BYTES_MAX],
             again[PASS_BYTES_MAX];
         size_t len = vectors_bytes(row, "in", in, sizeof in), out_len = 12345, again_len;
@@ -155,8 +154,7 @@ static void split_vectors(void **state)
     (void)state;
     json_t *root = load(), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "split"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "split"), i, row) {
         uint8_t in[64];
         size_t len = vectors_bytes(row, "in", in, sizeof in), topic_len, pass_at, pass_len;
         topic_split(in, len, &topic_len, &pass_at, &pass_len);
@@ -172,8 +170,7 @@ static void secret_vectors(void **state)
     (void)state;
     json_t *root = load(), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "secret"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "secret"), i, row) {
         struct net net;
         uint8_t topic[TOPIC_BYTES_MAX], pass[PASS_BYTES_MAX], secret[32];
         size_t topic_len = vectors_bytes(row, "topic", topic, sizeof topic);
@@ -214,8 +211,7 @@ static void key_vectors(void **state)
     (void)state;
     json_t *root = load(), *row;
     size_t i;
-    json_array_foreach(vectors_array(root, "keys"), i, row)
-    {
+    json_array_foreach (vectors_array(root, "keys"), i, row) {
         uint8_t secret[32];
         struct topic_keys k;
         vectors_exact(row, "secret", secret, 32);

@@ -85,7 +85,8 @@ static void test_replay(void **state)
     assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, false), 0);
     assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, false), 0);
     assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, true), BAUTA_ELIMIT);
-    assert_int_equal(guard_once(&f.guard, now + 300 * USEC_PER_S, nonce, true), 0); // its token is dead
+    // Its token is dead.
+    assert_int_equal(guard_once(&f.guard, now + 300 * USEC_PER_S, nonce, true), 0);
     end(&f);
 }
 

@@ -71,8 +71,7 @@ static void encodes_and_decodes(void **state)
     (void)state;
     json_t *list = vectors("messages"), *v;
     size_t i;
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         uint8_t frame[FRAME_BYTES_MAX], out[FRAME_BYTES_MAX];
         size_t n = frame_of(v, frame);
         struct talk_message want = message_of(v), got;
@@ -93,8 +92,7 @@ static void reads_newer(void **state)
     (void)state;
     json_t *list = vectors("accepted"), *v;
     size_t i;
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         uint8_t frame[FRAME_BYTES_MAX];
         size_t n = frame_of(v, frame);
         struct talk_message want = message_of(v), got;
@@ -109,8 +107,7 @@ static void refuses(void **state)
     (void)state;
     json_t *list = vectors("refused"), *v;
     size_t i;
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         uint8_t frame[FRAME_BYTES_MAX];
         size_t n = frame_of(v, frame);
         struct talk_message got;
@@ -126,8 +123,7 @@ static void flips_keep_one_encoding(void **state)
     (void)state;
     json_t *list = vectors("messages"), *v;
     size_t i, decoded = 0;
-    json_array_foreach(list, i, v)
-    {
+    json_array_foreach (list, i, v) {
         uint8_t frame[FRAME_BYTES_MAX], out[FRAME_BYTES_MAX];
         size_t n = frame_of(v, frame);
         for (size_t bit = 16; bit < 8 * n; bit++) {
