@@ -3,6 +3,7 @@
 #include "crypto/bytes.h"
 #include "dht/internal.h"
 
+#include <assert.h>
 #include <sodium.h>
 
 // ---- series of pushes -----------------------------------------------------------------------------
@@ -162,8 +163,10 @@ static int attend_send(struct dht *d, struct attend *a, uint16_t ttl_s)
 static void attend_free(struct dht *d, struct attend *a)
 {
     struct attend **at = &d->attends;
-    while (*at != a)
+    while (*at != a) {
+        assert(*at != NULL);
         at = &(*at)->next;
+    }
     *at = a->next;
     d->attend_count--;
     calls_forget(d, CALL_ATTEND, a->id);

@@ -216,6 +216,7 @@ void guard_keys_remember(struct guard *g, uint64_t source, const uint8_t e[stati
 
 static bool replay_has(const struct replay_set *s, uint64_t tag, uint32_t *at)
 {
+    *at = 0;
     if (s->cap == 0)
         return false;
     uint32_t i = (uint32_t)tag & (s->cap - 1);
@@ -246,7 +247,7 @@ int guard_once(struct guard *g, usec_t now, const uint8_t nonce[static RPC_NONCE
 {
     rotate(g, now);
     uint64_t tag = hash(g, nonce, RPC_NONCE_BYTES);
-    uint32_t at = 0;
+    uint32_t at;
     if (replay_has(&g->replay[1], tag, &at) || replay_has(&g->replay[0], tag, &at))
         return BAUTA_EREPLAY;
     struct replay_set *s = &g->replay[0];

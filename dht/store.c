@@ -351,16 +351,16 @@ void store_sample(struct store *s, usec_t now, const uint8_t place[static 32],
     for (struct store_record *x = p->records; x != NULL; x = x->next)
         if (memcmp(x->record, except, RECORD_ID_BYTES) != 0)
             set[n++] = x;
-    while (out->n < DHT_SAMPLE_RECORDS_MAX) {
-        bool least = out->n < DHT_SAMPLE_RECORDS_MAX / 2;
-        struct store_record *x = pick(s, set, n, chosen, out->n, least);
+    for (unsigned k = 0; k < DHT_SAMPLE_RECORDS_MAX; k++) {
+        bool least = k < DHT_SAMPLE_RECORDS_MAX / 2;
+        struct store_record *x = pick(s, set, n, chosen, k, least);
         if (x == NULL)
             break;
         for (unsigned i = 0; i < n; i++)
             if (set[i] == x)
                 set[i] = NULL;
         x->handed++;
-        chosen[out->n] = x;
+        chosen[k] = x;
         out->record[out->n++] = x->record;
     }
     drop_if_empty(s, p);

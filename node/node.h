@@ -39,12 +39,12 @@ int node_new(struct node **, usec_t now,
              const struct node_config *); // 0, BAUTA_ESPACE, BAUTA_EFORMAT (network)
 void node_free(struct node *);            // wipes
 void node_clock(struct node *, usec_t now, int64_t unix_us);
-void node_local_paths(struct node *, usec_t now, const struct path *, size_t n);
+void node_local_paths(struct node *, usec_t now, const struct path *, size_t count);
 int node_bootstrap(struct node *, usec_t now, const struct contact *);
 // Our own contact, given the address that our socket is bound to. False for a client.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
 
-void node_receive(struct node *, usec_t now, const struct rx *, size_t n);
+void node_receive(struct node *, usec_t now, const struct rx *, size_t count);
 bool node_expire(struct node *, usec_t now, unsigned budget); // true: more is due
 usec_t node_deadline(const struct node *);                    // O(1)
 // Up to `max` sends. Their data is in `buf` or in the outbox, valid until the next call. Call until 0.

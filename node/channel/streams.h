@@ -45,9 +45,9 @@ struct chan_streams {
 void chan_streams_init(struct chan_streams *, struct arena *, uint32_t window_bytes);
 void chan_streams_free(struct chan_streams *);
 
-// The application's side, as channel.h says.
-size_t chan_streams_write(struct chan_streams *, unsigned stream, const uint8_t *data, size_t len);
-size_t chan_streams_read(struct chan_streams *, unsigned stream, uint8_t *buf, size_t cap);
+// The application's side of stream i, as channel.h says.
+size_t chan_streams_write(struct chan_streams *, unsigned i, const uint8_t *data, size_t len);
+size_t chan_streams_read(struct chan_streams *, unsigned i, uint8_t *buf, size_t cap);
 
 // The peer's side. 0, BAUTA_EFORMAT (no such stream), BAUTA_ELIMIT (over its credit: close), BAUTA_ESPACE
 // (not kept: don't acknowledge).

@@ -67,8 +67,8 @@ struct chan_frame {
 // Reads the next frame; runs of padding come as one frame. ACK fills *ack. 0 or BAUTA_EFORMAT.
 int chan_wire_get(struct rd *r, struct chan_frame *f, struct chan_ack *ack);
 
-void chan_wire_ack(struct wr *w, const struct chan_range *highest_first, size_t count,
-                   uint64_t delay_us);
+// The ranges that have arrived, the highest first.
+void chan_wire_ack(struct wr *w, const struct chan_range *range, size_t count, uint64_t delay_us);
 // Header only; the caller fills the returned `len` bytes. NULL when they don't fit.
 uint8_t *chan_wire_stream(struct wr *w, uint8_t stream, uint64_t offset, size_t len);
 void chan_wire_max_data(struct wr *w, uint8_t stream, uint64_t limit);

@@ -320,7 +320,7 @@ static void open_offer(struct meet_env *env, struct encounter *e, struct search 
 {
     struct offer_in *o = e->in[i];
     const uint8_t *first = o->blob + WIRE_ENVELOPE_HEAD_BYTES; // msg1 begins with its ephemeral key
-    struct wire_msg1 m;
+    struct wire_msg1 m = {0};
     int rc = open_msg1(env, s, p, o, &m);
     if (rc == BAUTA_EAUTH) {
         struct dht_event where = {0};

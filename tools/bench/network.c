@@ -242,13 +242,16 @@ int bench_connect(const struct bench_options *o)
 // Resident memory of a process in kB, 0 when it can't be read.
 static unsigned long rss_kb(pid_t pid)
 {
+    static const char label[] = "VmRSS:";
     char name[64], line[128];
     unsigned long kb = 0;
     snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
     FILE *f = fopen(name, "r");
     while (f != NULL && fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "VmRSS: %lu kB", &kb) == 1)
+        if (strncmp(line, label, sizeof label - 1) == 0) {
+            kb = strtoul(line + sizeof label - 1, NULL, 10);
             break;
+        }
     if (f != NULL)
         fclose(f);
     return kb;
