@@ -8,7 +8,7 @@
 // Names come from the file: nothing unprintable reaches the terminal.
 static void print_name(const char *name)
 {
-    for (size_t i = 0; name[i] != '\0' && i < 80; i++)
+    for (size_t i = 0; i < 80 && name[i] != '\0'; i++)
         putchar(name[i] >= 0x20 && name[i] <= 0x7e ? name[i] : '?');
 }
 

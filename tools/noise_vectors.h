@@ -83,7 +83,7 @@ static inline bool vector_key(struct noise_vector *v, const json_t *object, cons
     if (!vector_hex(v, object, field, &bytes, &len))
         return false;
     *has = bytes != NULL;
-    if (len == 32)
+    if (bytes != NULL && len == 32)
         memcpy(key, bytes, 32);
     free(bytes);
     return !*has || len == 32 || vector_fails(v, "%s has %zu bytes, not 32", field, len);

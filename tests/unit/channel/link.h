@@ -147,6 +147,7 @@ static UNUSED struct flight heap_pop(struct net *n)
         i = k;
     }
     n->heap[i] = last;
+    n->heap[n->count].data = NULL; // it has an owner elsewhere now
     return top;
 }
 

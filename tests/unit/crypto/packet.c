@@ -40,10 +40,10 @@ static void vectors(void **state)
     json_array_foreach (vectors_array(root, "packet"), i, row) {
         bool aegis = strcmp(vectors_text(row, "aead"), "aegis256") == 0;
         struct end e;
-        uint8_t k_dir[32], d[CLASS_FULL + PACKET_TAG_BYTES_MAX], *body;
-        uint64_t pn = strtoull(vectors_text(row, "pn"), NULL, 10), got;
+        uint8_t k_dir[32], d[CLASS_FULL + PACKET_TAG_BYTES_MAX], *body = NULL;
+        uint64_t pn = strtoull(vectors_text(row, "pn"), NULL, 10), got = 0;
         unsigned phase = (unsigned)vectors_int(row, "phase");
-        size_t body_len;
+        size_t body_len = 0;
         vectors_exact(row, "k_dir", k_dir, 32);
         vectors_exact(row, "cid", e.cid, CID_BYTES);
         vectors_exact(row, "recv_mask", e.recv_mask, MASK_KEY_BYTES);

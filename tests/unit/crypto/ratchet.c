@@ -309,8 +309,9 @@ static void wrong_sizes_fail(void **state)
         assert_failed(&e, w);
         assert_int_equal(on2(&i, w, w->two_len, 1), 0);
         e = r;
-        size_t three = (size_t)((int)RATCHET3_BYTES + off[k]);
-        assert_int_equal(ratchet_on3(&e.r, w->three, three, w->four), BAUTA_EFORMAT);
+        assert_int_equal(
+            ratchet_on3(&e.r, w->three, (size_t)((int)RATCHET3_BYTES + off[k]), w->four),
+            BAUTA_EFORMAT);
         assert_failed(&e, w);
         assert_int_equal(ratchet_on3(&r.r, w->three, RATCHET3_BYTES, w->four), 0);
         e = i;

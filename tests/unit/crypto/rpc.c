@@ -62,8 +62,8 @@ static void request_vectors(void **state)
     json_array_foreach (vectors_array(root, "request"), i, row) {
         struct pair p;
         struct rpc_header header;
-        uint8_t d[CLASS_FULL], mask_key[32], *body;
-        size_t body_len;
+        uint8_t d[CLASS_FULL], mask_key[32], *body = NULL;
+        size_t body_len = 0;
         assert_int_equal(net_init(&p.net, vectors_text(row, "network")), 0);
         vectors_exact(row, "client_secret", p.client, 32);
         vectors_exact(row, "server_secret", p.server, 32);

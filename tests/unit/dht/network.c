@@ -472,7 +472,7 @@ static void true_nearest(const struct network *w, const uint8_t place[static 32]
 static unsigned found_of_nearest(struct network *w, unsigned i, uint32_t id,
                                  const uint8_t place[static 32])
 {
-    unsigned near[9], hits = 0;
+    unsigned near[9] = {0}, hits = 0;
     struct contact region[8];
     true_nearest(w, place, near);
     size_t n = dht_place_region(w->node[i].dht, id, region, 8);

@@ -302,12 +302,15 @@ static void test_encounter(void **state)
 static void test_long_text(void **state)
 {
     struct fixture *f = *state;
-    char *line = malloc(30000);
-    int n = sprintf(
-        line,
-        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":\"");
-    memset(line + n, 'a', 20480);
-    strcpy(line + n + 20480, "\"}}");
+    static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\","
+                               "\"params\":{\"encounter\":1,\"text\":\"";
+    static const char tail[] = "\"}}";
+    enum { HEAD = sizeof head - 1, TEXT = 20480 };
+    char *line = malloc(HEAD + TEXT + sizeof tail);
+    assert_non_null(line);
+    memcpy(line, head, HEAD);
+    memset(line + HEAD, 'a', TEXT);
+    memcpy(line + HEAD + TEXT, tail, sizeof tail);
     json_t *o = ask(f, line);
     assert_int_equal(code_of(o), -32602);
     assert_non_null(
