@@ -90,6 +90,31 @@ static void no_text_before_the_first_step(void **state)
             }
 }
 
+// The window: 8,192 back is the last that counts.
+static void window_is_kept(struct net *n, struct forger *f)
+{
+    uint8_t ping[1] = {CHAN_PING}, packet[CLASS_FULL];
+    uint64_t top = f->pn + 20000;
+    static const struct {
+        uint64_t back;
+        int rc;
+    } steps[] = {{0, 0},
+                 {1, 0},
+                 {1, BAUTA_EREPLAY},
+                 {8191, 0},
+                 {8191, BAUTA_EREPLAY},
+                 {8192, BAUTA_EREPLAY},
+                 {9000, BAUTA_EREPLAY},
+                 {4000, 0},
+                 {0, BAUTA_EREPLAY}};
+    for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
+        f->pn = top - steps[i].back;
+        size_t len = forge(f, packet, ping, 1);
+        end_receive(n, 1, &n->end[0].address, packet, len);
+        assert_int_equal(n->end[1].last_rc, steps[i].rc);
+    }
+}
+
 static void replays_and_damage_are_dropped(void **state)
 {
     (void)state;
@@ -140,27 +165,7 @@ static void replays_and_damage_are_dropped(void **state)
         cid[0] ^= 1;
         assert_int_equal(channel_receive(c, n->now, cid, f.phase, &n->end[0].address, copy, len),
                          BAUTA_ESTATE);
-        // The window: 8,192 back is the last that counts.
-        cid[0] ^= 1;
-        uint64_t top = f.pn + 20000;
-        static const struct {
-            uint64_t back;
-            int rc;
-        } steps[] = {{0, 0},
-                     {1, 0},
-                     {1, BAUTA_EREPLAY},
-                     {8191, 0},
-                     {8191, BAUTA_EREPLAY},
-                     {8192, BAUTA_EREPLAY},
-                     {9000, BAUTA_EREPLAY},
-                     {4000, 0},
-                     {0, BAUTA_EREPLAY}};
-        for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
-            f.pn = top - steps[i].back;
-            len = forge(&f, packet, ping, 1);
-            end_receive(n, 1, &n->end[0].address, packet, len);
-            assert_int_equal(n->end[1].last_rc, steps[i].rc);
-        }
+        window_is_kept(n, &f);
         assert_false(n->end[1].closed);
         net_free(n);
     }

@@ -60,7 +60,7 @@ static void request_vectors(void **state)
     json_t *root = vectors_load(FILE_NAME), *row;
     size_t i;
     json_array_foreach (vectors_array(root, "request"), i, row) {
-        struct pair p;
+        struct pair p = {.nonce = {0}};
         struct rpc_header header;
         uint8_t d[CLASS_FULL], mask_key[32], *body = NULL;
         size_t body_len = 0;

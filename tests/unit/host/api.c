@@ -80,117 +80,112 @@ static int code_of(json_t *answer)
     return (int)json_integer_value(json_object_get(error, "code"));
 }
 
+static const struct {
+    const char *line;
+    int code;
+} wrong_lines[] = {
+    {"{", -32700},
+    {"}", -32700},
+    {"hello", -32700},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"} x", -32700},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\xfe\"}", -32700},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xc0\xaf\"}", -32700},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xed\xa0\x80\"}", -32700},
+    {"5", -32600},
+    {"null", -32600},
+    {"[]", -32600},
+    {"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}]", -32600},
+    {"{}", -32600},
+    {"{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"status\"}", -32600},
+    {"{\"id\":1,\"method\":\"status\"}", -32600},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1}", -32600},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":5}", -32600},
+    {"{\"jsonrpc\":\"2.0\",\"id\":[1],\"method\":\"status\"}", -32600},
+    {"{\"jsonrpc\":\"2.0\",\"id\":true,\"method\":\"status\"}", -32600},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nothing\"}", -32601},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"keep\"}", -32601},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\"}", -32601},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\\u0000\"}", -32601},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"Status\"}", -32601},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":[]}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":[1,\"x\"]}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":null}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":{\"x\":1}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\"}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":0,\"text\":"
+     "\"x\"}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":-1,\"text\":"
+     "\"x\"}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1.5,\"text\":"
+     "\"x\"}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":99,\"text\":"
+     "\"x\"}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":4294967297,"
+     "\"text\":\"x\"}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":5}"
+     "}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"next\",\"params\":{\"encounter\":9}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":9}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\",\"params\":{\"encounter\":9}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{\"encounter\":9}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1,\"on\":1}"
+     "}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\"}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":\"jazz\"}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[]}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"\"]}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"  \"]}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\\u0000b\"]}"
+     "}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[5]}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\",\"b\","
+     "\"c\",\"d\",\"e\","
+     "\"f\",\"g\",\"h\",\"i\"]}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+     "\"passs\":\"x\"}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+     "\"pass\":5}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+     "\"card\":[]}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+     "\"card\":{\"purposes\":[\"shouting\"]}}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+     "\"card\":{\"languages\":[\"en\",\"de\",\"fr\",\"it\"]}}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
+     "\"wishes\":{\"should\":{}}}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\"}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"some\"}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":"
+     "\"direct\\u0000\"}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":{\"now\":true}}", -32602},
+};
+
 static void test_errors(void **state)
 {
-    static const struct {
-        const char *line;
-        int code;
-    } table[] = {
-        {"{", -32700},
-        {"}", -32700},
-        {"hello", -32700},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"} x", -32700},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\xfe\"}", -32700},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xc0\xaf\"}", -32700},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xed\xa0\x80\"}", -32700},
-        {"5", -32600},
-        {"null", -32600},
-        {"[]", -32600},
-        {"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}]", -32600},
-        {"{}", -32600},
-        {"{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"status\"}", -32600},
-        {"{\"id\":1,\"method\":\"status\"}", -32600},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1}", -32600},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":5}", -32600},
-        {"{\"jsonrpc\":\"2.0\",\"id\":[1],\"method\":\"status\"}", -32600},
-        {"{\"jsonrpc\":\"2.0\",\"id\":true,\"method\":\"status\"}", -32600},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nothing\"}", -32601},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"keep\"}", -32601},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\"}", -32601},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\\u0000\"}", -32601},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"Status\"}", -32601},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":[]}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":[1,\"x\"]}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":null}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":{\"x\":1}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\"}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":0,\"text\":"
-         "\"x\"}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":-1,\"text\":"
-         "\"x\"}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1.5,\"text\":"
-         "\"x\"}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":99,\"text\":"
-         "\"x\"}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":4294967297,"
-         "\"text\":\"x\"}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"say\",\"params\":{\"encounter\":1,\"text\":5}"
-         "}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"next\",\"params\":{\"encounter\":9}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":9}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\",\"params\":{\"encounter\":9}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{\"encounter\":9}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1,\"on\":1}"
-         "}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\"}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":\"jazz\"}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[]}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"\"]}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"  \"]}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\\u0000b\"]}"
-         "}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[5]}}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\",\"b\","
-         "\"c\",\"d\",\"e\","
-         "\"f\",\"g\",\"h\",\"i\"]}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
-         "\"passs\":\"x\"}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
-         "\"pass\":5}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
-         "\"card\":[]}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
-         "\"card\":{\"purposes\":[\"shouting\"]}}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
-         "\"card\":{\"languages\":[\"en\",\"de\",\"fr\",\"it\"]}}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"],"
-         "\"wishes\":{\"should\":{}}}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\"}", -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"some\"}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":"
-         "\"direct\\u0000\"}}",
-         -32602},
-        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":{\"now\":true}}", -32602},
-    };
     struct fixture *f = *state;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        json_t *o = ask(f, table[i].line);
+    for (size_t i = 0; i < sizeof wrong_lines / sizeof *wrong_lines; i++) {
+        json_t *o = ask(f, wrong_lines[i].line);
         assert_non_null(o);
-        if (code_of(o) != table[i].code)
-            fail_msg("%s: %d, not %d", table[i].line, code_of(o), table[i].code);
+        if (code_of(o) != wrong_lines[i].code)
+            fail_msg("%s: %d, not %d", wrong_lines[i].line, code_of(o), wrong_lines[i].code);
         json_decref(o);
     }
     assert_false(f->b.api.stop);
