@@ -31,6 +31,7 @@ struct control {
     char path[HOST_PATH_BYTES];
     struct client *clients;
     unsigned client_count;
+    bool listening; // events are asked for
     bool closing;
     unsigned holds; // the listening handle, the timer, and clients
 };
@@ -82,13 +83,20 @@ static void on_client_closed(uv_handle_t *handle)
     release(c);
 }
 
-// Events wait while no client listens: who subscribes later is told then.
+static bool takes_events(const struct client *cl)
+{
+    return cl->subscribed && !cl->closing && !cl->leaving &&
+           uv_stream_get_write_queue_size((const uv_stream_t *)&cl->pipe) < CONTROL_PAUSE_BYTES;
+}
+
+// Events wait while no client listens: who subscribes later is told then. They also wait while none
+// keeps up, or a stranger who writes faster than a terminal shows could have its client dropped.
 static void listen_for_clients(struct control *c)
 {
-    bool any = c->cfg.listens || c->closing;
-    for (const struct client *cl = c->clients; cl != NULL; cl = cl->next)
-        any = any || (cl->subscribed && !cl->closing);
-    host_node_listen(c->cfg.node, any);
+    c->listening = c->cfg.listens;
+    for (const struct client *cl = c->clients; cl != NULL && !c->listening; cl = cl->next)
+        c->listening = takes_events(cl);
+    host_node_listen(c->cfg.node, c->listening);
 }
 
 static void client_close(struct client *cl)
@@ -113,6 +121,8 @@ static void client_leave(struct client *cl)
     if (cl->leaving || cl->closing)
         return;
     cl->leaving = true;
+    if (!cl->control->closing)
+        listen_for_clients(cl->control);
     uv_read_stop((uv_stream_t *)&cl->pipe);
     if (uv_shutdown(&cl->shutdown, (uv_stream_t *)&cl->pipe, on_shutdown) != 0)
         client_close(cl);
@@ -132,6 +142,12 @@ static void on_written(uv_write_t *request, int status)
     free(s);
     if (status != 0)
         client_close(cl);
+    struct control *c = cl->control;
+    if (c->closing || c->listening)
+        return;
+    listen_for_clients(c);
+    if (c->listening)
+        host_node_turn(c->cfg.node);
 }
 
 static void client_send(struct client *cl, const char *data, size_t len)
@@ -268,7 +284,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     const char *at = cl->in, *end = cl->in + n;
-    while (at < end && !cl->closing) {
+    // After a second `stop` the node is gone: what follows is for nobody.
+    while (at < end && !cl->closing && !cl->leaving) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *stop = newline != NULL ? newline : end;
         client_part(cl, at, (size_t)(stop - at), newline != NULL);
@@ -310,6 +327,8 @@ void control_event(struct control *c, const struct node_event *ev)
         client_send(cl, line.line, line.len);
     }
     api_answer_free(&line);
+    if (!c->closing)
+        listen_for_clients(c);
 }
 
 static void on_late(uv_timer_t *timer)

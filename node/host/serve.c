@@ -85,6 +85,8 @@ static void on_wait(uv_timer_t *timer)
 {
     struct serve *s = timer->data;
     s->waited_ms += IDLE_POLL_MS;
+    host_node_listen(s->node, true); // a client that went meanwhile may have turned it off
+    host_node_turn(s->node);
     if (s->waited_ms >= HOST_STOP_MS || node_idle(host_node_machine(s->node)))
         close_all(s);
 }

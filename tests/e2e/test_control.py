@@ -7,7 +7,7 @@ import signal
 import socket
 import stat
 
-from harness import Control, Failure, check, equal, seek
+from harness import Control, Failure, GIVE_UP_S, SLOW, check, equal, meet, seek
 
 
 def test_errors(w):
@@ -83,6 +83,49 @@ def test_client_that_does_not_read(w):
     finally:
         s.close()
     check(w.connect(p).call("status")["memory"]["held_bytes"] < 64 << 20, "it lives on")
+
+
+def test_a_flood_waits_for_its_reader(w):
+    """A stranger who writes faster than one reads can't have one's client dropped: nothing is lost."""
+    contacts = w.bootstraps(2)
+    a, b = w.person(contacts), w.person(contacts)
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.connect(a.process.control)
+    s.sendall(b'{"jsonrpc":"2.0","id":1,"method":"subscribe"}\n')
+    s.settimeout(GIVE_UP_S)
+    check(b'"result":{}' in s.recv(100), "subscribed")
+    _, eb, _, _ = meet(a, b, "waterfalls")
+    a.close()  # from here on only `s` is there, and does not read
+    said = 0
+    while said < 300:  # of 32 KB each as JSON
+        o = b.answer(b.send("say", {"encounter": eb, "text": "\n" * 16000}))
+        if "result" in o:
+            said += 1
+            continue
+        equal(o["error"]["code"], -32004, "too much waits")
+        try:
+            b.event("delivered", give_up_s=SLOW)
+        except Failure:
+            break  # it has come to a stop: as it should, long before all is said
+    check(said < 300, "the writer has to wait")
+    got = 0
+    lines = s.makefile("rb")
+    while got < said:
+        line = lines.readline()
+        check(line, "dropped after %d of %d messages" % (got, said))
+        got += b'"method":"message"' in line
+    lines.close()
+    s.close()
+
+
+def test_stop_twice(w):
+    """Whatever comes after the node has gone, in the same write, is for nobody."""
+    p = w.node()
+    c = w.connect(p)
+    line = b'{"jsonrpc":"2.0","id":%d,"method":"%s"}\n'
+    c.send_raw(line % (1, b"stop") * 2 + line % (2, b"status") * 20)
+    equal(w.end(p)[0], 0, "exit status")
+    check("result" in c.answers.get(1, {}), "stop is answered")
 
 
 def test_end_does_not_wait_for_clients(w):
