@@ -34,6 +34,11 @@ struct chan_sink chan_sink(struct channel *c)
     return (struct chan_sink){c, on_acked, on_lost};
 }
 
+static usec_t earlier(usec_t a, usec_t b)
+{
+    return a < b ? a : b;
+}
+
 // ---- start and end ----------------------------------------------------------------------------------
 static void start_keys(struct channel *c, const struct channel_config *config)
 {
@@ -127,7 +132,7 @@ void chan_end(struct channel *c, usec_t now, enum channel_reason reason, enum ch
         chan_over(c, now);
         return;
     }
-    usec_t pto = chan_recovery_pto(&c->recovery);
+    usec_t pto = earlier(chan_recovery_pto(&c->recovery), CHAN_CLOSE_GAP_US_MAX);
     c->state = CHAN_CLOSING;
     c->close_at = now;
     c->close_gap_us = pto;
@@ -155,11 +160,6 @@ static usec_t gone_at(const struct channel *c)
         return USEC_NEVER;
     usec_t wait = 3 * chan_recovery_pto(&c->recovery);
     return c->recovery.unanswered_at + (wait > CHAN_GONE_US ? wait : CHAN_GONE_US);
-}
-
-static usec_t earlier(usec_t a, usec_t b)
-{
-    return a < b ? a : b;
 }
 
 usec_t channel_deadline(const struct channel *c)

@@ -62,7 +62,9 @@
 #define CHAN_IDLE_US_MIN (16 * USEC_PER_S) // 18 s +- 2 s: under the 20 s of the shortest NAT timers
 #define CHAN_IDLE_US_MAX (20 * USEC_PER_S)
 #define CHAN_GONE_US (8 * USEC_PER_S)
-#define CHAN_LINGER_US (2 * USEC_PER_S)   // for stream data that is pending at channel_close
-#define CHAN_RETRY_US (100 * USEC_PER_MS) // to offer room again after the arena was full
+#define CHAN_LINGER_US (2 * USEC_PER_S)         // for stream data that is pending at channel_close
+#define CHAN_CLOSE_GAP_US_MAX (2 * USEC_PER_S)  // the peer's ACKs make the round trip, not our end
+#define CHAN_CLOSE_ANSWER_US (10 * USEC_PER_MS) // to answer the peer's CLOSE, or never
+#define CHAN_RETRY_US (100 * USEC_PER_MS)       // to offer room again after the arena was full
 
 #endif

@@ -59,7 +59,8 @@ static void on_close(struct channel *c, usec_t now, const struct chan_frame *f)
     c->close_kind = CHAN_CLOSE_APPLICATION;
     c->close_once = true;
     c->close_at = now;
-    c->close_end = now + 10 * USEC_PER_MS;
+    c->close_gap_us = CHAN_CLOSE_ANSWER_US;
+    c->close_end = now + CHAN_CLOSE_ANSWER_US;
 }
 
 struct turn { // one packet

@@ -226,6 +226,20 @@ int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack
     return 0;
 }
 
+// Packets that only acknowledged keep their slots behind one that nobody answers. Before they fill the
+// ring, and nothing could go out any more, that one is given up.
+static void make_room(struct chan_recovery *r, const struct chan_sink *sink)
+{
+    while (r->next - r->base > CHAN_SENT_PACKETS_MAX / 2) {
+        struct chan_sent *s = at(r, r->base);
+        drop(r, s);
+        r->lost_packets++;
+        chan_cc_forgotten(&r->cc, s->bytes);
+        sink->lost(sink->ctx, s);
+        advance(r);
+    }
+}
+
 bool chan_recovery_expire(struct chan_recovery *r, usec_t now, const struct chan_sink *sink)
 {
     if (chan_recovery_deadline(r) > now)
@@ -236,6 +250,7 @@ bool chan_recovery_expire(struct chan_recovery *r, usec_t now, const struct chan
     }
     r->pto_count++;
     r->last_at = now;
+    make_room(r, sink);
     return true;
 }
 

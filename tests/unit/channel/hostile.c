@@ -327,6 +327,46 @@ static void acks_of_what_did_not_arrive_are_found(void **state)
 }
 
 // An empty body says nothing, not even padding: nobody honest sends it.
+static void an_end_takes_no_longer_than_we_like(void **state)
+{
+    (void)state;
+    // A peer that let its ACKs wait for minutes does not keep us from ending.
+    struct net *n = net_new(12, PACKET_CHACHA20POLY1305);
+    net_connect(n);
+    n->end[1].dead = true;
+    n->end[0].channel->recovery.srtt_us = 300 * USEC_PER_S;
+    channel_close(n->end[0].channel, n->now, 0);
+    end_turn(n, 0);
+    net_run(n, n->now + 3 * CHAN_CLOSE_GAP_US_MAX);
+    assert_true(n->end[0].closed);
+    net_free(n);
+    // A CLOSE that can't be answered, since no packet can go out, is not tried again without a pause.
+    n = net_new(13, PACKET_CHACHA20POLY1305);
+    net_connect(n);
+    uint8_t room[32];
+    struct wr w = wr_init(room, sizeof room);
+    chan_wire_close(&w, CHAN_CLOSE_APPLICATION, 3);
+    struct forger f = forger_now(n, 0);
+    struct channel *c = n->end[0].channel;
+    assert_int_equal(give(n, 0, &f, &w), 0);
+    n->end[0].arena.cap_bytes = n->end[0].arena.held_bytes;
+    size_t ring = 2 * c->recovery.cap * sizeof *c->recovery.ring, blocks = 0;
+    void *block[64];
+    while (blocks < 64 && (block[blocks] = arena_take(&n->end[0].arena, ring)) != NULL)
+        blocks++;
+    c->recovery.base = c->recovery.next - c->recovery.cap;
+    assert_false(chan_recovery_room(&c->recovery, &n->end[0].arena));
+    struct batch batch[8];
+    assert_int_equal(channel_transmit(c, n->now, n->buf, sizeof n->buf, batch, 8), 0);
+    assert_true(channel_deadline(c) > n->now);
+    net_run(n, n->now + CHAN_CLOSE_ANSWER_US);
+    assert_true(n->end[0].closed);
+    assert_int_equal(n->end[0].reason, CHANNEL_ENDED_PEER);
+    while (blocks > 0)
+        arena_give(&n->end[0].arena, block[--blocks], ring);
+    net_free(n);
+}
+
 static void nothing_at_all_closes(void **state)
 {
     (void)state;
@@ -512,6 +552,7 @@ int main(void)
         cmocka_unit_test(old_keys_die),
         cmocka_unit_test(each_crime_closes),
         cmocka_unit_test(acks_of_what_did_not_arrive_are_found),
+        cmocka_unit_test(an_end_takes_no_longer_than_we_like),
         cmocka_unit_test(nothing_at_all_closes),
         cmocka_unit_test(holes_have_a_limit),
         cmocka_unit_test(a_forged_source_is_not_flooded),

@@ -300,6 +300,25 @@ static void probe_timeouts_back_off(void **state)
     bench_end(&b);
 }
 
+static void acks_alone_do_not_fill_the_ring(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    usec_t now = 1000000;
+    send_at(&b, now); // lost
+    while (chan_recovery_room(&b.r, &b.arena))
+        chan_recovery_sent(&b.r, ++now, &(struct chan_sent){.bytes = CLASS_TINY});
+    assert_int_equal(b.r.next, CHAN_SENT_PACKETS_MAX);
+    assert_true(chan_recovery_expire(&b.r, chan_recovery_deadline(&b.r), &b.sink));
+    assert_int_equal(b.v.lost, 1);
+    assert_int_equal(b.r.cc.in_flight_bytes, 0);
+    send_at(&b, now); // the probe
+    assert_int_equal(ack_at(&b, now + 40000, b.r.next - 1, b.r.next - 1), 0);
+    assert_int_equal(b.v.acked, 1);
+    bench_end(&b);
+}
+
 static void persistent_congestion_starts_over(void **state)
 {
     (void)state;
@@ -407,6 +426,7 @@ int main(void)
         cmocka_unit_test(rtt_follows_rfc9002),
         cmocka_unit_test(losses_are_found_by_number_and_time),
         cmocka_unit_test(probe_timeouts_back_off),
+        cmocka_unit_test(acks_alone_do_not_fill_the_ring),
         cmocka_unit_test(persistent_congestion_starts_over),
         cmocka_unit_test(the_window_grows_only_when_used),
         cmocka_unit_test(messages_survive_any_cutting),
