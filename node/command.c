@@ -80,11 +80,17 @@ static int take_topics(struct node *n, const struct node_topic *topic, size_t to
     return BAUTA_OK;
 }
 
+// Why nobody is sought: all that this version can do is to connect directly.
+static int unwanted(const struct node *n)
+{
+    return n->cfg.privacy == NODE_RELAYED ? NODE_ERELAYED : NODE_EPRIVACY;
+}
+
 int node_seek(struct node *n, usec_t now, const struct node_topic *topic, size_t topics,
               const struct card *card, const struct wishes *wishes, uint32_t *encounter)
 {
     if (n->cfg.privacy != NODE_DIRECT)
-        return n->cfg.privacy == NODE_RELAYED ? NODE_ERELAYED : NODE_EPRIVACY;
+        return unwanted(n);
     if (topics == 0)
         return NODE_ETOPIC;
     for (size_t i = 0; i < MEET_ENCOUNTERS_MAX && n->encounters == MEET_ENCOUNTERS_MAX; i++)
@@ -186,6 +192,8 @@ int node_next(struct node *n, usec_t now, uint32_t encounter)
         return NODE_ENOTREADY;
     if (e->state == ENCOUNTER_SEEKING)
         return BAUTA_OK;
+    if (n->cfg.privacy != NODE_DIRECT)
+        return unwanted(n);
     part(n, now, e);
     int rc = meet_next(n->meet, now, encounter);
     if (rc == BAUTA_OK) {
@@ -197,7 +205,7 @@ int node_next(struct node *n, usec_t now, uint32_t encounter)
 }
 
 // `end` and `block` of what has already gone, and of what is going, change nothing.
-static int finish(struct node *n, usec_t now, uint32_t encounter, bool block)
+static int finish(struct node *n, usec_t now, uint32_t encounter, const char *reason)
 {
     struct encounter *e = node_find_encounter(n, encounter);
     if (e == NULL)
@@ -205,7 +213,7 @@ static int finish(struct node *n, usec_t now, uint32_t encounter, bool block)
     if (e->tell_ended != NULL)
         return BAUTA_OK;
     struct path peer = {0};
-    bool known = e->talk != NULL && e->talk->matched;
+    bool block = strcmp(reason, "block") == 0, known = e->talk != NULL && e->talk->matched;
     if (known)
         peer = e->talk->path;
     part(n, now, e);
@@ -213,19 +221,19 @@ static int finish(struct node *n, usec_t now, uint32_t encounter, bool block)
                    : meet_end(n->meet, now, encounter);
     e->state = ENCOUNTER_ENDED;
     e->tell_seeking = e->tell_progress = false;
-    e->tell_ended = block ? "block" : "end";
+    e->tell_ended = reason;
     node_pump(n, now);
     return rc;
 }
 
 int node_end(struct node *n, usec_t now, uint32_t encounter)
 {
-    return finish(n, now, encounter, false);
+    return finish(n, now, encounter, "end");
 }
 
 int node_block(struct node *n, usec_t now, uint32_t encounter)
 {
-    return finish(n, now, encounter, true);
+    return finish(n, now, encounter, "block");
 }
 
 int node_words(const struct node *n, uint32_t encounter, const char *words[static SAS_WORDS])
@@ -237,9 +245,14 @@ int node_words(const struct node *n, uint32_t encounter, const char *words[stati
     return rc;
 }
 
-void node_set_privacy(struct node *n, enum node_privacy privacy)
+void node_set_privacy(struct node *n, usec_t now, enum node_privacy privacy)
 {
     n->cfg.privacy = privacy;
+    for (size_t i = 0; i < MEET_ENCOUNTERS_MAX && privacy != NODE_DIRECT; i++) {
+        struct encounter *e = n->encounter[i];
+        if (e != NULL && e->state == ENCOUNTER_SEEKING)
+            (void)finish(n, now, e->id, "privacy");
+    }
 }
 
 void node_stop(struct node *n, usec_t now)

@@ -73,12 +73,15 @@ int node_seek(struct node *, usec_t now, const struct node_topic *topic, size_t 
 int node_say(struct node *, usec_t now, uint32_t encounter, const uint8_t *text, size_t len,
              uint32_t *id);
 int node_typing(struct node *, usec_t now, uint32_t encounter, bool on);
+// Also NODE_EPRIVACY, NODE_ERELAYED: then nothing has changed.
 int node_next(struct node *, usec_t now, uint32_t encounter);
 int node_end(struct node *, usec_t now, uint32_t encounter);
 int node_block(struct node *, usec_t now, uint32_t encounter);
 int node_words(const struct node *, uint32_t encounter,
                const char *words[static SAS_WORDS]); // NODE_ENOTREADY
-void node_set_privacy(struct node *, enum node_privacy);
+// What is still being sought ends, with the reason "privacy", unless this is NODE_DIRECT; conversations
+// that go on stay as they are.
+void node_set_privacy(struct node *, usec_t now, enum node_privacy);
 // Ends every encounter politely; node_idle tells when nothing more has to be sent.
 void node_stop(struct node *, usec_t now);
 bool node_idle(const struct node *);
@@ -92,7 +95,8 @@ enum node_event_kind {
     NODE_DELIVERED,   // encounter, id
     NODE_UNDELIVERED, // encounter, id, reason
     NODE_TYPING,      // encounter, on
-    NODE_ENDED, // encounter, reason: "left", "gone", "error" (the other side); "end", "block" (ours)
+    // encounter, reason: "left", "gone", "error" (the other side); "end", "block", "privacy" (ours)
+    NODE_ENDED,
     NODE_WARNING // reason = code, text = what to tell the person
 };
 struct node_event {

@@ -360,7 +360,7 @@ static void call_privacy(struct call *c)
     }
     if (c->code != 0)
         return;
-    node_set_privacy(c->api->node, p);
+    node_set_privacy(c->api->node, c->now, p);
     c->api->privacy = p;
     c->api->privacy_set = true;
     done(c, BAUTA_OK);

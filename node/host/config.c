@@ -251,7 +251,9 @@ static int take_option(struct parse *p, char **argv, int left)
     const char *name = argv[0] + 2;
     size_t len = strcspn(name, "=");
     const char *value = name[len] == '=' ? name + len + 1 : NULL;
-    const struct option *o = strncmp(argv[0], "--", 2) == 0 ? find_option(name, len) : NULL;
+    const struct option *o = strncmp(argv[0], "--", 2) == 0 ? find_option(name, len)
+                             : strcmp(argv[0], "-h") == 0   ? find_option("help", 4)
+                                                            : NULL;
     if (o == NULL || (o->commands & FOR(p->cfg->command)) == 0) {
         wrong(p, EXIT_USAGE, "unknown option %.100s (try: bauta help)", argv[0]);
         return 1;

@@ -2,12 +2,14 @@
 
 #include "node/host/api.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
@@ -23,8 +25,21 @@ int process_fail(int status, const char *format, ...)
     return status;
 }
 
+// A standard stream that the caller closed would give its number to the next socket or file, and what
+// is printed would go there.
+static bool open_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd >= 0 && close(fd) == 0;
+}
+
 int process_harden(void)
 {
+    if (!open_streams())
+        return process_fail(EXIT_FAILED, "can't open /dev/null");
     struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
 #ifdef __linux__

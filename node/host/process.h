@@ -6,7 +6,7 @@
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
-// No core dumps, not to be traced, files for the owner alone, broken pipes as errors; libsodium and the
+// Standard streams that are there, no core dumps, not to be traced, files for the owner alone, broken pipes as errors; libsodium and the
 // wiping JSON allocator are set up. EXIT_OK or EXIT_FAILED with its line.
 int process_harden(void);
 // One line on standard error, "bauta: ...". Returns `status`.

@@ -127,6 +127,18 @@ def test_terminal(w):
     p.out.wait("Looking for")
     os.write(master, b"hello?\n")
     p.out.wait("Not sent: nobody is connected yet.")
+    for text in (b"y" * 4095, b"y" * 6000):  # the terminal keeps 4095 bytes: nobody may get half a text
+        os.write(master, text + b"\n")
+        p.out.wait("Not sent: a line may have 4094 bytes here.")
+    os.write(master, b"y" * 4094 + b"\n")
+    p.out.wait("Not sent: nobody is connected yet.")
+    os.write(master, b"/privacy Hide \n")
+    p.out.wait("That holds from now on.")
+    p.out.wait("You are not looking any more")
+    os.write(master, b"the sea\n")
+    p.out.wait("No relay")
+    os.write(master, b"/privacy  direct\n")
+    p.out.wait("talk about the sea.")
     os.write(master, b"/end\n")
     p.out.wait("What do you want to talk about?")
     os.write(master, b"the weather\n")
@@ -148,6 +160,24 @@ def test_file_as_input(w):
     check(any(line.startswith("/block") for line in out), "help: %r" % out)
     with open(os.devnull) as f:
         equal(w.end(w.popen(["chat", "--plain", "x", "--control", n.control], stdin=f))[0], 0, "no input")
+
+
+def test_running_node_is_another(w):
+    """Options for a node of one's own are not dropped without a word where one runs already."""
+    n = w.node("--network", "one")
+    w.refused(["chat", "--plain", "--control", n.control, "--network", "two", "x"], 1, "network one")
+    status, out, err = w.run(["chat", "--plain", "--control", n.control, "--network", "one", "--lab"])
+    equal((status, err), (0, []), "exit")
+    check(out[0].startswith("Note: a node is running here already."), "a note: %r" % out)
+    status, out, err = w.run(["chat", "--plain", "--control", n.control, "--privacy", "direct"])
+    equal((status, out, err), (0, ["What do you want to talk about?"], []), "no note")
+
+
+def test_not_utf8(w):
+    n = w.node()
+    for line in ("\udcff", "/seek jazz, \udcff"):
+        _, out, _ = w.run(["chat", "--plain", "--control", n.control], stdin=line + "\n")
+        equal(out[1:], ["That is not UTF-8 text."], repr(line))
 
 
 def test_node_goes_away(w):

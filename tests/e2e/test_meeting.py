@@ -83,6 +83,27 @@ def test_next_finds_others_and_never_the_same(w):
             equal(c.event("ended", encounter=enc[c])["reason"], "left", "reason")
 
 
+def test_no_silent_downgrade(w):
+    """Once the address is to be hidden, neither `next` nor a search that goes on shows it to anybody."""
+    contacts = w.bootstraps(2)
+    a, b = w.person(contacts), w.person(contacts)
+    ea, eb, _, _ = meet(a, b, "masks")
+    other = seek(a, "mirrors")
+    a.call("privacy", mode="relayed")
+    equal(a.event("ended", encounter=other)["reason"], "privacy", "the search ends")
+    equal(a.error("next", {"encounter": ea}), -32003, "next is refused")
+    a.call("say", encounter=ea, text="still here")
+    equal(b.event("message", encounter=eb)["text"], "still here", "the conversation goes on")
+    b.call("end", encounter=eb)
+    equal(a.event("ended", encounter=ea)["reason"], "left", "reason")
+    equal(a.error("next", {"encounter": ea}), -32003, "next is refused after the end, too")
+    a.call("privacy", mode="direct")
+    a.call("next", encounter=ea)
+    c = w.person(contacts)
+    seek(c, "masks")
+    a.event("matched", encounter=ea)
+
+
 def test_block_holds(w):
     contacts = w.bootstraps(3)
     a, b = w.person(contacts), w.person(contacts)

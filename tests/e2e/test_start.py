@@ -4,8 +4,9 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 
-from harness import check, equal, meet
+from harness import BAUTA, GIVE_UP_S, check, equal, meet
 
 KEY = "a" * 52
 
@@ -30,10 +31,21 @@ def test_usage_errors(w):
 
 
 def test_help(w):
-    for args in (["--help"], ["help"], ["help", "run"], ["run", "--help"], ["help", "chat"], ["--version"]):
+    for args in (["--help"], ["help"], ["help", "run"], ["run", "--help"], ["help", "chat"], ["chat", "-h"], ["--version"]):
         status, out, err = w.run(args)
         equal((status, err), (0, []), repr(args))
         check(out, repr(args))
+
+
+def test_closed_streams(w):
+    """A standard stream that is closed gives its number to no socket."""
+    n = w.node()
+    for stream in ("0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"):
+        command = '"$0" "$@" ' + stream
+        p = subprocess.run(["sh", "-c", command, BAUTA, "chat", "--plain", "--control", n.control, "x"],
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=GIVE_UP_S)
+        equal((p.returncode, p.stderr), (0, b""), stream)
+    equal(w.connect(n).call("status")["encounters"], [], "the node lives")
 
 
 def test_busy_port(w):

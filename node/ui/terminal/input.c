@@ -131,7 +131,7 @@ enum input_line input_peek(struct input *in, const char **line, size_t *len)
             in->skipping = newline == NULL;
             if (newline != NULL)
                 continue;
-        } else if (text > INPUT_LINE_BYTES_MAX) {
+        } else if (text > input_line_max(in)) {
             drop(in, newline != NULL ? text + 1 : text);
             in->skipping = newline == NULL;
             return INPUT_TOO_LONG;
@@ -158,6 +158,11 @@ void input_take(struct input *in)
 bool input_terminal(const struct input *in)
 {
     return in->terminal;
+}
+
+unsigned input_line_max(const struct input *in)
+{
+    return in->terminal ? INPUT_TYPED_BYTES_MAX : INPUT_LINE_BYTES_MAX;
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -8,11 +8,13 @@
 #include <uv.h>
 
 #define INPUT_LINE_BYTES_MAX 16384u // as a message
+// Of what is typed: Linux keeps 4095 bytes of a line and drops the rest without a word.
+#define INPUT_TYPED_BYTES_MAX 4094u
 
 enum input_line {
     INPUT_NONE,     // nothing yet: `wake` is called when there is
     INPUT_LINE,     // *line, *len: valid until the next call
-    INPUT_TOO_LONG, // a line was longer than INPUT_LINE_BYTES_MAX and has been thrown away
+    INPUT_TOO_LONG, // a line was longer than input_line_max and has been thrown away
     INPUT_END       // no more will come
 };
 
@@ -24,6 +26,7 @@ int input_open(struct input **, uv_loop_t *, int fd, void (*wake)(void *ctx),
 enum input_line input_peek(struct input *, const char **line, size_t *len);
 void input_take(struct input *);
 bool input_terminal(const struct input *);
-void input_close(struct input *); // frees it once libuv has let go
+unsigned input_line_max(const struct input *); // bytes
+void input_close(struct input *);              // frees it once libuv has let go
 
 #endif

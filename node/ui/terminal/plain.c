@@ -1,12 +1,11 @@
 #include "node/ui/terminal/plain.h"
 
-#include "crypto/bytes.h"
-#include "crypto/topic.h"
 #include "node/host/client.h"
 #include "node/host/control.h"
 #include "node/host/process.h"
 #include "node/host/serve.h"
 #include "node/host/signals.h"
+#include "node/ui/terminal/arguments.h"
 #include "node/ui/terminal/input.h"
 #include "node/ui/terminal/link.h"
 #include "node/ui/terminal/text.h"
@@ -85,22 +84,6 @@ static void say(struct plain *p, const char *format, ...)
         leave(p, EXIT_FAILED); // nobody reads any more
 }
 
-// A stranger's or a typed text as it may be shown; to be freed. NULL when out of memory.
-static char *shown(const char *text, size_t len)
-{
-    char *out = malloc(TEXT_SHOWN_MAX(len));
-    if (out != NULL)
-        text_show(out, text, len);
-    return out;
-}
-
-static void free_shown(char *text)
-{
-    if (text != NULL)
-        sodium_memzero(text, strlen(text));
-    free(text);
-}
-
 static char *topics_shown(json_t *topics)
 {
     json_t *t;
@@ -126,9 +109,9 @@ static void say_message(struct plain *p, json_t *text)
     while (at <= end && p->phase != PHASE_LEAVING) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *stop = newline != NULL ? newline : end;
-        char *line = shown(at, (size_t)(stop - at));
+        char *line = text_shown(at, (size_t)(stop - at));
         say(p, "%s: %s", p->alias, line != NULL ? line : "");
-        free_shown(line);
+        text_free(line);
         at = stop + 1;
     }
 }
@@ -197,6 +180,10 @@ static void seek(struct plain *p, json_t *topics)
 // "night trains, jazz" as a list; NULL with a line said when there is none.
 static json_t *topics_of(struct plain *p, const char *text, size_t len)
 {
+    if (!text_utf8(text, len)) {
+        say(p, "That is not UTF-8 text.");
+        return NULL;
+    }
     json_t *list = json_array();
     for (size_t at = 0; at <= len;) {
         const char *comma = memchr(text + at, ',', len - at);
@@ -215,8 +202,15 @@ static json_t *topics_of(struct plain *p, const char *text, size_t len)
     return NULL;
 }
 
-static void set_privacy(struct plain *p, const char *word)
+static void set_privacy(struct plain *p, const char *text, size_t len)
 {
+    char word[16] = {0}; // in small letters, without blanks around it
+    for (; len > 0 && (text[0] == ' ' || text[0] == '\t'); len--)
+        text++;
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+        len--;
+    for (size_t i = 0; i < len && len < sizeof word; i++)
+        word[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
     const char *mode =
         strcmp(word, "direct") == 0 || strcmp(word, "yes") == 0 ? "direct"
         : strcmp(word, "hide") == 0 || strcmp(word, "relayed") == 0 || strcmp(word, "no") == 0
@@ -279,9 +273,7 @@ static bool command(struct plain *p, const char *line, size_t len)
             return false;
         quit(p);
     } else if (word_is(line, len, "/privacy")) {
-        char word[16] = {0};
-        memcpy(word, rest, rest_len < sizeof word ? rest_len : 0);
-        set_privacy(p, word);
+        set_privacy(p, rest, rest_len);
     } else if (word_is(line, len, "/seek")) {
         if (must_wait(p))
             return false;
@@ -312,31 +304,21 @@ static bool command(struct plain *p, const char *line, size_t len)
     return true;
 }
 
-static bool blank(const char *line, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (line[i] != ' ' && line[i] != '\t')
-            return false;
-    return true;
-}
-
 // False: it can't be used yet.
 static bool on_line(struct plain *p, const char *line, size_t len)
 {
-    if (blank(line, len))
+    if (text_blank(line, len))
         return true;
     if (line[0] == '/' && (len < 2 || line[1] != '/'))
         return command(p, line, len);
     size_t skip = line[0] == '/' ? 1 : 0;
-    char word[16] = {0};
     json_t *topics;
     switch (p->phase) {
     case PHASE_ASK_PRIVACY:
-        memcpy(word, line, len < sizeof word ? len : 0);
-        set_privacy(p, word);
+        set_privacy(p, line, len);
         return true;
     case PHASE_ASK_TOPIC:
-        topics = text_utf8(line, len) ? topics_of(p, line, len) : NULL;
+        topics = topics_of(p, line, len);
         if (topics != NULL)
             seek(p, topics);
         return true;
@@ -369,7 +351,7 @@ static void pump(struct plain *p)
         case INPUT_NONE:
             return;
         case INPUT_TOO_LONG:
-            say(p, "Not sent: a line may have 16,384 bytes.");
+            say(p, "Not sent: a line may have %u bytes here.", input_line_max(p->input));
             break;
         case INPUT_LINE:
             if (!on_line(p, line, len))
@@ -401,6 +383,13 @@ static const char *message_of(json_t *error)
     return m != NULL ? m : "The node refused.";
 }
 
+static void say_no_relay(struct plain *p)
+{
+    say(p, "No relay answers right now, so your address can't be hidden.");
+    say(p, "Type /privacy direct to connect directly%s, or /quit.",
+        p->encounter != 0 ? " and then /next" : "");
+}
+
 static void on_sought(struct plain *p, json_t *result, json_t *error)
 {
     json_int_t code = json_integer_value(json_object_get(error, "code"));
@@ -412,8 +401,7 @@ static void on_sought(struct plain *p, json_t *result, json_t *error)
     } else if (code == API_PRIVACY) {
         ask_privacy(p);
     } else if (code == API_NO_RELAY) {
-        say(p, "No relay answers right now, so your address can't be hidden.");
-        say(p, "Type /privacy direct to connect directly, or /quit.");
+        say_no_relay(p);
         p->phase = PHASE_ASK_TOPIC;
     } else {
         say(p, "%s", message_of(error));
@@ -434,7 +422,7 @@ static void on_privacy(struct plain *p, json_t *error)
     } else if (p->phase == PHASE_ASK_PRIVACY) {
         ask_topic(p);
     } else {
-        say(p, "That holds from the next search on.");
+        say(p, "That holds from now on. A conversation that has begun stays as it is.");
     }
 }
 
@@ -469,9 +457,30 @@ static void start_topics(struct plain *p)
     seek(p, list);
 }
 
+// Options of a node of one's own do nothing to one that runs already: better said than found out.
+// False when it is in another network than the one that was asked for.
+static bool fits(struct plain *p, json_t *result)
+{
+    const struct config *c = p->cfg;
+    const char *network = json_string_value(json_object_get(result, "network"));
+    if (c->network[0] != 0 && network != NULL && strcmp(network, c->network) != 0) {
+        leave(p, process_fail(EXIT_FAILED,
+                              "the node that is running here is in the network %s, not in %s; "
+                              "stop it, or give another --control",
+                              network, c->network));
+        return false;
+    }
+    if (arguments_for_node(c))
+        say(p, "Note: a node is running here already. It is used as it is: of the options for a "
+               "node, only --privacy counts.");
+    return true;
+}
+
 static void on_status(struct plain *p, json_t *result)
 {
     const char *privacy = json_string_value(json_object_get(result, "privacy"));
+    if (p->serve == NULL && !fits(p, result))
+        return;
     if (p->cfg->privacy != NODE_PRIVACY_UNCHOSEN) {
         (void)ask(p, CALL_DROP, "privacy",
                   json_pack("{s:s}", "mode", api_privacy_name(p->cfg->privacy)));
@@ -516,7 +525,9 @@ static void on_answer(void *ctx, int kind, json_t *result, json_t *error)
         }
         break;
     case CALL_NEXT:
-        if (error != NULL)
+        if (json_integer_value(json_object_get(error, "code")) == API_NO_RELAY)
+            say_no_relay(p);
+        else if (error != NULL)
             say(p, "%s", message_of(error));
         else
             p->phase = PHASE_SEEKING;
@@ -549,7 +560,7 @@ static void on_seeking(struct plain *p, json_t *params)
     char *topics = topics_shown(json_object_get(params, "topics"));
     p->phase = PHASE_SEEKING;
     say(p, "Looking for someone who also wants to talk about %s.", topics != NULL ? topics : "it");
-    free_shown(topics);
+    text_free(topics);
 }
 
 static void on_progress(struct plain *p, json_t *params)
@@ -566,7 +577,7 @@ static void on_matched(struct plain *p, json_t *params)
     json_t *topic = json_object_get(params, "topic");
     const char *alias = json_string_value(json_object_get(params, "alias"));
     const char *path = json_string_value(json_object_get(params, "path"));
-    char *about = shown(json_string_value(topic), json_string_length(topic));
+    char *about = text_shown(json_string_value(topic), json_string_length(topic));
     bool direct = path == NULL || strcmp(path, "direct") == 0;
     snprintf(p->alias, sizeof p->alias, "%s", alias != NULL ? alias : "Somebody");
     p->phase = PHASE_TALKING;
@@ -575,7 +586,7 @@ static void on_matched(struct plain *p, json_t *params)
         direct ? "You could see each other's internet address."
                : "Your internet address is hidden.");
     say(p, "/next finds someone else, /end leaves, /help says more.");
-    free_shown(about);
+    text_free(about);
 }
 
 static void on_ended(struct plain *p, json_t *params)
@@ -583,6 +594,12 @@ static void on_ended(struct plain *p, json_t *params)
     const char *reason = json_string_value(json_object_get(params, "reason"));
     if (reason == NULL || strcmp(reason, "end") == 0 || strcmp(reason, "block") == 0)
         return; // we did it, and the answer has said so
+    if (strcmp(reason, "privacy") == 0) {
+        p->encounter = 0;
+        say(p, "You are not looking any more: it would show your internet address.");
+        ask_topic(p);
+        return;
+    }
     p->phase = PHASE_OVER;
     if (strcmp(reason, "left") == 0)
         say(p, "They left. The node has kept nothing of what you both wrote.");
@@ -738,15 +755,14 @@ static void on_serve_ended(void *ctx)
 
 static int start(struct plain *p)
 {
-    char path[HOST_PATH_BYTES];
-    client_path(p->cfg, path);
-    int fd = control_connect(path);
+    char path[HOST_PATH_BYTES], error[HOST_ERROR_BYTES];
+    int fd = client_connect(p->cfg, path, error);
     if (fd >= 0) {
         on_linked(p, fd);
         return EXIT_OK;
     }
-    if (fd != -ENOENT && fd != -ECONNREFUSED)
-        return process_fail(EXIT_FAILED, "can't reach the node at %s: %s", path, strerror(-fd));
+    if (fd != CLIENT_NO_NODE)
+        return process_fail(EXIT_FAILED, "%s", error);
     int rc = host_new(&p->host, &p->loop);
     struct serve_config sc = {
         .config = p->cfg, .host = p->host, .ready = on_ready, .ended = on_serve_ended, .ctx = p};
@@ -755,27 +771,10 @@ static int start(struct plain *p)
     return rc == 0 ? EXIT_OK : process_fail(EXIT_FAILED, "can't start: %s", uv_strerror(rc));
 }
 
-// A topic on the command line that can be none is a mistake in using it.
-static int check_topics(const struct config *c)
-{
-    for (size_t i = 0; i < c->words; i++) {
-        uint8_t out[TOPIC_BYTES_MAX];
-        const uint8_t *text = (const uint8_t *)c->word[i];
-        size_t len, pass_at, pass_len, out_len;
-        topic_split(text, strlen(c->word[i]), &len, &pass_at, &pass_len);
-        int rc = topic_normalise(text, len, out, &out_len);
-        if (rc == BAUTA_ELIMIT)
-            return process_fail(EXIT_USAGE, "a topic is too long: 128 bytes at most");
-        if (rc != BAUTA_OK)
-            return process_fail(EXIT_USAGE, "a topic is empty or not readable text");
-    }
-    return EXIT_OK;
-}
-
 int plain_chat(const struct config *c)
 {
     struct plain p = {.cfg = c, .status = EXIT_OK};
-    int rc = check_topics(c);
+    int rc = arguments_topics(c);
     if (rc != EXIT_OK)
         return rc;
     rc = uv_loop_init(&p.loop);

@@ -1,7 +1,9 @@
 #include "node/ui/terminal/text.h"
 
+#include <sodium.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // The code point at `in` and its length; length 0 where that is no UTF-8 (RFC 3629).
@@ -63,6 +65,21 @@ size_t text_show(char *out, const char *in, size_t len)
     return at;
 }
 
+char *text_shown(const char *text, size_t len)
+{
+    char *out = malloc(TEXT_SHOWN_MAX(len));
+    if (out != NULL)
+        text_show(out, text, len);
+    return out;
+}
+
+void text_free(char *text)
+{
+    if (text != NULL)
+        sodium_memzero(text, strlen(text));
+    free(text);
+}
+
 bool text_utf8(const char *in, size_t len)
 {
     uint32_t c;
@@ -71,5 +88,13 @@ bool text_utf8(const char *in, size_t len)
         if (n == 0)
             return false;
     }
+    return true;
+}
+
+bool text_blank(const char *in, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (in[i] != ' ' && in[i] != '\t')
+            return false;
     return true;
 }

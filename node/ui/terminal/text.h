@@ -13,6 +13,10 @@
 // separators and direction overrides become \u{HEX}, bytes that are no UTF-8 become \x{HEX}; a tab becomes
 // a space. `out` holds TEXT_SHOWN_MAX(len).
 size_t text_show(char *out, const char *in, size_t len);
-bool text_utf8(const char *in, size_t len); // is it valid UTF-8?
+// The same in memory of its own, for text_free, which wipes it. NULL when out of memory.
+char *text_shown(const char *text, size_t len);
+void text_free(char *text);
+bool text_utf8(const char *in, size_t len);  // is it valid UTF-8?
+bool text_blank(const char *in, size_t len); // nothing but spaces and tabs?
 
 #endif

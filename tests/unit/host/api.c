@@ -339,6 +339,37 @@ static void test_privacy_unchosen(void **state)
     json_decref(o);
 }
 
+// What is being sought directly ends when that is no longer wanted, and says why.
+static void test_privacy_ends_search(void **state)
+{
+    static const char seek[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"]}}";
+    static const char direct[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"direct\"}}";
+    static const char relayed[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"relayed\"}}";
+    struct fixture *f = *state;
+    struct node_event ev;
+    json_decref(ask(f, direct));
+    json_decref(ask(f, seek));
+    json_decref(ask(f, direct));
+    while (node_event(f->b.api.node, BENCH_NOW, &ev))
+        assert_int_not_equal(ev.kind, NODE_ENDED);
+    json_t *o = ask(f, relayed);
+    assert_int_equal(code_of(o), 0);
+    json_decref(o);
+    assert_true(node_event(f->b.api.node, BENCH_NOW, &ev));
+    assert_int_equal(ev.kind, NODE_ENDED);
+    assert_int_equal(ev.encounter, 1);
+    assert_string_equal(ev.reason, "privacy");
+    o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"next\",\"params\":{\"encounter\":1}}");
+    assert_int_equal(code_of(o), -32001);
+    json_decref(o);
+    o = ask(f, seek);
+    assert_int_equal(code_of(o), -32003);
+    json_decref(o);
+}
+
 static void test_privacy_relayed(void **state)
 {
     struct fixture *f = *state;
@@ -440,6 +471,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_encounter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_privacy_unchosen, setup_unchosen, teardown),
+        cmocka_unit_test_setup_teardown(test_privacy_ends_search, setup_unchosen, teardown),
         cmocka_unit_test_setup_teardown(test_privacy_relayed, setup_relayed, teardown),
         cmocka_unit_test_setup_teardown(test_subscribe_and_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn_lines, setup, teardown),
