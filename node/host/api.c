@@ -526,21 +526,6 @@ void api_too_long(struct api_answer *out)
 
 // ---- notifications ----------------------------------------------------------------------------------
 
-const char *api_stage_name(enum meet_stage s)
-{
-    switch (s) {
-    case MEET_HASHING:
-        return "hashing";
-    case MEET_JOINING:
-        return "joining";
-    case MEET_SEARCHING:
-        return "searching";
-    case MEET_CONNECTING:
-        break;
-    }
-    return "connecting";
-}
-
 static json_t *topics_of(const struct api *a, uint32_t encounter)
 {
     json_t *list = json_array();
@@ -570,7 +555,7 @@ static const char *event_params(const struct api *a, const struct node_event *ev
         json_object_set_new(p, "topics", topics_of(a, ev->encounter));
         return "seeking";
     case NODE_PROGRESS:
-        word_to(p, "stage", api_stage_name(ev->stage));
+        text_to(p, "stage", ev->text, ev->len);
         return "progress";
     case NODE_MATCHED:
         text_to(p, "topic", ev->text, ev->len);

@@ -55,6 +55,5 @@ json_t *api_status(const struct api *, usec_t now);
 // privacy.c
 const char *api_privacy_name(enum node_privacy);
 bool api_privacy_of(const char *name, enum node_privacy *);
-const char *api_stage_name(enum meet_stage);
 
 #endif
