@@ -755,14 +755,15 @@ static void on_serve_ended(void *ctx)
 
 static int start(struct plain *p)
 {
-    char path[HOST_PATH_BYTES], error[HOST_ERROR_BYTES];
-    int fd = client_connect(p->cfg, path, error);
+    char path[HOST_PATH_BYTES];
+    client_path(p->cfg, path);
+    int fd = control_connect(path);
     if (fd >= 0) {
         on_linked(p, fd);
         return EXIT_OK;
     }
-    if (fd != CLIENT_NO_NODE)
-        return process_fail(EXIT_FAILED, "%s", error);
+    if (fd != -ENOENT && fd != -ECONNREFUSED)
+        return process_fail(EXIT_FAILED, "can't reach the node at %s: %s", path, strerror(-fd));
     int rc = host_new(&p->host, &p->loop);
     struct serve_config sc = {
         .config = p->cfg, .host = p->host, .ready = on_ready, .ended = on_serve_ended, .ctx = p};
