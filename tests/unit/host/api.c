@@ -435,7 +435,11 @@ static void test_events(void **state)
         {{.kind = NODE_ENDED, .encounter = 3, .reason = "left"},
          "{\"jsonrpc\":\"2.0\",\"method\":\"ended\",\"params\":{\"encounter\":3,\"reason\":"
          "\"left\"}}\n"},
-        {{.kind = NODE_PROGRESS, .encounter = 3, .stage = MEET_CONNECTING},
+        {{.kind = NODE_PROGRESS,
+          .encounter = 3,
+          .stage = MEET_CONNECTING,
+          .text = "connecting",
+          .len = 10},
          "{\"jsonrpc\":\"2.0\",\"method\":\"progress\",\"params\":{\"encounter\":3,\"stage\":"
          "\"connecting\"}}\n"},
         {{.kind = NODE_WARNING, .reason = "clock", .text = "x", .len = 1},
