@@ -12,12 +12,23 @@
 #include <string.h>
 #include <unistd.h>
 
-void client_path(const struct config *c, char out[static HOST_PATH_BYTES])
+int client_connect(const struct config *c, char path[static HOST_PATH_BYTES],
+                   char error[static HOST_ERROR_BYTES])
 {
-    if (c->control[0] != 0)
-        snprintf(out, HOST_PATH_BYTES, "%s", c->control);
-    else
-        control_default_path(out);
+    if (c->control[0] != 0) {
+        snprintf(path, HOST_PATH_BYTES, "%s", c->control);
+    } else {
+        control_default_path(path);
+        if (control_own_dir(path, error) != 0)
+            return CLIENT_FAILED;
+    }
+    int fd = control_connect(path);
+    if (fd >= 0)
+        return fd;
+    if (fd == -ENOENT || fd == -ECONNREFUSED)
+        return CLIENT_NO_NODE;
+    snprintf(error, HOST_ERROR_BYTES, "can't reach the node at %.160s: %s", path, strerror(-fd));
+    return CLIENT_FAILED;
 }
 
 // The answers that we read are our own node's: bounded by what it holds, not by a stranger.
@@ -120,15 +131,14 @@ static json_t *call(struct link *l, const char *method, json_t *params)
 
 static int link_open(struct link *l, const struct config *c)
 {
-    char path[HOST_PATH_BYTES];
-    client_path(c, path);
-    *l = (struct link){.fd = control_connect(path)};
+    char path[HOST_PATH_BYTES], error[HOST_ERROR_BYTES];
+    *l = (struct link){.fd = client_connect(c, path, error)};
     if (l->fd >= 0)
         return EXIT_OK;
-    if (l->fd == -ENOENT || l->fd == -ECONNREFUSED)
+    if (l->fd == CLIENT_NO_NODE)
         return process_fail(EXIT_FAILED, "no node is running here (%s); start one with: bauta run",
                             path);
-    return process_fail(EXIT_FAILED, "can't reach the node at %s: %s", path, strerror(-l->fd));
+    return process_fail(EXIT_FAILED, "%s", error);
 }
 
 // ---- ctl --------------------------------------------------------------------------------------------

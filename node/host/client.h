@@ -6,7 +6,11 @@
 
 int client_ctl(const struct config *);
 int client_status(const struct config *);
-// The control socket that this command line means.
-void client_path(const struct config *, char out[static HOST_PATH_BYTES]);
+// Connects, blocking, to the control socket that this command line means. A descriptor; CLIENT_NO_NODE;
+// CLIENT_FAILED with a line for a person in `error`.
+#define CLIENT_NO_NODE (-1)
+#define CLIENT_FAILED (-2)
+int client_connect(const struct config *, char path[static HOST_PATH_BYTES],
+                   char error[static HOST_ERROR_BYTES]);
 
 #endif

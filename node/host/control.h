@@ -27,9 +27,11 @@ void control_event(struct control *, const struct node_event *);
 void control_close(struct control *);
 
 // The default path: $XDG_RUNTIME_DIR/bauta/control, else bauta-UID/control in the system's temporary
-// folder. control_make_dir makes that folder (mode 0700), and refuses one that others may write to. 0 or
-// -1 with a line in `error`.
+// folder. control_make_dir makes that folder (mode 0700), and refuses one that others may write to;
+// control_own_dir only refuses, and has nothing against one that is not there: a client looks before it
+// connects, or who made the folder first could play the node. 0 or -1 with a line in `error`.
 void control_default_path(char out[static HOST_PATH_BYTES]);
+int control_own_dir(const char *socket_path, char error[static HOST_ERROR_BYTES]);
 int control_make_dir(const char *socket_path, char error[static HOST_ERROR_BYTES]);
 
 // Connects, blocking. A descriptor, or a negative errno.

@@ -23,24 +23,34 @@ void control_default_path(char out[static HOST_PATH_BYTES])
              tmp != NULL && tmp[0] == '/' ? tmp : "/tmp", (unsigned long)getuid());
 }
 
-int control_make_dir(const char *socket_path, char error[static HOST_ERROR_BYTES])
+int control_own_dir(const char *socket_path, char error[static HOST_ERROR_BYTES])
 {
     char copy[HOST_PATH_BYTES];
     snprintf(copy, sizeof copy, "%s", socket_path);
     const char *dir = dirname(copy);
     struct stat st;
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-        snprintf(error, HOST_ERROR_BYTES, "can't make the folder %.150s: %s", dir, strerror(errno));
-        return -1;
-    }
+    int rc = lstat(dir, &st);
+    if (rc != 0 && errno == ENOENT)
+        return 0;
     // Somebody else may have made it first, or made it a link.
-    if (lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != getuid() ||
-        (st.st_mode & 077) != 0) {
+    if (rc != 0 || !S_ISDIR(st.st_mode) || st.st_uid != getuid() || (st.st_mode & 077) != 0) {
         snprintf(error, HOST_ERROR_BYTES,
                  "the folder %.150s is not yours alone (it needs mode 0700)", dir);
         return -1;
     }
     return 0;
+}
+
+int control_make_dir(const char *socket_path, char error[static HOST_ERROR_BYTES])
+{
+    char copy[HOST_PATH_BYTES];
+    snprintf(copy, sizeof copy, "%s", socket_path);
+    const char *dir = dirname(copy);
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+        snprintf(error, HOST_ERROR_BYTES, "can't make the folder %.150s: %s", dir, strerror(errno));
+        return -1;
+    }
+    return control_own_dir(socket_path, error);
 }
 
 int control_connect(const char *path)

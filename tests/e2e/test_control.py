@@ -160,6 +160,25 @@ def test_socket_file(w):
     check(any("privacy" in line for line in out), "status as text: %r" % out)
 
 
+def test_somebody_elses_socket(w):
+    """Who makes the default folder first can't play the node: nobody tells him a topic."""
+    folder = w.path("bauta-%d" % os.getuid())
+    os.mkdir(folder)
+    os.chmod(folder, 0o755)  # not one's own alone, as any folder of somebody else
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.bind(os.path.join(folder, "control"))
+    s.listen(8)
+    s.setblocking(False)
+    for args in (["chat", "a topic", "--plain"], ["status"], ["ctl", "seek", '{"topics":["a topic"]}'], ["run", "--lab"]):
+        w.refused(args, 1, "not yours alone")
+    try:
+        s.accept()
+        raise Failure("somebody connected")
+    except BlockingIOError:
+        pass
+    s.close()
+
+
 def test_ctl(w):
     p = w.node(privacy=None)
     at = ["--control", p.control]
