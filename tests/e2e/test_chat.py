@@ -149,6 +149,34 @@ def test_terminal(w):
     equal(w.connect(n).call("status")["encounters"], [], "its encounters are ended")
 
 
+def test_a_stranger_without_receipts(w):
+    """Who takes what is said and never confirms it holds nobody: neither commands nor the end of input."""
+    contacts = w.bootstraps(2)
+    n = w.node(bootstrap=contacts)
+    for how in ("seek", "leave"):
+        other = w.person(contacts)
+        master, slave = os.openpty()
+        p = w.popen(["chat", how, "--control", n.control], stdin=slave)
+        os.close(slave)
+        other.event("matched", encounter=other.call("seek", topics=[how])["encounter"])
+        p.out.wait("Connected")
+        other.close()  # nobody listens there any more, so its node confirms nothing
+        lines = 70 if how == "seek" else 1
+        for i in range(lines):
+            os.write(master, b"line %d\n" % i)
+        if how == "seek":
+            os.write(master, b"/help\n")
+            p.out.wait("/block")
+            os.write(master, b"/seek something else\n")
+            p.out.wait("Not delivered: 70 of your lines.")
+            p.out.wait("talk about something else.")
+        os.write(master, b"\x04")
+        if how == "leave":
+            p.out.wait("Not delivered: 1 of your lines.")
+        equal(w.end(p)[0], 0, "the end of input")
+        os.close(master)
+
+
 def test_file_as_input(w):
     n = w.node()
     with open(w.path("lines"), "w") as f:

@@ -21,6 +21,8 @@
 #define PENDING_MAX 64u     // own messages on their way before a script has to wait
 #define GOODBYE_MS 1000u    // for the node to say that we leave
 #define LAST_WORDS_MS 3000u // for what was said just before /quit to arrive
+#define SCRIPT_WORDS_MS                                                                            \
+    10000u // the same for a script: a stranger who is gone is known to be by then
 #define ALIAS_BYTES 128u
 
 enum phase {
@@ -57,6 +59,7 @@ struct plain {
     struct input *input;
     enum phase phase;
     bool busy;     // an answer is due that decides what the next line means
+    bool waiting;  // for words to arrive, until the timer says that they will not
     bool quitting; // /quit was typed: leave when the last words have arrived
     bool finished;
     json_int_t encounter; // 0: none
@@ -166,11 +169,19 @@ static void ask_blocking(struct plain *p, enum call kind, const char *method, js
     p->busy = ask(p, kind, method, params) || p->busy;
 }
 
+static void give_words_up(struct plain *p)
+{
+    if (p->pending > 0)
+        say(p, "Not delivered: %u of your lines.", p->pending);
+    p->pending = 0;
+}
+
 // Takes `topics`. What is sought now ends first.
 static void seek(struct plain *p, json_t *topics)
 {
     if (p->encounter != 0)
         (void)ask(p, CALL_DROP, "end", encounter_params(p));
+    give_words_up(p); // receipts of an encounter that is not ours any more are not heard
     p->encounter = 0;
     json_decref(p->topics);
     p->topics = topics;
@@ -225,10 +236,22 @@ static void set_privacy(struct plain *p, const char *text, size_t len)
 
 // ---- lines in ---------------------------------------------------------------------------------------
 
-// A script's messages arrive before the conversation that they belong to is left.
-static bool must_wait(const struct plain *p)
+// A stranger who never says that something arrived does not keep us from leaving.
+static void wait_for_words(struct plain *p)
 {
-    return p->pending > 0 && !input_terminal(p->input);
+    if (!p->waiting)
+        uv_timer_start(&p->timer, on_last_words,
+                       input_terminal(p->input) ? LAST_WORDS_MS : SCRIPT_WORDS_MS, 0);
+    p->waiting = true;
+}
+
+// A script's messages arrive before the conversation that they belong to is left.
+static bool must_wait(struct plain *p)
+{
+    bool must = p->pending > 0 && !input_terminal(p->input);
+    if (must)
+        wait_for_words(p);
+    return must;
 }
 
 static void say_text(struct plain *p, const char *text, size_t len)
@@ -256,7 +279,7 @@ static void quit(struct plain *p)
     }
     p->quitting = true;
     p->busy = true;
-    uv_timer_start(&p->timer, on_last_words, LAST_WORDS_MS, 0);
+    wait_for_words(p);
 }
 
 // False: not now, ask again when something has happened.
@@ -328,7 +351,7 @@ static bool on_line(struct plain *p, const char *line, size_t len)
         say(p, "Not sent: nobody is connected yet.");
         return true;
     case PHASE_TALKING:
-        if (p->pending >= PENDING_MAX)
+        if (p->pending >= PENDING_MAX && must_wait(p))
             return false;
         say_text(p, line + skip, len - skip);
         return true;
@@ -363,6 +386,8 @@ static void pump(struct plain *p)
             // What was said arrives, or is said not to have.
             if (p->pending == 0)
                 leave(p, EXIT_OK);
+            else
+                wait_for_words(p);
             return;
         }
     }
@@ -520,7 +545,7 @@ static void on_answer(void *ctx, int kind, json_t *result, json_t *error)
         break;
     case CALL_SAY:
         if (error != NULL) {
-            p->pending--;
+            p->pending -= p->pending > 0;
             say(p, "Not sent: %s", message_of(error));
         }
         break;
@@ -537,9 +562,7 @@ static void on_answer(void *ctx, int kind, json_t *result, json_t *error)
         p->encounter = 0;
         say(p, kind == CALL_END ? "You left. The node has kept nothing of it."
                                 : "You left, and will not meet them again while the node runs.");
-        if (p->pending > 0)
-            say(p, "Not delivered: %u of your lines.", p->pending);
-        p->pending = 0;
+        give_words_up(p);
         ask_topic(p);
         break;
     case CALL_VERIFY:
@@ -612,6 +635,18 @@ static void on_ended(struct plain *p, json_t *params)
     say(p, "/next finds someone else, /end stops looking.");
 }
 
+// As long as words arrive, more time is given to the rest.
+static void word_done(struct plain *p)
+{
+    p->pending -= p->pending > 0;
+    if (!p->waiting)
+        return;
+    uv_timer_stop(&p->timer);
+    p->waiting = false;
+    if (p->quitting && p->pending > 0)
+        wait_for_words(p);
+}
+
 static void on_event(void *ctx, const char *method, json_t *params)
 {
     struct plain *p = ctx;
@@ -638,10 +673,10 @@ static void on_event(void *ctx, const char *method, json_t *params)
         if (json_is_true(json_object_get(params, "on")))
             say(p, "%s is writing.", p->alias);
     } else if (strcmp(method, "delivered") == 0) {
-        p->pending -= p->pending > 0;
+        word_done(p);
         say(p, "Delivered.");
     } else if (strcmp(method, "undelivered") == 0) {
-        p->pending -= p->pending > 0;
+        word_done(p);
         say(p, "Not delivered: they were gone before it arrived.");
     } else if (strcmp(method, "ended") == 0) {
         on_ended(p, params);
@@ -703,10 +738,11 @@ static void leave(struct plain *p, int status)
 static void on_last_words(uv_timer_t *timer)
 {
     struct plain *p = timer->data;
-    if (p->quitting && p->phase != PHASE_LEAVING) {
-        say(p, "Not delivered: %u of your lines.", p->pending);
-        leave(p, EXIT_OK);
-    }
+    p->waiting = false;
+    if (p->phase == PHASE_LEAVING)
+        return;
+    give_words_up(p);
+    pump(p);
 }
 
 static void on_interrupt(void *ctx)
@@ -755,15 +791,14 @@ static void on_serve_ended(void *ctx)
 
 static int start(struct plain *p)
 {
-    char path[HOST_PATH_BYTES];
-    client_path(p->cfg, path);
-    int fd = control_connect(path);
+    char path[HOST_PATH_BYTES], error[HOST_ERROR_BYTES];
+    int fd = client_connect(p->cfg, path, error);
     if (fd >= 0) {
         on_linked(p, fd);
         return EXIT_OK;
     }
-    if (fd != -ENOENT && fd != -ECONNREFUSED)
-        return process_fail(EXIT_FAILED, "can't reach the node at %s: %s", path, strerror(-fd));
+    if (fd != CLIENT_NO_NODE)
+        return process_fail(EXIT_FAILED, "%s", error);
     int rc = host_new(&p->host, &p->loop);
     struct serve_config sc = {
         .config = p->cfg, .host = p->host, .ready = on_ready, .ended = on_serve_ended, .ctx = p};
