@@ -97,6 +97,7 @@ struct lookup {
     uint16_t class_min;   // of a find without token
     uint8_t n, in_flight; // candidates; asked and not slow
     uint8_t hops;
+    uint16_t asked; // in all
     usec_t started;
     struct candidate cand[LOOKUP_CANDIDATES];
 };
@@ -123,6 +124,7 @@ struct place {
     uint32_t told_count;
     unsigned seeks; // wanted as soon as it is found
     usec_t relook_at, relook_step, renew_at;
+    usec_t loss_step; // how soon it looks again after a loss: doubles until the next renewal
     // What is announced.
     bool announcing;
     uint8_t *record; // RECORD_BYTES
@@ -182,9 +184,10 @@ struct upkeep {
     unsigned verifying;
     struct vote vote[SEEN_VOTES];
     struct path seen;
-    bool own_centre[2];        // the centre is the own id
-    bool heard_family[2];      // somebody of this family has answered
-    uint8_t unheard_family[2]; // requests without an answer until then
+    struct path centre_seen[2]; // the address that the centre was made of; family 0: none
+    bool own_centre[2];         // the centre is the own id
+    bool heard_family[2];       // somebody of this family has answered
+    uint8_t unheard_family[2];  // requests without an answer until then
 };
 
 struct queued_event {

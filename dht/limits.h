@@ -49,13 +49,14 @@
 #define CENTRE_RETRY_MIN_US (500 * USEC_PER_MS) // look-ups of the own centre, doubling: who joined
 #define CENTRE_RETRY_MAX_US (15 * 60 * USEC_PER_S) // in the same second is found by the second one
 #define CENTRE_WIDE_FOR_US (60 * USEC_PER_S) // from joining on they ask for 10 contacts, then for 4
-#define FILL_FIRST_LOOK 1u     // after this look-up of the own centre farther buckets are filled,
-#define FILL_SECOND_LOOK 5u    // and again 8 s later, when who joined with us has found its place
-#define FILL_SPARE_BUCKETS 3u  // the deepest ones: fewer than 16 servers are in them altogether
-#define FAMILY_FAILURES_MAX 4u // until an address family that never worked is left alone
-#define VERIFY_MAX 32u         // newcomers that are pinged at the same time
-#define SEEN_VOTES 8u          // servers whose word on our address is remembered
-#define SEEN_AGREE 2u          // PROTOCOL 3
+#define FILL_FIRST_LOOK 1u      // after this look-up of the own centre farther buckets are filled,
+#define FILL_SECOND_LOOK 5u     // and again 8 s later, when who joined with us has found its place
+#define FILL_SPARE_BUCKETS 3u   // the deepest ones: fewer than 16 servers are in them altogether
+#define FAMILY_FAILURES_MAX 4u  // until an address family that never worked is left alone
+#define VERIFY_MAX 32u          // newcomers that are pinged at the same time,
+#define VERIFY_UNPROVEN_MAX 24u // of which so many at most may be forged source addresses
+#define SEEN_VOTES 8u           // servers whose word on our address is remembered
+#define SEEN_AGREE 2u           // PROTOCOL 3
 
 // ---- look-ups -------------------------------------------------------------------------------------
 #define LOOKUPS_MAX 80u         // one a place, and upkeep
@@ -64,6 +65,7 @@
 #define LOOKUP_NEAR 16u         // who is asked for all 256 bits
 #define LOOKUP_BLUR_BITS 4u     // named beyond the common prefix with the server that is asked
 #define LOOKUP_CANDIDATES 64u   // four times what is asked at the end
+#define LOOKUP_ASKED_MAX 128u   // in all: who makes up ever nearer servers does not keep it going
 #define LOOKUP_STATS 16u        // results kept for the simulator
 #define FIND_CONTACTS_TOKEN 16u // of each family, with a token
 #define FIND_CONTACTS_BARE 10u  // without one; 704 bytes hold them
@@ -75,7 +77,7 @@
 #define RELOOK_MIN_US (1 * USEC_PER_S) // while there are fewer holders than a region has
 #define RELOOK_MAX_US (60 * USEC_PER_S)
 #define RELOOK_FULL_US (300 * USEC_PER_S)  // while there are enough
-#define RELOOK_LOSS_US (200 * USEC_PER_MS) // a holder does not answer
+#define RELOOK_LOSS_US (200 * USEC_PER_MS) // a holder does not answer; doubles up to RELOOK_MAX_US
 #define TTL_S_MIN 10u
 #define TTL_S_MAX 900u // PROTOCOL 5
 
@@ -109,7 +111,9 @@
 #define STORE_FULL_PER_S 64u        // announces
 #define STORE_PLACE_STONES_MAX 256u // tombstones
 #define STORE_SWEEP_US (1 * USEC_PER_S)
-#define STORE_SWEEP_SHARE 32u           // of the places are looked through in one sweep
+#define STORE_SWEEP_SHARE 32u // of the places are looked through in one sweep
+#define STORE_LOOK_MAX                                                                             \
+    1024u // places compared when the store is full: 50 us, however many there are
 #define STORE_BYTES_DEFAULT (64u << 20) // PROTOCOL 5
 #define INTRO_HANDLES_MAX 4096u         // 1 MiB at 256 bytes
 #define INTRO_LINKS_MAX 2048u           // 512 KiB at 256 bytes

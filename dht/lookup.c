@@ -99,7 +99,7 @@ static bool is_done(const struct dht *d, const struct lookup *l)
     bool slow = false;
     for (unsigned i = 0; i < l->n && n < LOOKUP_REGION; i++) {
         const struct candidate *c = &l->cand[i];
-        if (c->state == CAND_NEW || c->state == CAND_ASKED)
+        if (c->state == CAND_ASKED || (c->state == CAND_NEW && l->asked < LOOKUP_ASKED_MAX))
             return false;
         slow |= c->state == CAND_SLOW;
         if (c->state != CAND_ANSWERED)
@@ -184,6 +184,7 @@ static void ask(struct dht *d, struct lookup *l, struct candidate *c)
     }
     c->state = CAND_ASKED;
     l->in_flight++;
+    l->asked++;
 }
 
 static void finish(struct dht *d, struct lookup *l)
@@ -212,7 +213,8 @@ static void step(struct dht *d, struct lookup *l)
     while (!is_done(d, l)) {
         // Once somebody has answered, the rest is mostly the region: all of it is asked anyway.
         unsigned alpha = l->hops == 0 ? LOOKUP_ALPHA : LOOKUP_REGION;
-        struct candidate *c = l->in_flight < alpha ? next_to_ask(d, l) : NULL;
+        struct candidate *c =
+            l->in_flight < alpha && l->asked < LOOKUP_ASKED_MAX ? next_to_ask(d, l) : NULL;
         if (c == NULL)
             return;
         ask(d, l, c);

@@ -54,6 +54,7 @@ int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], ui
     ekey_new(d, &p->ekey);
     p->relook_at = p->renew_at = USEC_NEVER;
     p->relook_step = RELOOK_MIN_US;
+    p->loss_step = RELOOK_LOSS_US;
     p->next = d->places;
     d->places = p;
     d->place_count++;
@@ -146,6 +147,7 @@ static void plan_renewal(struct dht *d, struct place *p)
 {
     usec_t ttl = p->ttl_s * USEC_PER_S;
     p->renew_at = d->now + rng_between(&d->config.rng, ttl / 2, ttl * 3 / 4);
+    p->loss_step = RELOOK_LOSS_US;
 }
 
 static void withdraw_from(struct dht *d, struct place *p, struct holder *h, uint32_t generation)
@@ -455,15 +457,20 @@ void place_failed(struct dht *d, struct call *c)
     if (c->kind == RPC_SEEK)
         tell_sample(d, p, NULL, false);
     if (h != NULL) {
-        if (c->kind == RPC_ANNOUNCE)
+        if (c->kind == RPC_ANNOUNCE) {
             h->busy = false;
+            h->version_acked = 0; // a renewal that failed is tried again after the look-up
+        }
         // It may have got there all the same; until then it counts as holding it for the withdrawal.
         h->expires = d->now + p->ttl_s * USEC_PER_S;
         if (++h->failures >= HOLDER_FAILURES_MAX)
             h->in_region = false;
     }
-    if (p->relook_at > d->now + RELOOK_LOSS_US)
-        p->relook_at = d->now + RELOOK_LOSS_US;
+    // A holder that answers questions but never stores must not keep us looking up for ever.
+    if (p->relook_at > d->now + p->loss_step) {
+        p->relook_at = d->now + p->loss_step;
+        p->loss_step = 2 * p->loss_step > RELOOK_MAX_US ? RELOOK_MAX_US : 2 * p->loss_step;
+    }
     tell_stored(d, p);
     arm(d, p);
 }

@@ -331,8 +331,10 @@ static void need_token(struct dht *d, struct call *c, const struct wire_answer *
 {
     if (c->token_rounds++ >= RPC_TOKEN_ROUNDS_MAX) {
         d->current = c;
-        if (!c->failed)
+        if (!c->failed) {
+            upkeep_unheard(d, c); // it answers, but it is of no use
             dht_call_failed(d, c);
+        }
         d->current = NULL;
         call_free(d, c);
         return;

@@ -297,6 +297,11 @@ static int open_request(struct dht *d, struct request *r, uint8_t *datagram, siz
     return wire_request_decode(&r->q, body, body_len);
 }
 
+static unsigned from_family(const struct path *from)
+{
+    return from->family == 4 ? 0 : 1;
+}
+
 static int receive(struct dht *d, struct request *r, uint8_t *datagram, size_t len)
 {
     struct server *s = d->server;
@@ -314,6 +319,8 @@ static int receive(struct dht *d, struct request *r, uint8_t *datagram, size_t l
         return rc;
     }
     d->count.requests_in++;
+    if (r->token_ok) // it has got an answer of ours: this family works
+        d->upkeep.heard_family[from_family(r->from)] = true;
     dispatch(d, r);
     arm(d);
     return 0;

@@ -97,13 +97,17 @@ static struct store_place *find_place(const struct store *s, const uint8_t place
     return (struct store_place *)x;
 }
 
-// The place farthest from us, if that is farther than `place`.
+// The place farthest from us of some, taken from a random spot of the map on, if that is farther than
+// `place`. Of a small store all are looked at.
 static struct store_place *farthest(struct store *s, const uint8_t place[static 32])
 {
     struct store_place *far = NULL;
-    for (uint32_t i = 0; i < s->places.heads; i++)
-        for (struct map_node *x = s->places.head[i]; x != NULL; x = x->next) {
+    uint32_t heads = s->places.heads, seen = 0;
+    uint32_t from = heads > STORE_LOOK_MAX ? (uint32_t)rng_below(s->rng, heads) : 0;
+    for (uint32_t i = 0; i < heads && seen < STORE_LOOK_MAX; i++)
+        for (struct map_node *x = s->places.head[(from + i) % heads]; x != NULL; x = x->next) {
             struct store_place *p = (struct store_place *)x;
+            seen++;
             if (id_nearer(far == NULL ? place : far->place, p->place, s->centre))
                 far = p;
         }

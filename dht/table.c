@@ -203,8 +203,15 @@ enum table_result table_answered(struct table *t, book_ref ref, uint32_t now_s, 
         s->seen_s = b->traffic_s = now_s;
         return TABLE_KNOWN;
     }
-    if (s !=
-        NULL) // the same server under another address or puzzle: the last one that works counts
+    // The same key from another address: somebody may only pass our datagrams on to it, to push the
+    // true address out. A live one stays; it is pinged if it was silent, and gives way if it is gone.
+    if (s != NULL && alive(s) &&
+        !path_equal(&book_at(t->book, s->ref)->contact.path, &e->contact.path)) {
+        if (now_s - s->seen_s > TABLE_CHECK_AFTER_S)
+            *check = s->ref;
+        return TABLE_SPARE;
+    }
+    if (s != NULL) // another puzzle, or the old address is dead: the last one that works counts
         slot_remove(t, b, s);
     b = bucket_of(t, e->id);
     struct table_slot *dead = worst(b);
@@ -229,11 +236,11 @@ enum table_result table_answered(struct table *t, book_ref ref, uint32_t now_s, 
     return TABLE_SPARE;
 }
 
-bool table_failed(struct table *t, const uint8_t pk[static 32])
+bool table_failed(struct table *t, const uint8_t pk[static 32], const struct path *path)
 {
     struct table_bucket *b;
     struct table_slot *s = find(t, pk, &b);
-    if (s == NULL)
+    if (s == NULL || !path_equal(&book_at(t->book, s->ref)->contact.path, path))
         return false;
     bool was_alive = alive(s);
     if (s->failures < UINT8_MAX)
@@ -321,8 +328,10 @@ void table_recentre(struct table *t, const uint8_t centre[static 32])
             const struct table_slot *s = &old[i].slot[j];
             book_ref check;
             if (table_answered(t, s->ref, s->seen_s, &check) == TABLE_ADDED)
-                for (unsigned f = 0; f < s->failures; f++)
-                    (void)table_failed(t, book_at(t->book, s->ref)->contact.pk);
+                for (unsigned f = 0; f < s->failures; f++) {
+                    const struct contact *c = &book_at(t->book, s->ref)->contact;
+                    (void)table_failed(t, c->pk, &c->path);
+                }
         }
         bucket_end(t, &old[i]);
     }

@@ -35,8 +35,9 @@ void table_end(struct table *);
 void table_recentre(struct table *, const uint8_t centre[static 32]);
 // It answered us. *check: somebody who should be pinged since this one waits for a slot, or 0.
 enum table_result table_answered(struct table *, book_ref, uint32_t now_s, book_ref *check);
-// It did not. True if it should be asked once more soon: the first failure of a live contact.
-bool table_failed(struct table *, const uint8_t pk[static 32]);
+// It did not, at this address: what somebody claims to be another address of it proves nothing. True if
+// it should be asked once more soon: the first failure of a live contact.
+bool table_failed(struct table *, const uint8_t pk[static 32], const struct path *);
 // Would this newcomer get a slot or replace somebody unresponsive, if it answered?
 bool table_wants(const struct table *, const uint8_t id[static 32], const struct path *);
 bool table_has(const struct table *, const uint8_t pk[static 32], const struct path *);

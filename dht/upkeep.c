@@ -122,6 +122,8 @@ static void look_at_centre(struct dht *d)
     u->centre_at = d->now + u->centre_step + rng_below(&d->config.rng, u->centre_step / 4);
     u->centre_step =
         2 * u->centre_step > CENTRE_RETRY_MAX_US ? CENTRE_RETRY_MAX_US : 2 * u->centre_step;
+    if (u->centre_step == CENTRE_RETRY_MAX_US) // a family may have come meanwhile
+        memset(u->unheard_family, 0, sizeof u->unheard_family);
     bool wide = d->now - u->joined_at < CENTRE_WIDE_FOR_US;
     unsigned family = d->table[0] != NULL && d->table[0]->live > 0 ? 0 : 1;
     (void)lookup_start(d, d->centre[family], NULL, wide ? CLASS_MEDIUM : CLASS_CHAT);
@@ -133,6 +135,7 @@ static void recentre(struct dht *d, unsigned f, const struct path *seen)
     uint8_t id[32];
     node_id(id, &d->config.net, d->pk, d->config.puzzle_nonce, seen->family, path_id_prefix(seen));
     u->own_centre[f] = true;
+    u->centre_seen[f] = *seen;
     if (memcmp(id, d->centre[f], 32) == 0)
         return;
     memcpy(d->centre[f], id, 32);
@@ -146,7 +149,23 @@ static void recentre(struct dht *d, unsigned f, const struct path *seen)
     upkeep_arm(d);
 }
 
-// What servers say our address is; two that agree are believed, one where there is only one.
+static void count_votes(const struct upkeep *u, const struct path *seen, unsigned *exact,
+                        unsigned *prefix)
+{
+    struct prefix b = path_fine(seen);
+    *exact = *prefix = 0;
+    for (unsigned i = 0; i < SEEN_VOTES; i++) {
+        const struct vote *w = &u->vote[i];
+        if (w->who == 0 || w->seen.family != seen->family)
+            continue;
+        struct prefix a = path_fine(&w->seen);
+        *exact += path_equal(&w->seen, seen);
+        *prefix += memcmp(&a, &b, sizeof a) == 0;
+    }
+}
+
+// What servers say our address is; two that agree are believed, one where there is only one. What is
+// believed stays until more say otherwise: else two liars could move the table about at every answer.
 static void vote(struct dht *d, const struct call *c, const struct path *seen)
 {
     struct upkeep *u = &d->upkeep;
@@ -159,20 +178,19 @@ static void vote(struct dht *d, const struct call *c, const struct path *seen)
         v = &u->vote[u->vote_next++ % SEEN_VOTES];
     v->who = who;
     v->seen = *seen;
-    unsigned exact = 0, prefix = 0;
-    for (unsigned i = 0; i < SEEN_VOTES; i++) {
-        const struct vote *w = &u->vote[i];
-        if (w->who == 0 || w->seen.family != seen->family)
-            continue;
-        struct prefix a = path_fine(&w->seen), b = path_fine(seen);
-        exact += path_equal(&w->seen, seen);
-        prefix += memcmp(&a, &b, sizeof a) == 0;
-    }
+    unsigned f = seen->family == 4 ? 0 : 1;
+    unsigned exact, prefix, old_exact = 0, old_prefix = 0, unused;
+    count_votes(u, seen, &exact, &prefix);
+    if (u->seen.family == seen->family && !path_equal(&u->seen, seen))
+        count_votes(u, &u->seen, &old_exact, &unused);
+    struct prefix new = path_fine(seen), old = path_fine(&u->centre_seen[f]);
+    if (u->own_centre[f] && memcmp(&new, &old, sizeof new) != 0)
+        count_votes(u, &u->centre_seen[f], &unused, &old_prefix);
     unsigned need = dht_live(d) <= 1 ? 1 : SEEN_AGREE;
-    if (exact >= need)
+    if (exact >= need && exact > old_exact)
         u->seen = *seen;
-    if (prefix >= need && d->config.server)
-        recentre(d, seen->family == 4 ? 0 : 1, seen);
+    if (prefix >= need && prefix > old_prefix && d->config.server)
+        recentre(d, f, seen);
 }
 
 // ---- who is alive ---------------------------------------------------------------------------------
@@ -243,13 +261,13 @@ void upkeep_unheard(struct dht *d, struct call *c)
         u->verifying--;
     unsigned family = contact->path.family == 4 ? 0 : 1;
     if (!u->heard_family[family] && u->unheard_family[family] < FAMILY_FAILURES_MAX &&
-        c->owner_kind != CALL_BOOTSTRAP)
-        u->unheard_family[family]++;
+        c->owner_kind != CALL_BOOTSTRAP && c->owner_kind != CALL_VERIFY)
+        u->unheard_family[family]++; // of newcomers anybody can make up as many as he likes
     struct table *t = d->table[family];
     if (t == NULL)
         return;
     // One failure may be bad luck: ask once more before it stops being handed out.
-    if (table_failed(t, contact->pk) && c->owner_kind != CALL_CHECK)
+    if (table_failed(t, contact->pk, &contact->path) && c->owner_kind != CALL_CHECK)
         ping(d, c->ref, CALL_CHECK, 0);
     if (dht_live(d) == 0 && u->bootstraps > 0 && u->bootstrap_at == USEC_NEVER) {
         u->bootstrap_at = d->now + u->bootstrap_step;
@@ -274,7 +292,8 @@ static bool being_verified(const struct dht *d, const struct contact *c)
 // Pings it if the table wants it. Without proof that the address is its own it gets one datagram only.
 static void try_contact(struct dht *d, const struct contact *c, bool proven)
 {
-    if (d->upkeep.verifying >= VERIFY_MAX || !dht_contact_ok(d, c, true) || being_verified(d, c))
+    unsigned max = proven ? VERIFY_MAX : VERIFY_UNPROVEN_MAX;
+    if (d->upkeep.verifying >= max || !dht_contact_ok(d, c, true) || being_verified(d, c))
         return;
     struct table *t = table_for(d, c->path.family);
     if (t == NULL || table_has(t, c->pk, &c->path))

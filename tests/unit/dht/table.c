@@ -160,9 +160,9 @@ static void test_old_ones_stay(void **state)
     assert_int_not_equal(check, 0); // the least recently seen is to be pinged
     struct contact old = book_at(f.book, check)->contact;
     // One failure is not the end, the second is: the spare takes its slot.
-    assert_true(table_failed(&f.table, old.pk));
+    assert_true(table_failed(&f.table, old.pk, &old.path));
     assert_true(table_has(&f.table, old.pk, &old.path));
-    assert_false(table_failed(&f.table, old.pk));
+    assert_false(table_failed(&f.table, old.pk, &old.path));
     assert_false(table_has(&f.table, old.pk, &old.path));
     assert_true(table_has(&f.table, late.pk, &late.path));
     assert_int_equal(f.table.live, TABLE_K);
@@ -179,18 +179,33 @@ static void test_dead_ones(void **state)
     (void)heard(&f, &b, 1, NULL);
     assert_int_equal(f.table.live, 2);
     for (unsigned k = 0; k < TABLE_DEAD_FAILURES; k++)
-        (void)table_failed(&f.table, a.pk);
+        (void)table_failed(&f.table, a.pk, &a.path);
     assert_int_equal(f.table.live, 1);
     book_ref out[4];
     assert_int_equal(table_nearest(&f.table, f.table.centre, out, 4), 1); // not handed out
     assert_int_equal(heard(&f, &a, 2, NULL), TABLE_KNOWN);                // back again
     assert_int_equal(f.table.live, 2);
     for (unsigned k = 0; k < TABLE_GONE_FAILURES; k++)
-        (void)table_failed(&f.table, a.pk);
+        (void)table_failed(&f.table, a.pk, &a.path);
     assert_int_equal(heard(&f, &a, 3, NULL), TABLE_ADDED); // it was forgotten
-    // The same key under another address replaces the old one.
+    // Silence at an address that somebody made up does not count against it.
+    struct contact elsewhere = contact(1, 7, 7, 7);
+    for (unsigned k = 0; k < TABLE_GONE_FAILURES; k++)
+        assert_false(table_failed(&f.table, a.pk, &elsewhere.path));
+    assert_true(table_has(&f.table, a.pk, &a.path));
+    // The same key under another address, which may be somebody who passes datagrams on, does not
+    // replace a live one; that is pinged when it was silent, and gives way when it is dead.
     struct contact moved = contact(1, 9, 9, 9);
-    assert_int_equal(heard(&f, &moved, 4, NULL), TABLE_ADDED);
+    book_ref check;
+    assert_int_equal(heard(&f, &moved, 4, &check), TABLE_SPARE);
+    assert_int_equal(check, 0);
+    assert_int_equal(heard(&f, &moved, 4 + TABLE_CHECK_AFTER_S, &check), TABLE_SPARE);
+    assert_int_not_equal(check, 0);
+    assert_true(path_equal(&book_at(f.book, check)->contact.path, &a.path));
+    assert_true(table_has(&f.table, a.pk, &a.path));
+    for (unsigned k = 0; k < TABLE_DEAD_FAILURES; k++)
+        (void)table_failed(&f.table, a.pk, &a.path);
+    assert_int_equal(heard(&f, &moved, 100, NULL), TABLE_ADDED);
     assert_int_equal(f.table.live, 2);
     assert_false(table_has(&f.table, a.pk, &a.path));
     assert_true(table_has(&f.table, moved.pk, &moved.path));
@@ -268,8 +283,8 @@ static void test_recentre(void **state)
         (void)heard(&f, &c, 1, NULL);
     }
     struct contact dead = contact(3, 1, 2, 3);
-    (void)table_failed(&f.table, dead.pk);
-    (void)table_failed(&f.table, dead.pk);
+    (void)table_failed(&f.table, dead.pk, &dead.path);
+    (void)table_failed(&f.table, dead.pk, &dead.path);
     assert_int_equal(f.table.live, 11);
     uint8_t centre[32];
     memset(centre, 0xa5, 32);
