@@ -32,14 +32,16 @@ void node_warn(struct node *n, const char *code, const char *text)
         n->warning[n->warnings++] = (struct warning){code, text};
 }
 
-// A free index for a conversation. When all are taken, one that only says goodbye makes room.
+// A free index for a conversation. When all are taken, one that only says goodbye makes room, or one
+// that never came about: nobody has to listen for that.
 static int conversation_slot(struct node *n)
 {
     int lingering = -1;
     for (int i = 0; i < (int)NODE_CONVERSATIONS_MAX; i++) {
         if (n->conversation[i] == NULL)
             return i;
-        if (n->conversation[i]->ending && lingering < 0)
+        const struct conversation *c = n->conversation[i];
+        if ((c->ending || (c->closed && !c->matched)) && lingering < 0)
             lingering = i;
     }
     if (lingering >= 0)
