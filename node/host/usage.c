@@ -34,20 +34,20 @@ static const char usage_node[] =
 static const char usage_chat[] =
     "bauta chat [TOPIC...] [--plain] [options of run]\n"
     "\n"
-    "Finds somebody who wants to talk about one of the topics. Without a topic it asks for one. "
-    "TOPIC##PASS\n"
-    "finds only those who know the passphrase. What you type is said. Lines that begin with / are\n"
-    "commands: /next /end /block /verify /seek TOPIC, TOPIC... /privacy direct /help /quit.\n"
-    "Without a running node it starts one of its own, with the same options as run.\n"
+    "Finds somebody who wants to talk about one of the topics, or asks for one.\n"
+    "TOPIC##PASSPHRASE finds only those who know the passphrase. What you type is said.\n"
+    "Lines that begin with / are commands: /next /end /block /verify /help /quit\n"
+    "/seek TOPIC, TOPIC... /privacy direct /privacy hide.\n"
+    "A running node is used as it is; without one, chat starts its own, with these options.\n"
+    "--plain: line by line. This version has no other way.\n"
     "\n";
 
 static const char usage_ctl[] =
     "bauta ctl METHOD [JSON] [--control PATH]\n"
     "\n"
-    "Calls the control API of the running node and prints the result. JSON holds the parameters; - "
-    "reads\n"
-    "them from standard input, which is better for topics and texts, since others may see a "
-    "command line.\n"
+    "Calls the control API of the running node and prints the result. JSON holds the\n"
+    "parameters; - reads them from standard input, which is better for topics and texts,\n"
+    "since others may see a command line.\n"
     "Exit status 0, or 1 with the reason on standard error.\n"
     "\n"
     "  status, seek, say, next, end, block, verify, typing, privacy, stop\n"
@@ -62,7 +62,7 @@ static const char usage_demo[] =
     "bauta demo [--control PATH]\n"
     "\n"
     "Runs 20 nodes on this computer, with built-in conversation partners. None of it leaves the\n"
-    "computer. Then, in another terminal: bauta chat\n";
+    "computer. Then, in another terminal: bauta chat books\n";
 
 static const char usage_relay[] = "bauta relay: a volunteer's relay. This version has none yet.\n";
 static const char usage_run[] =
