@@ -22,7 +22,7 @@
 
 #define CONTROL_LINE_BYTES_MAX (256u * 1024) // one request
 #define CONTROL_OUT_BYTES_MAX (4u << 20) // answers that a client has not read; beyond it is dropped
-#define CONTROL_PAUSE_BYTES (256u << 10) // events that no client has read; then they wait in the node
+#define CONTROL_PAUSE_BYTES (256u << 10) // events unread by a client; then they wait in the node
 #define CONTROL_CLIENTS_MAX 32u          // pages, terminals and scripts of one person
 #define CONTROL_READ_BYTES 16384u
 
