@@ -334,9 +334,11 @@ static void test_ever_nearer_servers(void **state)
     uint32_t n = 0;
     for (; lookup_find(d, id) != NULL && answers < 400; answers++) {
         struct call *x = d->calls;
-        while (x != NULL && (x->owner_kind != CALL_LOOKUP || x->tag == 1))
-            x = x->next;
         assert_non_null(x);
+        while (x->owner_kind != CALL_LOOKUP || x->tag == 1) {
+            x = x->next;
+            assert_non_null(x);
+        }
         x->tag = 1; // answered by hand
         struct wire_answer a;
         memset(&a, 0, sizeof a);
@@ -362,6 +364,120 @@ static void test_ever_nearer_servers(void **state)
     net_end(&w);
 }
 
+// ---- what servers learn of whom they are asked by -----------------------------------------------------
+
+// Fills the first buckets of a client's table with servers that do not exist.
+static void fill_table(struct network *w, unsigned i, unsigned buckets)
+{
+    struct dht *d = w->node[i].dht;
+    struct contact c;
+    book_ref check;
+    memset(&c, 0, sizeof c);
+    c.path = evil_path(0);
+    d->table[0] = arena_take(&w->node[i].arena, sizeof *d->table[0]);
+    table_init(d->table[0], &w->node[i].arena, w->book, false, d->centre[0]);
+    for (uint32_t k = 10; d->table[0]->live < buckets * TABLE_K; k++) {
+        memcpy(c.pk, &k, sizeof k);
+        book_ref ref = dht_hold(d, &c);
+        if (id_common_bits(dht_entry(d, ref)->id, d->centre[0]) < buckets)
+            (void)table_answered(d->table[0], ref, 1, &check);
+        book_drop(w->book, ref);
+    }
+}
+
+// Servers on the way to a place do not learn it.
+static void test_the_way_does_not_learn_the_place(void **state)
+{
+    (void)state;
+    struct network w;
+    net_start(&w, 1, 77);
+    unsigned i = net_add(&w, false), on_the_way = 0, near = 0;
+    struct dht *d = w.node[i].dht;
+    fill_table(&w, i, 4);
+    assert_int_equal(dht_zone_bits(d), 4);
+    uint8_t where[32];
+    uint32_t id;
+    memcpy(where, d->centre[0], 32);
+    where[0] ^= 0x80; // in the farther half
+    assert_int_equal(dht_place_open(d, w.now, where, 1, &id), 0);
+    net_drain(&w, i);
+    for (unsigned s = 0; s < 20; s++) {
+        net_run(&w, 200 * USEC_PER_MS);
+        for (const struct call *c = d->calls; c != NULL; c = c->next) {
+            struct wire_request q;
+            if (c->kind != RPC_FIND || c->place != id)
+                continue;
+            assert_int_equal(wire_request_decode(&q, c->body, c->body_len), 0);
+            unsigned common = id_common_bits(dht_entry(d, c->ref)->id, where);
+            if (common >= 4) {
+                assert_int_equal(q.bits, 256);
+                near++;
+                continue;
+            }
+            assert_true(q.bits <= 4);
+            assert_true(id_common_bits(q.target, where) < 32);
+            on_the_way++;
+        }
+    }
+    assert_true(on_the_way > 0 && near > 0);
+    net_end(&w);
+}
+
+struct targets {
+    unsigned client, finds;
+    uint8_t centre[32];
+};
+
+static bool tap_targets(struct network *w, struct net_datagram *g, void *ctx)
+{
+    struct targets *x = ctx;
+    unsigned to = (unsigned)g->to.port - NET_PORT;
+    struct net_datagram copy = *g;
+    struct rpc_header header;
+    struct rpc_keys keys;
+    struct wire_request q;
+    uint8_t *body;
+    size_t len;
+    if (x->client == 0 || !path_equal(&g->from, &w->node[x->client].path))
+        return true;
+    const struct dht *d = w->node[to].dht;
+    if (rpc_request_unmask(&header, copy.data, copy.len, d->mask_key) != 0 ||
+        rpc_keys_derive(&keys, d->config.secret, header.e, &d->config.net, header.e, d->pk) != 0 ||
+        rpc_request_open(copy.data, copy.len, &keys, &body, &len) != 0 ||
+        wire_request_decode(&q, body, len) != 0 || q.kind != RPC_FIND)
+        return true;
+    assert_true(id_common_bits(q.target, x->centre) < 32);
+    x->finds++;
+    return true;
+}
+
+// A client's centre would tell its run from all others, under whatever address: it stays at home.
+static void test_the_centre_of_a_client_stays_at_home(void **state)
+{
+    (void)state;
+    struct network w;
+    struct targets x = {0, 0, {0}};
+    net_start(&w, 5, 78);
+    for (unsigned i = 0; i < 4; i++) {
+        (void)net_add(&w, true);
+        struct contact first = net_contact(&w, 0);
+        assert_int_equal(dht_bootstrap(w.node[i].dht, w.now, &first), 0);
+        net_drain(&w, i);
+    }
+    net_run(&w, 10 * USEC_PER_S);
+    w.tap = tap_targets;
+    w.tap_ctx = &x;
+    x.client = net_add(&w, false);
+    memcpy(x.centre, w.node[x.client].dht->centre[0], 32);
+    struct contact first = net_contact(&w, 0);
+    assert_int_equal(dht_bootstrap(w.node[x.client].dht, w.now, &first), 0);
+    net_drain(&w, x.client);
+    net_run(&w, 60 * USEC_PER_S);
+    assert_int_equal(dht_live(w.node[x.client].dht), 4);
+    assert_true(x.finds > 4);
+    net_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +487,8 @@ int main(void)
         cmocka_unit_test(test_a_lost_renewal_is_repeated),
         cmocka_unit_test(test_liars_about_the_address),
         cmocka_unit_test(test_ever_nearer_servers),
+        cmocka_unit_test(test_the_way_does_not_learn_the_place),
+        cmocka_unit_test(test_the_centre_of_a_client_stays_at_home),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
