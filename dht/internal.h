@@ -281,6 +281,11 @@ void lookup_cancel(struct dht *, uint32_t id);
 // The nearest servers that have answered, within the limits on prefixes. Not counted.
 size_t lookup_region(const struct dht *, const struct lookup *, book_ref *out, size_t max);
 struct lookup *lookup_find(const struct dht *, uint32_t id);
+// log2(N / 16) as the table tells it: a bucket i that is full shows 16 servers or more with i + 1 leading
+// bits in common with the centre or its neighbour.
+unsigned dht_zone_bits(const struct dht *);
+// All but the leading bits become random.
+void dht_blur(const struct dht *, uint8_t target[static 32], unsigned bits);
 
 struct place *place_find(const struct dht *, uint32_t id);
 void place_looked_up(struct dht *, struct place *, struct lookup *);

@@ -62,7 +62,6 @@
 #define LOOKUPS_MAX 80u         // one a place, and upkeep
 #define LOOKUP_ALPHA 4u         // in flight and not yet slow
 #define LOOKUP_REGION 8u        // the nearest live servers hold a record
-#define LOOKUP_NEAR 16u         // who is asked for all 256 bits
 #define LOOKUP_BLUR_BITS 4u     // named beyond the common prefix with the server that is asked
 #define LOOKUP_CANDIDATES 64u   // four times what is asked at the end
 #define LOOKUP_ASKED_MAX 128u   // in all: who makes up ever nearer servers does not keep it going

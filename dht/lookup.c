@@ -136,24 +136,41 @@ static struct candidate *next_to_ask(struct dht *d, struct lookup *l)
     return best;
 }
 
-// Nodes on the way are told the leading bits of a place only; the rest is random.
-static void blur(struct dht *d, const struct lookup *l, const struct candidate *c,
-                 struct wire_request *q)
+unsigned dht_zone_bits(const struct dht *d)
 {
-    memcpy(q->target, l->target, 32);
-    q->bits = 256;
-    if (l->place == 0 || c - l->cand < (ptrdiff_t)LOOKUP_NEAR)
-        return;
-    unsigned bits = id_common_bits(dht_entry(d, c->ref)->id, l->target) + LOOKUP_BLUR_BITS;
-    if (bits >= 256)
-        return;
+    unsigned most = 0;
+    for (unsigned f = 0; f < 2; f++) {
+        unsigned n = 0;
+        while (d->table[f] != NULL && n < TABLE_BUCKETS && d->table[f]->bucket[n].n == TABLE_K)
+            n++;
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+void dht_blur(const struct dht *d, uint8_t target[static 32], unsigned bits)
+{
     uint8_t noise[32];
     rng_fill(&d->config.rng, noise, sizeof noise);
     for (unsigned i = 0; i < 32; i++) {
         unsigned keep = bits >= 8 * (i + 1) ? 8 : bits > 8 * i ? bits - 8 * i : 0;
         uint8_t mask = (uint8_t)(0xff00u >> keep);
-        q->target[i] = (uint8_t)((q->target[i] & mask) | (noise[i] & (uint8_t)~mask));
+        target[i] = (uint8_t)((target[i] & mask) | (noise[i] & (uint8_t)~mask));
     }
+}
+
+// Nodes on the way are told the leading bits of a place only, never more than some sixteen servers have
+// in common; the rest is random.
+static void blur(struct dht *d, const struct lookup *l, const struct candidate *c,
+                 struct wire_request *q)
+{
+    memcpy(q->target, l->target, 32);
+    q->bits = 256;
+    unsigned common = id_common_bits(dht_entry(d, c->ref)->id, l->target), zone = dht_zone_bits(d);
+    if (l->place == 0 || common >= zone)
+        return;
+    unsigned bits = common + LOOKUP_BLUR_BITS < zone ? common + LOOKUP_BLUR_BITS : zone;
+    dht_blur(d, q->target, bits);
     q->bits = (uint16_t)bits;
 }
 

@@ -126,7 +126,11 @@ static void look_at_centre(struct dht *d)
         memset(u->unheard_family, 0, sizeof u->unheard_family);
     bool wide = d->now - u->joined_at < CENTRE_WIDE_FOR_US;
     unsigned family = d->table[0] != NULL && d->table[0]->live > 0 ? 0 : 1;
-    (void)lookup_start(d, d->centre[family], NULL, wide ? CLASS_MEDIUM : CLASS_CHAT);
+    uint8_t target[32];
+    memcpy(target, d->centre[family], 32);
+    if (!u->own_centre[family]) // random bytes that would tell one run from all others
+        dht_blur(d, target, dht_zone_bits(d));
+    (void)lookup_start(d, target, NULL, wide ? CLASS_MEDIUM : CLASS_CHAT);
 }
 
 static void recentre(struct dht *d, unsigned f, const struct path *seen)
@@ -321,13 +325,8 @@ void upkeep_candidate(struct dht *d, const struct path *from, const struct wire_
 static void random_in_bucket(struct dht *d, const uint8_t centre[static 32], unsigned bits,
                              uint8_t target[static 32])
 {
-    uint8_t noise[32];
-    rng_fill(&d->config.rng, noise, sizeof noise);
-    for (unsigned i = 0; i < 32; i++) {
-        unsigned keep = bits >= 8 * (i + 1) ? 8 : bits > 8 * i ? bits - 8 * i : 0;
-        uint8_t mask = (uint8_t)(0xff00u >> keep);
-        target[i] = (uint8_t)((centre[i] & mask) | (noise[i] & (uint8_t)~mask));
-    }
+    memcpy(target, centre, 32);
+    dht_blur(d, target, bits);
     uint8_t bit = (uint8_t)(0x80u >> bits % 8);
     target[bits / 8] = (uint8_t)((target[bits / 8] & (uint8_t)~bit) | (~centre[bits / 8] & bit));
 }
