@@ -20,6 +20,7 @@ struct contact_book; // keys, addresses and ids of servers, one a process, refer
 #define DHT_LINK_BYTES 8u
 #define DHT_INTRODUCERS_MAX 3u
 #define DHT_SAMPLE_RECORDS_MAX 8u
+#define DHT_ANSWER_BYTES 176u // of relay_back as node/meet makes them: decoys are as long
 
 struct dht_config {
     struct net net;

@@ -1,6 +1,7 @@
 #include "dht/intro.h"
 
 #include "crypto/bytes.h"
+#include "crypto/nodekey.h"
 
 #include <sodium.h>
 
@@ -12,7 +13,6 @@ void intro_init(struct intro *s, struct arena *arena, const struct rng *rng, str
     s->rng = rng;
     s->out = out;
     s->prefix_limits = prefix_limits;
-    s->back_len = WIRE_ANSWER_BLOB_MAX;
     s->decoy_next = USEC_NEVER;
     s->sweep_at = USEC_NEVER;
     map_init(&s->handles, arena);
@@ -259,21 +259,29 @@ enum rpc_status intro_relay_back(struct intro *s, usec_t now, const struct intro
             s->round_trips = INTRO_ROUND_TRIPS;
         l->pushed_at = 0;
     }
-    s->back_len = q->blob_len;
     push(s, &l->end, PUSH_BACK, q->link, q->blob, q->blob_len);
     return RPC_OK;
+}
+
+// As an owner declines: a public key that nobody uses, and random bytes.
+static void push_decoy(struct intro *s, struct intro_link *l)
+{
+    uint8_t blob[DHT_ANSWER_BYTES], seed[32], sk[32];
+    rng_fill(s->rng, seed, sizeof seed);
+    rng_fill(s->rng, blob, sizeof blob);
+    key_pair(blob, sk, seed);
+    sodium_memzero(seed, sizeof seed);
+    sodium_memzero(sk, sizeof sk);
+    push(s, &l->end, PUSH_BACK, l->link, blob, sizeof blob);
+    l->decoy_at = 0;
 }
 
 static void run_decoys(struct intro *s, usec_t now)
 {
     s->decoy_next = USEC_NEVER;
     for (struct intro_link *l = s->oldest; l != NULL; l = l->newer) {
-        if (l->decoy_at != 0 && l->decoy_at <= now) {
-            uint8_t blob[WIRE_ANSWER_BLOB_MAX];
-            rng_fill(s->rng, blob, s->back_len);
-            push(s, &l->end, PUSH_BACK, l->link, blob, s->back_len);
-            l->decoy_at = 0;
-        }
+        if (l->decoy_at != 0 && l->decoy_at <= now)
+            push_decoy(s, l);
         if (l->decoy_at != 0 && l->decoy_at < s->decoy_next)
             s->decoy_next = l->decoy_at;
     }

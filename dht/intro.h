@@ -48,7 +48,6 @@ struct intro {
     struct intro_link *oldest, *newest;
     uint32_t round_trip_us[INTRO_ROUND_TRIPS]; // of attenders: from push to relay_back
     uint32_t round_trips;
-    uint16_t back_len; // of the last relay_back: decoys are as long
     usec_t decoy_next; // when the next decoy is due, USEC_NEVER
     usec_t sweep_at;
     uint64_t pushes_out, bytes_out;

@@ -91,6 +91,7 @@ static_assert(WIRE_PUSH_HEAD_BYTES + WIRE_INTRODUCE_BLOB_MAX + ANSWER_OVERHEAD <
               "push");
 static_assert(WIRE_PUSH_HEAD_BYTES + WIRE_ANSWER_BLOB_MAX + ANSWER_OVERHEAD <= CLASS_CHAT,
               "push back");
+static_assert(DHT_ANSWER_BYTES <= WIRE_ANSWER_BLOB_MAX, "decoy");
 static_assert(WIRE_RECORDS_PER_DATAGRAM * RPC_ANSWER_DATAGRAMS_MAX == DHT_SAMPLE_RECORDS_MAX,
               "sample");
 

@@ -89,6 +89,7 @@ struct wire_reach {
 #define WIRE_MSG2_PAYLOAD_BYTES 128u
 #define WIRE_ANSWER_BYTES (32u + WIRE_MSG2_PAYLOAD_BYTES + 16u)
 static_assert(WIRE_ANSWER_BYTES == 176, "the layout is the contract");
+static_assert(WIRE_ANSWER_BYTES == DHT_ANSWER_BYTES, "an introducer's decoy looks like a decline");
 
 enum wire_verdict { WIRE_ACCEPT = 1, WIRE_NO_FOR_GOOD = 2, WIRE_NO_NOT_NOW = 3 };
 struct wire_msg2 {

@@ -387,24 +387,26 @@ static void test_decoy(void **state)
     (void)state;
     struct meeting m;
     start_meeting(&m, 3, 30);
-    round_trip(&m, 100, 80);
     uint8_t blob[8] = {0};
     static const uint8_t unknown[DHT_HANDLE_BYTES] = {9};
-    for (unsigned k = 0; k < 2; k++) {
+    for (unsigned k = 0; k < 3; k++) {
         uint32_t intro;
-        if (k == 1) { // closed: the introducer declines by itself
+        if (k == 1) // what somebody else answers changes nothing
+            round_trip(&m, 100, 80);
+        if (k == 2) { // closed: the introducer declines by itself
             dht_attend_close(m.w.node[m.a].dht, m.w.now, m.attend);
             net_drain(&m.w, m.a);
             net_run(&m.w, 100 * USEC_PER_MS);
         }
         assert_int_equal(dht_introduce_open(m.w.node[m.b].dht, m.w.now, m.place_b, &m.introducer,
-                                            k == 0 ? unknown : m.handle, blob, sizeof blob, 6,
+                                            k < 2 ? unknown : m.handle, blob, sizeof blob, 6,
                                             &intro),
                          0);
         net_drain(&m.w, m.b);
         const struct dht_event *e = net_wait(&m.w, m.b, DHT_BACK, intro, USEC_PER_S);
         assert_non_null(e);
-        assert_int_equal(e->blob_len, 80);
+        assert_int_equal(e->blob_len, DHT_ANSWER_BYTES);
+        assert_true(e->blob[31] < 0x80); // a public key, as every decline
         net_forget_events(&m.w, m.b);
     }
     net_end(&m.w);
