@@ -168,6 +168,10 @@ class Control:
         return self.until(find, "event %s %r" % (method, fields), give_up_s)
 
     def close(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)  # close alone waits for the thread that is reading
+        except OSError:
+            pass
         self.sock.close()
 
 

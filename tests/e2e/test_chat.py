@@ -2,8 +2,9 @@
 
 import os
 import signal
+import subprocess
 
-from harness import check, equal
+from harness import BAUTA, GIVE_UP_S, check, equal
 
 
 def chat(w, node, *args):
@@ -160,7 +161,11 @@ def test_a_stranger_without_receipts(w):
         os.close(slave)
         other.event("matched", encounter=other.call("seek", topics=[how])["encounter"])
         p.out.wait("Connected")
+        idle = w.connect(other.process)
         other.close()  # nobody listens there any more, so its node confirms nothing
+        w.connect(other.process).call("status")  # it has noticed
+        for _ in range(2):
+            idle.call("status")  # it has noticed
         lines = 70 if how == "seek" else 1
         for i in range(lines):
             os.write(master, b"line %d\n" % i)
@@ -199,6 +204,27 @@ def test_running_node_is_another(w):
     check(out[0].startswith("Note: a node is running here already."), "a note: %r" % out)
     status, out, err = w.run(["chat", "--plain", "--control", n.control, "--privacy", "direct"])
     equal((status, out, err), (0, ["What do you want to talk about?"], []), "no note")
+
+
+def test_lonely_node_says_so(w):
+    alone = ["chat", "--plain", "--listen", "127.0.0.1:0", "--control", w.path("own")]
+    status, out, err = w.run(alone)
+    equal((status, err), (0, []), "exit")
+    check(out[0].startswith("Note: no --bootstrap was given"), "a note: %r" % out)
+    for option in ("--lab", "--public"):  # others may come to it
+        out = w.run(alone + [option])[1]
+        check(out[0].startswith("Should the stranger"), "no note with %s: %r" % (option, out))
+
+
+def test_nobody_reads(w):
+    n = w.node()
+    r, closed = os.pipe()
+    os.close(r)
+    p = subprocess.run([BAUTA, "chat", "--plain", "--control", n.control, "x"], stdin=subprocess.DEVNULL, stdout=closed,
+                       stderr=subprocess.PIPE, text=True, timeout=GIVE_UP_S)
+    os.close(closed)
+    equal((p.returncode, p.stderr.count("\n")), (1, 1), p.stderr)
+    equal(w.connect(n).call("status")["encounters"], [], "the goodbye is said all the same")
 
 
 def test_not_utf8(w):

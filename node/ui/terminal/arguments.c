@@ -27,3 +27,8 @@ bool arguments_for_node(const struct config *c)
     return c->listens > 0 || c->bootstraps > 0 || c->state[0] != 0 || c->public_server || c->lab ||
            c->lab_strict || c->no_lan || c->no_upnp;
 }
+
+bool arguments_lonely(const struct config *c)
+{
+    return c->bootstraps == 0 && !c->public_server && !c->lab;
+}

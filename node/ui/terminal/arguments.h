@@ -9,5 +9,7 @@ int arguments_topics(const struct config *);
 // Whether options were given that only a node of one's own can heed. --network and --privacy are not
 // among these.
 bool arguments_for_node(const struct config *);
+// Whether a node of these options has nobody to join through, and nobody comes to it either.
+bool arguments_lonely(const struct config *);
 
 #endif

@@ -83,8 +83,10 @@ static void say(struct plain *p, const char *format, ...)
     vprintf(format, args);
     va_end(args);
     putchar('\n');
-    if (fflush(stdout) != 0)
-        leave(p, EXIT_FAILED); // nobody reads any more
+    if (fflush(stdout) == 0)
+        return;
+    if (p->phase != PHASE_LEAVING) // nobody reads any more
+        leave(p, process_fail(EXIT_FAILED, "can't write: %s", strerror(errno)));
 }
 
 static char *topics_shown(json_t *topics)
@@ -506,6 +508,10 @@ static void on_status(struct plain *p, json_t *result)
     const char *privacy = json_string_value(json_object_get(result, "privacy"));
     if (p->serve == NULL && !fits(p, result))
         return;
+    if (p->serve != NULL && arguments_lonely(p->cfg))
+        say(p,
+            "Note: no --bootstrap was given, so this node knows no other and can find nobody. To "
+            "try bauta alone, run: bauta demo");
     if (p->cfg->privacy != NODE_PRIVACY_UNCHOSEN) {
         (void)ask(p, CALL_DROP, "privacy",
                   json_pack("{s:s}", "mode", api_privacy_name(p->cfg->privacy)));
@@ -628,8 +634,6 @@ static void on_ended(struct plain *p, json_t *params)
         say(p, "They left. The node has kept nothing of what you both wrote.");
     else if (strcmp(reason, "gone") == 0)
         say(p, "They are gone: nothing comes from them any more. The node has kept nothing.");
-    else if (strcmp(reason, "middle") == 0)
-        say(p, "Warning: somebody tried to sit between you. The connection was closed.");
     else
         say(p, "The connection broke. The node has kept nothing of what you both wrote.");
     say(p, "/next finds someone else, /end stops looking.");
