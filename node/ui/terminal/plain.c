@@ -143,7 +143,7 @@ static void help(struct plain *p)
     say(p, "What you type is said. Lines that begin with / are commands; // says a line that "
            "begins with /.");
     say(p, "/next: leave, and find someone else.");
-    say(p, "/end: leave this conversation.");
+    say(p, "/end: leave this conversation, or stop looking.");
     say(p, "/block: leave, and never meet them again while the node runs.");
     say(p, "/verify: six words to compare, to be sure that nobody sits in between.");
     say(p, "/seek TOPIC, TOPIC: leave, and talk about something else.");
@@ -612,7 +612,7 @@ static void on_matched(struct plain *p, json_t *params)
     p->phase = PHASE_TALKING;
     say(p, "Connected. Nobody but the two of you can read this.");
     say(p, "You talk with %s about %s. %s", p->alias, about != NULL ? about : "it",
-        direct ? "You could see each other's internet address."
+        direct ? "You can see each other's internet address."
                : "Your internet address is hidden.");
     say(p, "/next finds someone else, /end leaves, /help says more.");
     text_free(about);
