@@ -271,6 +271,20 @@ void attend_timer(struct dht *d, struct attend *a)
     attend_arm(d, a);
 }
 
+// An introducer that asks much and acknowledges nothing must not use up all calls of the node.
+static void answers_make_room(struct dht *d, const struct attend *a)
+{
+    struct call *oldest = NULL; // the newest stands first
+    unsigned n = 0;
+    for (struct call *c = d->calls; c != NULL; c = c->next)
+        if (c->owner_kind == CALL_ANSWER && c->owner == a->id) {
+            n++;
+            oldest = c;
+        }
+    if (n >= ATTEND_ANSWERS_MAX && oldest != d->current)
+        call_free(d, oldest);
+}
+
 int dht_attend_answer(struct dht *d, usec_t now, uint32_t attend,
                       const uint8_t link[static DHT_LINK_BYTES], const uint8_t *blob, size_t len)
 {
@@ -283,6 +297,7 @@ int dht_attend_answer(struct dht *d, usec_t now, uint32_t attend,
         return BAUTA_ELIMIT;
     struct wire_request q;
     memset(&q, 0, sizeof q);
+    answers_make_room(d, a);
     q.kind = RPC_RELAY_BACK;
     memcpy(q.handle, a->handle, DHT_HANDLE_BYTES);
     memcpy(q.link, link, DHT_LINK_BYTES);

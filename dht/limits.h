@@ -91,7 +91,8 @@
 #define ATTEND_TTL_S 120u // survives one lost renewal of a server
 #define ATTEND_FAILURES_MAX 2u
 #define ATTEND_RETRY_US (1 * USEC_PER_S)
-#define EVENTS_MAX 4096u // a driver drains them after each call
+#define ATTEND_ANSWERS_MAX 32u // of one attend on their way: an introducer that never acknowledges
+#define EVENTS_MAX 4096u       // a driver drains them after each call
 
 // ---- the server's side ----------------------------------------------------------------------------
 #define TOKEN_PERIOD_US (60 * USEC_PER_S)

@@ -257,6 +257,35 @@ static void test_a_lost_renewal_is_repeated(void **state)
     net_end(&w);
 }
 
+// An introducer that makes its attender answer without end and acknowledges nothing leaves the others
+// their calls.
+static void test_an_introducer_that_never_acknowledges(void **state)
+{
+    (void)state;
+    struct network w;
+    struct deaf x;
+    unsigned client;
+    static const uint8_t handle[DHT_HANDLE_BYTES] = {1}, blob[DHT_ANSWER_BYTES] = {2};
+    uint8_t link[DHT_LINK_BYTES] = {0};
+    start_deaf(&w, &x, 79, &client);
+    struct dht *d = w.node[client].dht;
+    uint32_t place = announce_at(&w, client), attend;
+    struct contact introducer = net_contact(&w, 1);
+    net_run(&w, USEC_PER_S);
+    assert_int_equal(dht_attend_open(d, w.now, place, &introducer, handle, 1, &attend), 0);
+    net_drain(&w, client);
+    assert_non_null(net_wait(&w, client, DHT_ATTENDING, attend, USEC_PER_S));
+    uint32_t calls = d->call_count;
+    for (unsigned i = 0; i < 1000; i++) {
+        link[0] = (uint8_t)i;
+        assert_int_equal(dht_attend_answer(d, w.now, attend, link, blob, sizeof blob), 0);
+        w.out->count = 0; // nothing gets there
+    }
+    assert_true(d->call_count <= calls + ATTEND_ANSWERS_MAX);
+    net_run(&w, 60 * USEC_PER_S);
+    net_end(&w);
+}
+
 // ---- liars about the own address ---------------------------------------------------------------------
 
 struct liars {
@@ -485,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_spoofed_newcomers),
         cmocka_unit_test(test_a_holder_that_never_stores),
         cmocka_unit_test(test_a_lost_renewal_is_repeated),
+        cmocka_unit_test(test_an_introducer_that_never_acknowledges),
         cmocka_unit_test(test_liars_about_the_address),
         cmocka_unit_test(test_ever_nearer_servers),
         cmocka_unit_test(test_the_way_does_not_learn_the_place),
