@@ -3,6 +3,7 @@
 // sealed as the peer would seal it and received; time passes between them. First byte: bit 0 initiator,
 // bit 1 AEGIS, bit 2 after a completed first step. Each body: length u16 (top bit: wait 100 ms after), bytes.
 #include "node/channel/internal.h"
+#include "tests/memory.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -24,19 +25,6 @@ static void fill(void *ctx, void *buf, size_t len)
         ((uint8_t *)buf)[i] = (uint8_t)((++c->n * UINT64_C(0x9e3779b97f4a7c15)) >> 56);
 }
 
-static void *refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static void release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
-}
-
 struct side {
     struct channel *channel;
     struct channel_config config;
@@ -48,7 +36,7 @@ struct side {
 static void side_init(struct side *s, bool initiator, enum packet_aead aead)
 {
     memset(s, 0, sizeof *s);
-    arena_init(&s->arena, 1u << 20, refill, release, NULL);
+    memory_arena(&s->arena, 1u << 20);
     s->counter.n = initiator;
     s->address = (struct path){.ip = {10, 0, 0, initiator}, .port = 2000, .family = 4};
     struct channel_config *c = &s->config;

@@ -1,5 +1,6 @@
 // layer: host
 // Control API lines on a node without sockets: any bytes get an answer or none, and the node lives on.
+#include "tests/memory.h"
 #include "tests/unit/host/support.h"
 
 #include <sodium.h>
@@ -29,8 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         ready = true;
     }
     memset(&b, 0, sizeof b);
-    arena_init(&b.arena, 16u << 20, plain_refill, plain_release, NULL);
-    arena_init(&b.book_arena, 1u << 20, plain_refill, plain_release, NULL);
+    memory_arena(&b.arena, 16u << 20);
+    memory_arena(&b.book_arena, 1u << 20);
     b.out = calloc(1, sizeof *b.out);
     book = contact_book_new(&b.book_arena, 64);
     struct node_config cfg = {.rng = {fill, &chance},

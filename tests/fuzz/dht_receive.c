@@ -6,6 +6,7 @@
 #include "dht/internal.h"
 
 #include "crypto/bytes.h"
+#include "tests/memory.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -25,19 +26,6 @@ static void fill(void *ctx, void *buf, size_t len)
         *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         ((uint8_t *)buf)[i] = (uint8_t)(*state >> 56);
     }
-}
-
-static void *refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static void release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
 }
 
 struct world {
@@ -109,8 +97,8 @@ static void start(struct world *w)
     require(w->out != NULL);
     w->out->count = 0;
     w->out->dropped = 0;
-    arena_init(&w->arena, 4u << 20, refill, release, NULL);
-    arena_init(&w->book_arena, 1u << 20, refill, release, NULL);
+    memory_arena(&w->arena, 4u << 20);
+    memory_arena(&w->book_arena, 1u << 20);
     w->book = contact_book_new(&w->book_arena, 1000);
     w->server_path = path_v4((const uint8_t[4]){127, 0, 0, 1}, 2000);
     w->client_path = path_v4((const uint8_t[4]){127, 0, 0, 1}, 2001);

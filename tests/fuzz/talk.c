@@ -2,21 +2,10 @@
 // A peer's bytes at one end of a conversation, in pieces of changing size.
 #include "node/talk/talk.h"
 #include "node/talk/message.h"
+#include "tests/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static void *refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-static void release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
-}
 
 static void check_one_encoding(const uint8_t *map, size_t len)
 {
@@ -36,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena;
     struct talk *t;
-    arena_init(&arena, 1u << 20, refill, release, NULL);
+    memory_arena(&arena, 1u << 20);
     if (talk_new(&t, &arena) != 0)
         abort();
     for (uint32_t i = 1; i <= 3; i++) {

@@ -15,6 +15,7 @@
 #include <sodium.h>
 
 #include "node/channel/internal.h"
+#include "tests/memory.h"
 
 #define UNUSED __attribute__((unused))
 
@@ -91,19 +92,6 @@ struct net {
     void *tap_ctx;
     uint8_t buf[256 * 1024];
 };
-
-static UNUSED void *chunk_refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static UNUSED void chunk_release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
-}
 
 static UNUSED struct path address_of(unsigned end)
 {
@@ -400,7 +388,7 @@ static UNUSED struct net *net_new(uint64_t seed, enum packet_aead aead)
     prng_fill(&secrets, mask, sizeof mask);
     for (unsigned i = 0; i < 2; i++) {
         struct end *e = &n->end[i];
-        arena_init(&e->arena, 64u << 20, chunk_refill, chunk_release, NULL);
+        memory_arena(&e->arena, 64u << 20);
         e->prng.state = seed * 2 + i;
         e->address = address_of(i);
         struct channel_config *c = &e->config;

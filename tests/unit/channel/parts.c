@@ -1,11 +1,6 @@
 // The channel's parts by themselves: range sets, blocks, received numbers, recovery, window, messages.
 #include "tests/unit/channel/link.h"
 
-static void arena_setup(struct arena *a, size_t cap)
-{
-    arena_init(a, cap, chunk_refill, chunk_release, NULL);
-}
-
 // ---- ranges: against a bitmap ----------------------------------------------------------------------------
 #define SPACE 2000u
 
@@ -30,7 +25,7 @@ static void ranges_are_a_set(void **state)
     struct prng p = {1};
     for (unsigned round = 0; round < 40; round++) {
         struct arena a;
-        arena_setup(&a, 1u << 20);
+        memory_arena(&a, 1u << 20);
         struct chan_ranges s = {0};
         bool map[SPACE] = {false};
         for (unsigned i = 0; i < 500; i++) {
@@ -56,7 +51,7 @@ static void ranges_have_a_limit(void **state)
 {
     (void)state;
     struct arena a;
-    arena_setup(&a, 1u << 20);
+    memory_arena(&a, 1u << 20);
     struct chan_ranges s = {0};
     for (uint64_t i = 0; i < CHAN_RANGES_MAX; i++)
         assert_true(chan_ranges_add(&s, &a, 10 * i, 10 * i + 1));
@@ -71,7 +66,7 @@ static void ranges_have_a_limit(void **state)
     assert_int_equal(a.used_bytes, 0);
     arena_end(&a);
     // Without any memory the two in place still work.
-    arena_setup(&a, 0);
+    memory_arena(&a, 0);
     assert_true(chan_ranges_add(&s, &a, 1, 2) && chan_ranges_add(&s, &a, 5, 6));
     assert_false(chan_ranges_add(&s, &a, 9, 10));
     chan_ranges_cover(&s, &a, 9, 10);
@@ -208,7 +203,7 @@ struct bench {
 static void bench_init(struct bench *b)
 {
     memset(b, 0, sizeof *b);
-    arena_setup(&b->arena, 1u << 20);
+    memory_arena(&b->arena, 1u << 20);
     chan_recovery_init(&b->r, 0);
     b->sink = (struct chan_sink){&b->v, count_acked, count_lost};
 }

@@ -19,7 +19,7 @@ static void start(struct fixture *f, bool prefix_limits)
     memset(f, 0, sizeof *f);
     f->seed = 3;
     f->rng = (struct rng){help_fill, &f->seed};
-    help_arena(&f->arena, 4u << 20);
+    memory_arena(&f->arena, 4u << 20);
     assert_int_equal(guard_init(&f->guard, &f->arena, &f->rng, prefix_limits), 0);
 }
 
@@ -164,7 +164,7 @@ static void test_timers(void **state)
     struct timers t;
     static struct timer timer[300];
     uint64_t seed = 9;
-    help_arena(&arena, 1u << 20);
+    memory_arena(&arena, 1u << 20);
     timers_init(&t, &arena);
     assert_true(timers_next(&t) == USEC_NEVER);
     for (unsigned i = 0; i < 300; i++)
@@ -202,7 +202,7 @@ static void test_open_ids(void **state)
     struct ids t;
     uint64_t seed = 4;
     static uint64_t id[4000];
-    help_arena(&arena, 4u << 20);
+    memory_arena(&arena, 4u << 20);
     ids_init(&t, &arena);
     assert_null(ids_find(&t, 1));
     for (unsigned i = 0; i < 4000; i++) {
@@ -234,7 +234,7 @@ static void test_round_trips(void **state)
     (void)state;
     struct arena arena;
     struct rtt r;
-    help_arena(&arena, 1u << 20);
+    memory_arena(&arena, 1u << 20);
     rtt_init(&r, &arena);
     assert_int_equal(rtt_timeout(&r, 1), RPC_RTO_UNKNOWN_US);
     rtt_sample(&r, 1, 100 * USEC_PER_MS); // RFC 6298: srtt = R, rttvar = R / 2

@@ -4,6 +4,7 @@
 
 #include "dht/arena.h"
 #include "dht/machine.h"
+#include "tests/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,24 +22,6 @@ static inline void help_fill(void *ctx, void *buf, size_t len)
         *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         ((uint8_t *)buf)[i] = (uint8_t)(*state >> 56);
     }
-}
-
-static inline void *help_refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static inline void help_release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
-}
-
-static inline void help_arena(struct arena *a, size_t cap)
-{
-    arena_init(a, cap, help_refill, help_release, NULL);
 }
 
 // Everything was given back.

@@ -4,6 +4,7 @@
 #define BAUTA_TESTS_DHT_NET_H
 
 #include "dht/internal.h"
+#include "tests/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,19 +70,6 @@ static inline void net_fill(void *ctx, void *buf, size_t len)
         p[i] = (uint8_t)(net_next(ctx) >> 32);
 }
 
-static inline void *net_refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static inline void net_release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
-}
-
 static inline void net_start(struct network *w, unsigned n, uint64_t seed)
 {
     memset(w, 0, sizeof *w);
@@ -91,7 +79,7 @@ static inline void net_start(struct network *w, unsigned n, uint64_t seed)
     assert_non_null(w->out);
     w->rng.state = seed;
     w->now = 1000 * USEC_PER_S;
-    arena_init(&w->book_arena, 64u << 20, net_refill, net_release, NULL);
+    memory_arena(&w->book_arena, 64u << 20);
     w->book = contact_book_new(&w->book_arena, 100000);
     assert_non_null(w->book);
 }
@@ -117,7 +105,7 @@ static inline unsigned net_add(struct network *w, bool server)
     struct dht_config c;
     x->rng.state = net_next(&w->rng);
     x->path = path_v4((const uint8_t[4]){127, 0, 0, 1}, (uint16_t)(NET_PORT + w->n));
-    arena_init(&x->arena, 16u << 20, net_refill, net_release, NULL);
+    memory_arena(&x->arena, 16u << 20);
     net_config(w, x, &c, server);
     assert_int_equal(dht_init(&x->dht, &c), 0);
     dht_clock(x->dht, w->now, INT64_C(1700000000000000));

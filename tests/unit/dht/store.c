@@ -18,7 +18,7 @@ static void start(struct fixture *f, size_t bytes_max)
     f->seed = 1;
     f->rng = (struct rng){help_fill, &f->seed};
     f->now = 100 * USEC_PER_S;
-    help_arena(&f->arena, 8u << 20);
+    memory_arena(&f->arena, 8u << 20);
     store_init(&f->store, &f->arena, &f->rng, bytes_max);
 }
 

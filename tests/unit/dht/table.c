@@ -16,7 +16,7 @@ static void start(struct fixture *f, bool prefix_limits)
 {
     static const uint8_t centre[32] = {0};
     memset(f, 0, sizeof *f);
-    help_arena(&f->arena, 16u << 20);
+    memory_arena(&f->arena, 16u << 20);
     f->book = contact_book_new(&f->arena, 3000);
     assert_int_equal(net_init(&f->net, "test"), 0);
     f->tag = book_net_tag(&f->net);

@@ -4,6 +4,7 @@
 
 #include "node/host/api.h"
 #include "node/host/host.h"
+#include "tests/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,27 +15,14 @@ struct bench_node {
     struct api api;
 };
 
-static inline void *plain_refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static inline void plain_release(void *ctx, void *p, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(p);
-}
-
 #define BENCH_NOW (UINT64_C(1000) * USEC_PER_S)
 
 static inline void bench_open(struct bench_node *b, struct contact_book **book,
                               enum node_privacy privacy)
 {
     memset(b, 0, sizeof *b);
-    arena_init(&b->arena, 64u << 20, plain_refill, plain_release, NULL);
-    arena_init(&b->book_arena, 8u << 20, plain_refill, plain_release, NULL);
+    memory_arena(&b->arena, 64u << 20);
+    memory_arena(&b->book_arena, 8u << 20);
     b->out = calloc(1, sizeof *b->out);
     *book = contact_book_new(&b->book_arena, 256);
     struct node_config cfg = {.rng = {host_random, NULL},

@@ -9,6 +9,7 @@
 #include "crypto/bytes.h"
 #include "node/meet/block.h"
 #include "node/meet/reach.h"
+#include "tests/memory.h"
 
 #include <stdlib.h>
 
@@ -20,13 +21,6 @@ static void *refill(void *ctx, size_t bytes)
     if (left != NULL)
         (*left)--;
     return malloc(bytes);
-}
-
-static void release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
 }
 
 // ---- cards ----------------------------------------------------------------------------------------
@@ -137,7 +131,7 @@ static void memory_keeps_the_newest(void **state)
     struct arena a;
     struct memory m;
     uint8_t item[32] = {0};
-    arena_init(&a, 1u << 20, refill, release, NULL);
+    memory_arena(&a, 1u << 20);
     memory_init(&m, 100);
     for (unsigned i = 0; i < 250; i++) {
         item[0] = (uint8_t)i;
@@ -165,7 +159,7 @@ static void memory_without_memory(void **state)
     struct memory m;
     size_t chunks = 0;
     uint8_t item[32] = {1};
-    arena_init(&a, 1u << 20, refill, release, &chunks);
+    arena_init(&a, 1u << 20, refill, memory_release, &chunks);
     memory_init(&m, 100);
     assert_false(memory_add(&m, &a, item));
     assert_false(memory_has(&m, item));
@@ -186,7 +180,7 @@ static void blocks_are_exact(void **state)
     struct block b;
     const uint8_t pk[32] = {1}, other[32] = {2};
     struct path p = v4(80, 1, 1, 1, 5000), q = v4(80, 1, 1, 1, 5001);
-    arena_init(&a, 1u << 20, refill, release, NULL);
+    memory_arena(&a, 1u << 20);
     block_init(&b);
     block_person(&b, &a, pk);
     block_address(&b, &a, &p);
@@ -311,7 +305,7 @@ static void peer_candidates(void **state)
     assert_int_equal(reach_take(&env, &c, &r, &own), 0);
     assert_int_equal(c.candidates, 1);
     // One blocked address among them is enough.
-    arena_init(&a, 1u << 20, refill, release, NULL);
+    memory_arena(&a, 1u << 20);
     block_address(&block, &a, &bad);
     r.candidate[1] = bad;
     assert_int_equal(reach_take(&env, &c, &r, &own), BAUTA_EAUTH);

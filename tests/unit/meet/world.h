@@ -7,6 +7,7 @@
 #include "crypto/nodekey.h"
 #include "node/meet/encounter.h"
 #include "node/meet/offer.h"
+#include "tests/memory.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -101,19 +102,6 @@ static inline void world_fill(void *ctx, void *buf, size_t len)
     uint8_t *at = buf;
     for (size_t i = 0; i < len; i++)
         at[i] = (uint8_t)world_random(ctx);
-}
-
-static inline void *world_refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static inline void world_release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
 }
 
 // ---- mail -----------------------------------------------------------------------------------------
@@ -421,7 +409,7 @@ static inline void world_add(struct world *w, bool lab)
     struct world_node *x = &w->node[w->nodes];
     const uint8_t local[4] = {127, 0, 0, 1}, global[4] = {80, 1, 1, (uint8_t)(w->nodes + 1)};
     x->dht = (struct dht){w, w->nodes};
-    arena_init(&x->arena, 16u << 20, world_refill, world_release, NULL);
+    memory_arena(&x->arena, 16u << 20);
     struct meet_config c = {.rng = {world_fill, &w->random},
                             .arena = &x->arena,
                             .dht = &x->dht,

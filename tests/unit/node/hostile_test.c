@@ -3,6 +3,7 @@
 #include "node/node.h"
 
 #include "dht/path.h"
+#include "tests/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,19 +43,6 @@ struct world {
     struct mail mail[MAIL]; // under way
     unsigned mail_at, mail_end;
 };
-
-static void *refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static void release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
-}
 
 static void fill(void *ctx, void *buf, size_t len)
 {
@@ -128,12 +116,12 @@ static int set_up(void **state)
     *state = w;
     w->now = USEC_PER_S;
     w->out = calloc(1, sizeof *w->out);
-    arena_init(&w->book_arena, 1u << 20, refill, release, NULL);
+    memory_arena(&w->book_arena, 1u << 20);
     w->book = contact_book_new(&w->book_arena, 64);
     for (unsigned i = 0; i < NODES; i++) {
         uint8_t ip[4] = {127, 0, 0, 1};
         w->path[i] = path_v4(ip, (uint16_t)(4000 + i));
-        arena_init(&w->arena[i], 4u << 20, refill, release, NULL);
+        memory_arena(&w->arena[i], 4u << 20);
         struct node_config cfg = {.rng = {fill, &w->draws},
                                   .arena = &w->arena[i],
                                   .out = w->out,

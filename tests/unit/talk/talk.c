@@ -3,6 +3,7 @@
 
 #include "crypto/bytes.h"
 #include "node/talk/message.h"
+#include "tests/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,18 +11,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-static void *refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-static void release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
-}
 
 struct end {
     struct arena arena;
@@ -38,7 +27,7 @@ static struct end ana, ben;
 static void open_end(struct end *e, size_t cap_bytes)
 {
     memset(e, 0, sizeof *e);
-    arena_init(&e->arena, cap_bytes, refill, release, NULL);
+    memory_arena(&e->arena, cap_bytes);
     assert_int_equal(talk_new(&e->talk, &e->arena), 0);
 }
 
@@ -344,7 +333,7 @@ static void out_of_memory(void **state)
     bool all = false;
     for (size_t cap = 256; !all; cap += 64) {
         struct end tiny = {0};
-        arena_init(&tiny.arena, cap, refill, release, NULL);
+        memory_arena(&tiny.arena, cap);
         int rc = talk_new(&tiny.talk, &tiny.arena);
         if (rc == 0) {
             rc = talk_say(tiny.talk, 1, text, sizeof text);
