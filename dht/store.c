@@ -170,20 +170,37 @@ static bool fits(const struct store_record *x, const uint8_t w[static LOCK_BYTES
     return sodium_memcmp(c, x->commit, LOCK_BYTES) == 0;
 }
 
+// How many of a set are of the same source as each of them. A full place costs 32,768 comparisons of
+// numbers that lie side by side.
+static void count_sources(struct store_record *const *set, unsigned n, uint16_t *same)
+{
+    uint64_t source[STORE_PLACE_RECORDS_MAX];
+    for (unsigned i = 0; i < n; i++) {
+        source[i] = set[i]->source;
+        same[i] = 1;
+        for (unsigned j = 0; j < i; j++)
+            if (source[j] == source[i]) {
+                same[i]++;
+                same[j]++;
+            }
+    }
+}
+
 // A full place evicts from the most represented source, then the lowest effort, then the oldest.
 static void evict(struct store *s, struct store_place *p)
 {
-    struct store_record **victim = NULL;
-    unsigned most = 0;
-    for (struct store_record **at = &p->records; *at != NULL; at = &(*at)->next) {
-        unsigned n = 0;
-        for (const struct store_record *x = p->records; x != NULL; x = x->next)
-            n += x->source == (*at)->source;
-        if (n > most || (n == most && (*at)->effort < (*victim)->effort)) {
-            most = n;
+    struct store_record *set[STORE_PLACE_RECORDS_MAX] = {NULL}, **victim = NULL;
+    uint16_t same[STORE_PLACE_RECORDS_MAX];
+    unsigned most = 0, n = 0;
+    for (struct store_record *x = p->records; x != NULL; x = x->next)
+        set[n++] = x;
+    count_sources(set, n, same);
+    n = 0;
+    for (struct store_record **at = &p->records; *at != NULL; at = &(*at)->next, n++)
+        if (same[n] > most || (same[n] == most && (*at)->effort < (*victim)->effort)) {
+            most = same[n];
             victim = at;
         }
-    }
     if (victim != NULL)
         remove_record(s, p, victim);
 }
@@ -304,8 +321,9 @@ static uint8_t depth_hint(const struct store_place *p)
 
 // Picks one of what is left: sources that are not in the sample yet come first; among them the least
 // handed out, or a random source and then a random one of its records. Ties go by chance.
-static struct store_record *pick(struct store *s, struct store_record **set, unsigned n,
-                                 struct store_record *const *chosen, unsigned n_chosen, bool least)
+static struct store_record *pick(struct store *s, struct store_record **set, const uint16_t *same,
+                                 unsigned n, struct store_record *const *chosen, unsigned n_chosen,
+                                 bool least)
 {
     unsigned best = UINT32_MAX, ties = 0;
     struct store_record *at = NULL;
@@ -313,15 +331,13 @@ static struct store_record *pick(struct store *s, struct store_record **set, uns
         for (unsigned i = 0; i < n; i++) {
             if (set[i] == NULL)
                 continue;
-            bool fresh = true;
-            for (unsigned j = 0; j < n_chosen && fresh; j++)
-                fresh = chosen[j]->source != set[i]->source;
-            if (pass == 0 && !fresh)
+            unsigned taken = 0; // of the same source
+            for (unsigned j = 0; j < n_chosen; j++)
+                taken += chosen[j]->source == set[i]->source;
+            if (pass == 0 && taken > 0)
                 continue;
-            unsigned weight = least ? set[i]->handed : 0;
-            if (!least) // a source with many records is not likelier than one with one
-                for (unsigned j = 0; j < n; j++)
-                    weight += set[j] != NULL && set[j]->source == set[i]->source;
+            // A source with many records is not likelier than one with one.
+            unsigned weight = least ? set[i]->handed : same[i] - taken;
             bool take_it;
             if (least) {
                 ties = weight < best || at == NULL ? 1 : ties + (weight == best);
@@ -351,13 +367,15 @@ void store_sample(struct store *s, usec_t now, const uint8_t place[static 32],
     out->live = p->live;
     out->hint = depth_hint(p);
     struct store_record *set[STORE_PLACE_RECORDS_MAX], *chosen[DHT_SAMPLE_RECORDS_MAX];
+    uint16_t same[STORE_PLACE_RECORDS_MAX];
     unsigned n = 0;
     for (struct store_record *x = p->records; x != NULL; x = x->next)
         if (memcmp(x->record, except, RECORD_ID_BYTES) != 0)
             set[n++] = x;
+    count_sources(set, n, same);
     for (unsigned k = 0; k < DHT_SAMPLE_RECORDS_MAX; k++) {
         bool least = k < DHT_SAMPLE_RECORDS_MAX / 2;
-        struct store_record *x = pick(s, set, n, chosen, k, least);
+        struct store_record *x = pick(s, set, same, n, chosen, k, least);
         if (x == NULL)
             break;
         for (unsigned i = 0; i < n; i++)
