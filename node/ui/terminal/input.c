@@ -186,3 +186,9 @@ void input_close(struct input *in)
         free(in);
     }
 }
+
+bool input_is(const char *line, size_t len, const char *word)
+{
+    size_t n = strlen(word);
+    return len >= n && memcmp(line, word, n) == 0 && (len == n || line[n] == ' ');
+}

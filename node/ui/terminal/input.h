@@ -28,5 +28,7 @@ void input_take(struct input *);
 bool input_terminal(const struct input *);
 unsigned input_line_max(const struct input *); // bytes
 void input_close(struct input *);              // frees it once libuv has let go
+// Is the first word of a line this one?
+bool input_is(const char *line, size_t len, const char *word);
 
 #endif

@@ -9,6 +9,7 @@
 #include "node/ui/terminal/input.h"
 #include "node/ui/terminal/link.h"
 #include "node/ui/terminal/text.h"
+#include "node/ui/terminal/topics.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -18,11 +19,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PENDING_MAX 64u     // own messages on their way before a script has to wait
-#define GOODBYE_MS 1000u    // for the node to say that we leave
-#define LAST_WORDS_MS 3000u // for what was said just before /quit to arrive
-#define SCRIPT_WORDS_MS                                                                            \
-    10000u // the same for a script: a stranger who is gone is known to be by then
+#define PENDING_MAX 64u        // own messages on their way before a script has to wait
+#define GOODBYE_MS 1000u       // for the node to say that we leave
+#define LAST_WORDS_MS 3000u    // for what was said just before /quit to arrive
+#define SCRIPT_WORDS_MS 10000u // for a script: a stranger who is gone is known to be by then
 #define ALIAS_BYTES 128u
 
 enum phase {
@@ -87,25 +87,6 @@ static void say(struct plain *p, const char *format, ...)
         return;
     if (p->phase != PHASE_LEAVING) // nobody reads any more
         leave(p, process_fail(EXIT_FAILED, "can't write: %s", strerror(errno)));
-}
-
-static char *topics_shown(json_t *topics)
-{
-    json_t *t;
-    size_t i, room = 1;
-    json_array_foreach (topics, i, t)
-        room += TEXT_SHOWN_MAX(json_string_length(t)) + 4;
-    char *out = malloc(room);
-    if (out == NULL)
-        return NULL;
-    size_t at = 0;
-    out[0] = 0;
-    json_array_foreach (topics, i, t) {
-        if (i > 0)
-            at += (size_t)snprintf(out + at, room - at, " or ");
-        at += text_show(out + at, json_string_value(t), json_string_length(t));
-    }
-    return out;
 }
 
 static void say_message(struct plain *p, json_t *text)
@@ -190,29 +171,14 @@ static void seek(struct plain *p, json_t *topics)
     ask_blocking(p, CALL_SEEK, "seek", json_pack("{s:O}", "topics", topics));
 }
 
-// "night trains, jazz" as a list; NULL with a line said when there is none.
+// NULL, with a line said, when there is none.
 static json_t *topics_of(struct plain *p, const char *text, size_t len)
 {
-    if (!text_utf8(text, len)) {
-        say(p, "That is not UTF-8 text.");
-        return NULL;
-    }
-    json_t *list = json_array();
-    for (size_t at = 0; at <= len;) {
-        const char *comma = memchr(text + at, ',', len - at);
-        size_t stop = comma != NULL ? (size_t)(comma - text) : len;
-        size_t from = at;
-        while (from < stop && (text[from] == ' ' || text[from] == '\t'))
-            from++;
-        if (from < stop)
-            json_array_append_new(list, json_stringn(text + from, stop - from));
-        at = stop + 1;
-    }
-    if (json_array_size(list) >= 1 && json_array_size(list) <= CONFIG_TOPICS_MAX)
-        return list;
-    say(p, json_array_size(list) == 0 ? "Name a topic." : "At most 8 topics at once.");
-    json_decref(list);
-    return NULL;
+    const char *why = NULL;
+    json_t *list = topics_listed(text, len, &why);
+    if (list == NULL)
+        say(p, "%s", why);
+    return list;
 }
 
 static void set_privacy(struct plain *p, const char *text, size_t len)
@@ -267,12 +233,6 @@ static void say_text(struct plain *p, const char *text, size_t len)
         p->pending++;
 }
 
-static bool word_is(const char *line, size_t len, const char *word)
-{
-    size_t n = strlen(word);
-    return len >= n && memcmp(line, word, n) == 0 && (len == n || line[n] == ' ');
-}
-
 static void quit(struct plain *p)
 {
     if (p->pending == 0) {
@@ -291,37 +251,37 @@ static bool command(struct plain *p, const char *line, size_t len)
     const char *rest = memchr(line, ' ', len);
     size_t rest_len = rest != NULL ? len - (size_t)(rest - line) - 1 : 0;
     rest = rest != NULL ? rest + 1 : line + len;
-    if (word_is(line, len, "/help")) {
+    if (input_is(line, len, "/help")) {
         help(p);
-    } else if (word_is(line, len, "/quit")) {
+    } else if (input_is(line, len, "/quit")) {
         if (must_wait(p))
             return false;
         quit(p);
-    } else if (word_is(line, len, "/privacy")) {
+    } else if (input_is(line, len, "/privacy")) {
         set_privacy(p, rest, rest_len);
-    } else if (word_is(line, len, "/seek")) {
+    } else if (input_is(line, len, "/seek")) {
         if (must_wait(p))
             return false;
         json_t *topics = topics_of(p, rest, rest_len);
         if (topics != NULL)
             seek(p, topics);
-    } else if (word_is(line, len, "/next") && talks) {
+    } else if (input_is(line, len, "/next") && talks) {
         if (must_wait(p))
             return false;
         if (p->phase == PHASE_SEEKING)
             say(p, "Still looking.");
         else
             ask_blocking(p, CALL_NEXT, "next", encounter_params(p));
-    } else if (word_is(line, len, "/end") && talks) {
+    } else if (input_is(line, len, "/end") && talks) {
         if (must_wait(p))
             return false;
         ask_blocking(p, CALL_END, "end", encounter_params(p));
-    } else if (word_is(line, len, "/block") && talks) {
+    } else if (input_is(line, len, "/block") && talks) {
         ask_blocking(p, CALL_BLOCK, "block", encounter_params(p));
-    } else if (word_is(line, len, "/verify") && talks) {
+    } else if (input_is(line, len, "/verify") && talks) {
         ask_blocking(p, CALL_VERIFY, "verify", encounter_params(p));
-    } else if (word_is(line, len, "/next") || word_is(line, len, "/end") ||
-               word_is(line, len, "/block") || word_is(line, len, "/verify")) {
+    } else if (input_is(line, len, "/next") || input_is(line, len, "/end") ||
+               input_is(line, len, "/block") || input_is(line, len, "/verify")) {
         say(p, "There is no conversation. Type a topic.");
     } else {
         say(p, "There is no such command. /help lists them.");
@@ -612,8 +572,7 @@ static void on_matched(struct plain *p, json_t *params)
     p->phase = PHASE_TALKING;
     say(p, "Connected. Nobody but the two of you can read this.");
     say(p, "You talk with %s about %s. %s", p->alias, about != NULL ? about : "it",
-        direct ? "You can see each other's internet address."
-               : "Your internet address is hidden.");
+        direct ? "You can see each other's internet address." : "Your internet address is hidden.");
     say(p, "/next finds someone else, /end leaves, /help says more.");
     text_free(about);
 }
