@@ -142,8 +142,9 @@ bool conversation_event(struct conversation *c, usec_t now, struct node_event *e
     if (!c->closed && !c->peer_left)
         return false;
 
-    uint32_t id = talk_undelivered(c->talk);
-    if (id != 0 && (c->closed || !c->ending)) {
+    // Taking an id off the list is telling it: not while a goodbye may still bring its receipt.
+    uint32_t id = c->closed || !c->ending ? talk_undelivered(c->talk) : 0;
+    if (id != 0) {
         *ev = (struct node_event){.kind = NODE_UNDELIVERED,
                                   .encounter = c->encounter,
                                   .id = id,

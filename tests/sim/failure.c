@@ -111,11 +111,30 @@ static void who_ends_has_left(void **state)
     }
 }
 
+// Both end in mid-sentence, at the same moment or nearly: of each word its author hears what became of it.
+static void words_at_the_end_are_accounted_for(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct pair p = talk(seed, 400, 10 * S); // one every 50 ms, so some are under way
+        sim_person_end(p.s, 10 * S, p.ana);
+        sim_person_end(p.s, 10 * S + (seed % 4) * 20 * MS, p.ben);
+        (void)sim_run(p.s, 40 * S, NULL, NULL);
+        const struct sim_match *m[2] = {sim_last_match(p.s, p.ana), sim_last_match(p.s, p.ben)};
+        for (int i = 0; i < 2; i++)
+            help_must(p.s, seed,
+                      m[i]->said > 10 && m[i]->said == m[i]->delivered + m[i]->undelivered,
+                      "each word was delivered or not delivered");
+        sim_free(p.s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_peer_is_gone),
         cmocka_unit_test(who_ends_has_left),
+        cmocka_unit_test(words_at_the_end_are_accounted_for),
         cmocka_unit_test(an_idle_conversation_lasts),
         cmocka_unit_test(a_third_dies),
     };
