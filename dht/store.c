@@ -197,7 +197,8 @@ static void evict(struct store *s, struct store_place *p)
     count_sources(set, n, same);
     n = 0;
     for (struct store_record **at = &p->records; *at != NULL; at = &(*at)->next, n++)
-        if (same[n] > most || (same[n] == most && (*at)->effort < (*victim)->effort)) {
+        if (victim == NULL || same[n] > most ||
+            (same[n] == most && (*at)->effort < (*victim)->effort)) {
             most = same[n];
             victim = at;
         }
