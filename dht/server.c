@@ -236,6 +236,7 @@ static bool changes_state(enum rpc_kind kind)
 
 static void dispatch(struct dht *d, const struct request *r)
 {
+    uint64_t out_before = d->count.bytes_out;
     struct intro *intro = &d->server->intro;
     struct intro_from from = {r->from, r->header.e, &r->keys, r->source};
     struct wire_answer a;
@@ -274,7 +275,10 @@ static void dispatch(struct dht *d, const struct request *r)
         answer_status(d, r, intro_relay_back(intro, d->now, &from, &r->q));
         break;
     }
-    if (r->q.has_self)
+    // The ping that a newcomer gets counts: answer and ping are no more than the request was, or else
+    // a spoofed source would draw more than it costs.
+    size_t out = (size_t)(d->count.bytes_out - out_before) + CLASS_SMALL;
+    if (r->q.has_self && (r->token_ok || out <= r->len))
         upkeep_candidate(d, r->from, &r->q, r->token_ok);
 }
 

@@ -58,6 +58,12 @@ static void ping(struct dht *d, book_ref ref, enum call_owner owner, uint8_t sen
 
 // ---- bootstraps -----------------------------------------------------------------------------------
 
+// A server asks with so many bytes that answer and verifying ping are no more (PROTOCOL 2).
+static uint16_t first_find_class(const struct dht *d)
+{
+    return d->config.server ? CLASS_FULL : CLASS_MEDIUM;
+}
+
 static void bootstrap(struct dht *d)
 {
     struct upkeep *u = &d->upkeep;
@@ -75,7 +81,7 @@ static void bootstrap(struct dht *d)
         book_ref ref = dht_hold(d, &u->bootstrap[i]);
         struct call_spec spec = {.owner_kind = CALL_BOOTSTRAP,
                                  .ref = ref,
-                                 .class_min = CLASS_MEDIUM,
+                                 .class_min = first_find_class(d),
                                  .sendings_max = 1}; // it is retried anyhow
         if (ref != 0)
             (void)call_start(d, &spec, &q, NULL);
@@ -130,7 +136,7 @@ static void look_at_centre(struct dht *d)
     memcpy(target, d->centre[family], 32);
     if (!u->own_centre[family]) // random bytes that would tell one run from all others
         dht_blur(d, target, dht_zone_bits(d));
-    (void)lookup_start(d, target, NULL, wide ? CLASS_MEDIUM : CLASS_CHAT);
+    (void)lookup_start(d, target, NULL, wide ? first_find_class(d) : CLASS_CHAT);
 }
 
 static void recentre(struct dht *d, unsigned f, const struct path *seen)
@@ -347,7 +353,7 @@ static void fill_farther(struct dht *d)
             continue;
         uint8_t target[32];
         random_in_bucket(d, t->centre, i, target);
-        (void)lookup_start(d, target, NULL, CLASS_MEDIUM);
+        (void)lookup_start(d, target, NULL, first_find_class(d));
         return;
     }
 }

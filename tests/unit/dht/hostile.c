@@ -31,8 +31,9 @@ static struct path evil_path(unsigned i)
     return path_v4((const uint8_t[4]){127, 0, 0, 1}, (uint16_t)(EVIL_PORT + i));
 }
 
-// A ping of evil server i to the victim, that wants to be listed.
-static void evil_ping(struct network *w, const struct evil *v, unsigned i)
+// A question of evil server i to the victim, of `bytes`, that wants to be listed.
+static void evil_question(struct network *w, const struct evil *v, unsigned i, enum rpc_kind kind,
+                          uint16_t bytes)
 {
     struct net_datagram g;
     struct rpc_header header;
@@ -48,11 +49,13 @@ static void evil_ping(struct network *w, const struct evil *v, unsigned i)
     net_fill(&w->rng, header.token, sizeof header.token);
     key_pair(header.e, e_sk, seed);
     assert_int_equal(rpc_keys_derive(&keys, e_sk, d->pk, &v->net, header.e, d->pk), 0);
-    q.kind = RPC_PING;
+    q.kind = kind;
+    q.want = WIRE_WANT_V4;
+    q.bits = 256;
     q.has_self = true;
     memcpy(q.pk, v->pk[i], 32);
     assert_int_equal(wire_request_encode(&q, g.data + RPC_BODY_AT, 1000, &len), 0);
-    g.len = CLASS_SMALL;
+    g.len = bytes;
     rpc_request_seal(g.data, g.len - RPC_REQUEST_OVERHEAD, &header, d->mask_key, &keys, nonce);
     g.at = w->now;
     g.from = evil_path(i);
@@ -109,7 +112,7 @@ static void test_newcomers_who_want_another_token(void **state)
     w.tap = evil_never_content;
     w.tap_ctx = &v;
     for (unsigned i = 0; i < EVILS; i++) {
-        evil_ping(&w, &v, i);
+        evil_question(&w, &v, i, RPC_PING, CLASS_MEDIUM);
         net_run(&w, 100 * USEC_PER_MS);
     }
     assert_true(v.pings >= EVILS);
@@ -126,6 +129,53 @@ static void test_newcomers_who_want_another_token(void **state)
 }
 
 // Requests that claim to come from everywhere do not keep out who has proven its address.
+struct drawn {
+    size_t bytes;
+    unsigned datagrams;
+};
+
+static bool tap_drawn(struct network *w, struct net_datagram *g, void *ctx)
+{
+    struct drawn *drawn = ctx;
+    (void)w;
+    if (g->to.port < EVIL_PORT)
+        return true;
+    drawn->bytes += g->len;
+    drawn->datagrams++;
+    return false;
+}
+
+// A source that may be spoofed draws no more than it sent: the answer, and the ping to the newcomer.
+static void test_a_newcomer_draws_no_more_than_it_sent(void **state)
+{
+    (void)state;
+    static const uint16_t bytes[] = {CLASS_SMALL, CLASS_CHAT, CLASS_MEDIUM, CLASS_FULL};
+    struct network w;
+    struct evil v;
+    struct drawn drawn;
+    unsigned pinged = 0;
+    net_start(&w, 12, 73);
+    for (unsigned i = 0; i < 12; i++) { // so that finds have something to say
+        (void)net_add(&w, true);
+        struct contact first = net_contact(&w, 0);
+        assert_int_equal(dht_bootstrap(w.node[i].dht, w.now, &first), 0);
+        net_drain(&w, i);
+    }
+    net_run(&w, 5 * USEC_PER_S);
+    evil_start(&v, 0);
+    w.tap = tap_drawn;
+    w.tap_ctx = &drawn;
+    for (unsigned k = 0; k < 2 * sizeof bytes / sizeof bytes[0]; k++) {
+        memset(&drawn, 0, sizeof drawn);
+        evil_question(&w, &v, k, k % 2 == 0 ? RPC_PING : RPC_FIND, bytes[k / 2]);
+        net_run(&w, 100 * USEC_PER_MS);
+        assert_true(drawn.datagrams >= 1 && drawn.bytes <= bytes[k / 2]);
+        pinged += drawn.datagrams == 2; // the answer, and the ping that it paid for
+    }
+    assert_int_equal(pinged, 3);
+    net_end(&w);
+}
+
 static void test_spoofed_newcomers(void **state)
 {
     (void)state;
@@ -136,7 +186,7 @@ static void test_spoofed_newcomers(void **state)
     struct dht *d = w.node[victim].dht;
     evil_start(&v, victim);
     for (unsigned i = 0; i < EVILS; i++)
-        evil_ping(&w, &v, i);
+        evil_question(&w, &v, i, RPC_PING, CLASS_MEDIUM);
     net_run(&w, 10 * USEC_PER_MS);
     assert_true(d->upkeep.verifying > 0 && d->upkeep.verifying < VERIFY_MAX);
     struct path from = path_v4((const uint8_t[4]){127, 0, 0, 2}, 6000);
@@ -511,6 +561,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_newcomers_who_want_another_token),
+        cmocka_unit_test(test_a_newcomer_draws_no_more_than_it_sent),
         cmocka_unit_test(test_spoofed_newcomers),
         cmocka_unit_test(test_a_holder_that_never_stores),
         cmocka_unit_test(test_a_lost_renewal_is_repeated),
