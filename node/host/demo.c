@@ -299,8 +299,8 @@ static void say_hello(const struct demo *d, const struct serve *s)
         snprintf(other, sizeof other, " --control %s", serve_control_path(s));
     puts("A network of 20 nodes is running on this computer. Nothing of it leaves the computer.");
     puts("The strangers in it are small programs, not people. They come to whatever topic you "
-         "choose,");
-    fputs("for instance: ", stdout);
+         "choose");
+    fputs("(a ##passphrase keeps them out too), for instance: ", stdout);
     for (size_t i = 0; i < DEMO_SUGGESTED; i++)
         printf("%s%s", suggested[i], i + 1 < DEMO_SUGGESTED ? ", " : ".\n");
     printf("Open another terminal and type:  build/bauta chat --plain%s\n", other);
