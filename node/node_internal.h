@@ -67,6 +67,5 @@ void node_touch(struct node *, struct conversation *);
 void node_free_conversation(struct node *, struct conversation *);
 // Carries what the layers below reported to those above, until all is quiet.
 void node_pump(struct node *, usec_t now);
-void node_warn(struct node *, const char *code, const char *text);
 
 #endif

@@ -23,7 +23,7 @@ void node_free_conversation(struct node *n, struct conversation *c)
     conversation_free(c, n->cfg.arena);
 }
 
-void node_warn(struct node *n, const char *code, const char *text)
+static void node_warn(struct node *n, const char *code, const char *text)
 {
     for (uint32_t i = 0; i < n->warnings; i++)
         if (strcmp(n->warning[i].code, code) == 0)

@@ -63,12 +63,13 @@ void host_random(void *ctx, void *buf, size_t len)
     randombytes_buf(buf, len);
 }
 
-bool host_aes_hardware(void)
+// Whether this processor has AES instructions: an input of the machine.
+static bool host_aes_hardware(void)
 {
     return sodium_runtime_has_aesni() != 0 || sodium_runtime_has_armcrypto() != 0;
 }
 
-int64_t host_unix_us(void)
+static int64_t host_unix_us(void)
 {
     struct timeval tv;
     gettimeofday(&tv, NULL);

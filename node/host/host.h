@@ -67,9 +67,6 @@ void host_node_counters(const struct host_node *, struct host_counters *);
 int host_job(struct host *, const struct job *,
              void (*done)(void *ctx, const uint8_t *result, int len), void *ctx);
 
-// Whether this processor has AES instructions: an input of the machine.
-bool host_aes_hardware(void);
 void host_random(void *ctx, void *buf, size_t len);
-int64_t host_unix_us(void);
 
 #endif

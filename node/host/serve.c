@@ -48,11 +48,6 @@ const char *serve_control_path(const struct serve *s)
     return s->control_path;
 }
 
-struct host_node *serve_node(struct serve *s)
-{
-    return s->node;
-}
-
 // ---- the end ----------------------------------------------------------------------------------------
 
 static void on_timer_closed(uv_handle_t *handle)

@@ -27,6 +27,5 @@ void serve_stop(struct serve *);
 bool serve_searching(const struct serve *);
 const char *serve_contact(const struct serve *); // as `ready` prints it
 const char *serve_control_path(const struct serve *);
-struct host_node *serve_node(struct serve *);
 
 #endif

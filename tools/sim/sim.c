@@ -108,11 +108,6 @@ struct node *sim_node(const struct sim *s, uint32_t node)
     return s->host[node]->node;
 }
 
-const struct sim_network *sim_net(const struct sim *s)
-{
-    return &s->net;
-}
-
 const struct sim_prf *sim_random(const struct sim *s)
 {
     return &s->prf;

@@ -44,7 +44,6 @@ void sim_node_kill(struct sim *, usec_t at_us, uint32_t node);
 uint32_t sim_nodes(const struct sim *);
 bool sim_node_alive(const struct sim *, uint32_t node);
 struct node *sim_node(const struct sim *, uint32_t node); // NULL unless alive
-const struct sim_network *sim_net(const struct sim *);
 const struct sim_prf *sim_random(const struct sim *);
 
 // ---- people: one encounter at a time of one node ------------------------------------------------------
