@@ -119,6 +119,8 @@ static void on_closed(struct node *n, usec_t now, struct conversation *c,
     struct encounter *e = node_find_encounter(n, c->encounter);
     if (!c->matched && e != NULL && e->talk == c) {
         e->talk = NULL;
+        if (ev->reason == CHANNEL_ENDED_MIDDLE || ev->reason == CHANNEL_ENDED_PROTOCOL)
+            meet_channel_matched(n->meet, now, c->encounter); // not bad luck: never again
         meet_channel_failed(n->meet, now, c->encounter);
     }
 }
@@ -148,8 +150,10 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         c->news = true;
         c->tell_matched = !c->ending;
         (void)channel_words(c->channel, c->words);
-        if (e != NULL && e->talk == c)
+        if (e != NULL && e->talk == c) {
             e->state = ENCOUNTER_TALKING;
+            meet_channel_matched(n->meet, now, c->encounter);
+        }
         return;
     case CHANNEL_CLOSED:
         on_closed(n, now, c, ev);

@@ -159,7 +159,8 @@ static usec_t gone_at(const struct channel *c)
     if (c->recovery.unanswered_at == USEC_NEVER)
         return USEC_NEVER;
     usec_t wait = 3 * chan_recovery_pto(&c->recovery);
-    return c->recovery.unanswered_at + (wait > CHAN_GONE_US ? wait : CHAN_GONE_US);
+    usec_t least = c->matched ? CHAN_GONE_US : CHAN_GONE_EARLY_US;
+    return c->recovery.unanswered_at + (wait > least ? wait : least);
 }
 
 usec_t channel_deadline(const struct channel *c)

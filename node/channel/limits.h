@@ -36,6 +36,9 @@
 #define CHAN_PROBE_PACKETS 2u                   // for a probe timeout: one may be lost too
 #define CHAN_PERSISTENT_PTOS 3u
 #define CHAN_PTO_US_MAX (8 * USEC_PER_S) // backoff stops here: the end comes before
+// Until the first step is done: the other side gives up after 2 s in which it hears nothing, and at 20 %
+// loss three or four datagrams in that time are not enough.
+#define CHAN_PTO_EARLY_US_MAX (400 * USEC_PER_MS)
 #define CHAN_CWND_INITIAL (10u * CLASS_FULL)
 #define CHAN_CWND_MIN (2u * CLASS_FULL)
 #define CHAN_CWND_MAX (CHAN_SENT_PACKETS_MAX / 2 * CLASS_FULL) // ACK-only packets take slots too
@@ -62,7 +65,8 @@
 #define CHAN_IDLE_US_MIN (16 * USEC_PER_S) // 18 s +- 2 s: under the 20 s of the shortest NAT timers
 #define CHAN_IDLE_US_MAX (20 * USEC_PER_S)
 #define CHAN_GONE_US (8 * USEC_PER_S)
-#define CHAN_LINGER_US (2 * USEC_PER_S)         // for stream data that is pending at channel_close
+#define CHAN_GONE_EARLY_US (4 * USEC_PER_S) // until the first step is done: meet tries again sooner
+#define CHAN_LINGER_US (2 * USEC_PER_S)     // for stream data that is pending at channel_close
 #define CHAN_CLOSE_GAP_US_MAX (2 * USEC_PER_S)  // the peer's ACKs make the round trip, not our end
 #define CHAN_CLOSE_ANSWER_US (10 * USEC_PER_MS) // to answer the peer's CLOSE, or never
 #define CHAN_RETRY_US (100 * USEC_PER_MS)       // to offer room again after the arena was full

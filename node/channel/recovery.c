@@ -7,6 +7,7 @@ void chan_recovery_init(struct chan_recovery *r, usec_t rtt_hint_us)
     if (r->srtt_us > USEC_PER_S)
         r->srtt_us = USEC_PER_S;
     r->rttvar_us = r->srtt_us / 2;
+    r->pto_max_us = CHAN_PTO_EARLY_US_MAX;
     r->loss_at = USEC_NEVER;
     r->unanswered_at = USEC_NEVER;
     r->skipped = UINT64_MAX;
@@ -131,7 +132,7 @@ usec_t chan_recovery_deadline(const struct chan_recovery *r)
     if (r->tracked == 0)
         return USEC_NEVER;
     usec_t pto = chan_recovery_pto(r) << (r->pto_count < 12 ? r->pto_count : 12);
-    return r->last_at + (pto < CHAN_PTO_US_MAX ? pto : CHAN_PTO_US_MAX);
+    return r->last_at + (pto < r->pto_max_us ? pto : r->pto_max_us);
 }
 
 static void drop(struct chan_recovery *r, struct chan_sent *s)

@@ -46,6 +46,7 @@ struct chan_recovery {
     usec_t last_at;       // last tracked packet sent
     usec_t unanswered_at; // since when something waits for an answer; USEC_NEVER: nothing does
     uint32_t pto_count;
+    usec_t pto_max_us; // CHAN_PTO_EARLY_US_MAX, then CHAN_PTO_US_MAX
     uint64_t lost_packets;
     struct chan_cc cc;
 };

@@ -75,6 +75,12 @@ static int on2(struct channel *c, usec_t now)
     return rc;
 }
 
+static void matched(struct channel *c)
+{
+    c->matched = c->tell_matched = true;
+    c->recovery.pto_max_us = CHAN_PTO_US_MAX;
+}
+
 static int on3(struct channel *c)
 {
     int rc = ratchet_on3(&c->ratchet, c->message_in.data, RATCHET3_BYTES, c->message_out.data);
@@ -82,7 +88,7 @@ static int on3(struct channel *c)
         return rc;
     chan_message_begin(&c->message_out, c->ratchet.step, 4, RATCHET4_BYTES);
     c->ready = c->tell_ready = true;
-    c->matched = c->tell_matched = true;
+    matched(c);
     return 0;
 }
 
@@ -90,7 +96,7 @@ static int on4(struct channel *c)
 {
     int rc = ratchet_on4(&c->ratchet, c->message_in.data, RATCHET4_BYTES);
     if (rc == 0)
-        c->matched = c->tell_matched = true;
+        matched(c);
     return rc;
 }
 

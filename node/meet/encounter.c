@@ -22,8 +22,8 @@ struct encounter *encounter_new(struct meet_env *env, uint32_t number, uint32_t 
     e->stage = MEET_HASHING;
     e->stage_news = true;
     memory_init(&e->met, MET_MAX);
-    for (unsigned i = 0; i < SILENT_MAX; i++)
-        memory_init(&e->silent[i], SILENT_PEOPLE_MAX);
+    for (unsigned i = 0; i < FAILED_MAX; i++)
+        memory_init(&e->failed[i], FAILED_PEOPLE_MAX);
     pairing_init(&e->pairing, env->rng);
     decline_refill(env);
     for (unsigned i = 0; i < wish->topics; i++) {
@@ -49,8 +49,8 @@ void encounter_free(struct meet_env *env, struct encounter *e)
         if (e->search[i] != NULL)
             search_free(env, e->search[i]);
     memory_free(&e->met, env->arena);
-    for (unsigned i = 0; i < SILENT_MAX; i++)
-        memory_free(&e->silent[i], env->arena);
+    for (unsigned i = 0; i < FAILED_MAX; i++)
+        memory_free(&e->failed[i], env->arena);
     arena_give(env->arena, e, sizeof *e);
 }
 
@@ -105,11 +105,10 @@ static void meet_no_more(struct meet_env *env, struct encounter *e)
         (void)memory_add(&e->met, env->arena, e->peer);
 }
 
-void encounter_heard(struct meet_env *env, struct encounter *e)
+void encounter_met(struct meet_env *env, struct encounter *e)
 {
     if (e->matched)
         meet_no_more(env, e);
-    offer_out_heard(e);
 }
 
 void encounter_failed(struct meet_env *env, struct encounter *e)
@@ -118,9 +117,9 @@ void encounter_failed(struct meet_env *env, struct encounter *e)
         return;
     env->count.no_path++;
     unsigned times = 0;
-    while (times < SILENT_MAX && memory_has(&e->silent[times], e->peer))
+    while (times < FAILED_MAX && memory_has(&e->failed[times], e->peer))
         times++;
-    if (times == SILENT_MAX || !memory_add(&e->silent[times], env->arena, e->peer))
+    if (times == FAILED_MAX || !memory_add(&e->failed[times], env->arena, e->peer))
         meet_no_more(env, e);
     encounter_next(env, e);
 }

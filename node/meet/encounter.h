@@ -35,8 +35,8 @@ struct encounter {
     struct search *search[MEET_TOPICS_MAX];
     struct pairing pairing;
     struct listing listing[PAIRING_CANDIDATES_MAX];
-    struct memory met; // pseudonyms that were heard or given up, never again in this search
-    struct memory silent[SILENT_MAX]; // [i]: matched i + 1 times, and nothing was heard of them
+    struct memory met; // pseudonyms that were met or given up, never again in this search
+    struct memory failed[FAILED_MAX]; // [i]: settled on i + 1 times, and no channel came of it
     struct offer_out *out[OFFER_OUT_MAX];
     struct offer_in *in[OFFER_IN_MAX];
     struct decline decline[DECLINE_WAITING_MAX];
@@ -68,8 +68,8 @@ void encounter_perform(struct meet_env *, struct encounter *, const struct pairi
 // Is this pseudonym met, blocked, or my own?
 bool encounter_shuns(const struct meet_env *, const struct encounter *,
                      const uint8_t pk[static 32]);
-// The channel has heard the other, or never will.
-void encounter_heard(struct meet_env *, struct encounter *);
+// The channel got as far as words, or never will.
+void encounter_met(struct meet_env *, struct encounter *);
 void encounter_failed(struct meet_env *, struct encounter *);
 void encounter_matched(struct meet_env *, struct encounter *, const struct pairing_peer *,
                        const struct channel_config *);

@@ -75,10 +75,10 @@
 // ---- memory of people -------------------------------------------------------------------------------
 #define BLOCK_PEOPLE_MAX 1024u // of this run; the oldest is forgotten first
 #define BLOCK_ADDRESSES_MAX 1024u
-// Meetings in which nothing of the other was heard, before it is given up at the next one: its confirm
-// may be lost, and of two people alone on a topic neither would ever find anybody else.
-#define SILENT_MAX 2u
-#define SILENT_PEOPLE_MAX 64u    // people of whom that is remembered
+// Channels to somebody that came to nothing, before he is given up with the next one: it may have been
+// bad luck, and of two people alone on a topic neither would ever find anybody else.
+#define FAILED_MAX 2u
+#define FAILED_PEOPLE_MAX 64u    // people of whom that is remembered
 #define MET_MAX 4096u            // people met in one encounter
 #define PROBED_ADDRESSES_MAX 30u // different addresses handed to channels in a minute
 #define PROBED_WINDOW_US (60 * USEC_PER_S)

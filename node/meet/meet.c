@@ -181,9 +181,18 @@ int meet_block(struct meet *m, usec_t now, uint32_t encounter, const struct path
 void meet_channel_heard(struct meet *m, usec_t now, uint32_t encounter)
 {
     struct encounter *e = find(m, encounter);
+    (void)begin(m, now);
+    if (e != NULL)
+        offer_out_heard(e);
+    end(m);
+}
+
+void meet_channel_matched(struct meet *m, usec_t now, uint32_t encounter)
+{
+    struct encounter *e = find(m, encounter);
     struct meet_env *env = begin(m, now);
     if (e != NULL)
-        encounter_heard(env, e);
+        encounter_met(env, e);
     end(m);
 }
 

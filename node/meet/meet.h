@@ -55,10 +55,10 @@ int meet_end(struct meet *, usec_t now, uint32_t encounter);
 int meet_block(struct meet *, usec_t now, uint32_t encounter, const struct path *peer);
 
 // What became of the channel of MEET_CHANNEL.
-void meet_channel_heard(struct meet *, usec_t now,
-                        uint32_t encounter); // stop resending the confirm
-void meet_channel_failed(struct meet *, usec_t now,
-                         uint32_t encounter); // no path: that candidate is dead, seek on
+void meet_channel_heard(struct meet *, usec_t now, uint32_t encounter);   // resend no confirm
+void meet_channel_matched(struct meet *, usec_t now, uint32_t encounter); // never met again
+// It ended before that: seek on. The same candidate is tried at most twice more.
+void meet_channel_failed(struct meet *, usec_t now, uint32_t encounter);
 
 void meet_dht_event(struct meet *, usec_t now, const struct dht_event *);
 bool meet_expire(struct meet *, usec_t now, unsigned budget);

@@ -168,8 +168,10 @@ static void in_a_network_of_sixteen(void **state)
         if (getenv("VERBOSE") != NULL)
             print_message("met after %u us\n", (unsigned)(t.net.now - at));
         // A holder is no introducer, so somebody new finds no trace of the two.
-        for (unsigned i = 0; i < 2; i++)
+        for (unsigned i = 0; i < 2; i++) {
             meet_channel_heard(t.person[i].meet, t.net.now, 1);
+            meet_channel_matched(t.person[i].meet, t.net.now, 1);
+        }
         run(&t, 5 * USEC_PER_S, 0);
         for (unsigned i = 0; i < 2; i++)
             assert_int_equal(t.person[i].channels, 1);

@@ -486,8 +486,10 @@ static inline void world_drain(struct world *w, struct world_node *x)
             x->topic = ev.topic;
             x->encounter = ev.encounter;
             memcpy(x->peer, ev.peer, 32);
-            if (x->heard)
+            if (x->heard) {
                 meet_channel_heard(x->meet, w->now, ev.encounter);
+                meet_channel_matched(x->meet, w->now, ev.encounter);
+            }
         }
     }
     world_jobs(w, x);
