@@ -46,22 +46,27 @@ static void a_flipped_answer_is_a_no_for_good(void **state)
     world_end(&w);
 }
 
+// Person 0 waits for who speaks German; person 1 speaks French and offers: 0 refuses, and stays.
+static void offer_that_is_refused(struct world *w, struct tamper *t)
+{
+    struct meet_wish wish = world_wish("tea");
+    assert_int_equal(card_add_language(&wish.wishes.must, "de"), 0);
+    assert_int_equal(meet_seek(w->node[0].meet, w->now, 1, &wish), 0);
+    world_run(w, w->now + S, NULL, NULL);
+    world_tamper(w, t);
+    wish = world_wish("tea");
+    assert_int_equal(card_add_language(&wish.card, "fr"), 0);
+    assert_int_equal(meet_seek(w->node[1].meet, w->now, 1, &wish), 0);
+    world_run(w, w->now + 100 * MS, NULL, NULL);
+}
+
 static void a_replayed_offer_is_declined(void **state)
 {
     (void)state;
     struct world w;
     struct tamper t = {.kind = DHT_OFFER, .count = 1, .what = COPY};
-    struct meet_wish wish = world_wish("tea");
     world_init(&w, 2, 7);
-    // So that it refuses, and stays.
-    assert_int_equal(card_add_language(&wish.wishes.must, "de"), 0);
-    assert_int_equal(meet_seek(w.node[0].meet, w.now, 1, &wish), 0);
-    world_run(&w, w.now + S, NULL, NULL);
-    world_tamper(&w, &t);
-    wish = world_wish("tea");
-    assert_int_equal(card_add_language(&wish.card, "fr"), 0);
-    assert_int_equal(meet_seek(w.node[1].meet, w.now, 1, &wish), 0);
-    world_run(&w, w.now + 100 * MS, NULL, NULL);
+    offer_that_is_refused(&w, &t);
     assert_int_equal(t.count, 0);
     assert_int_equal(status_of(&w, 0).refused, 1);
     // While the offer is live the stored answer is sent again, without another DH.
@@ -155,16 +160,8 @@ static void a_flood_through_one_introducer_is_limited(void **state)
     (void)state;
     struct world w;
     struct tamper t = {.kind = DHT_OFFER, .count = 1, .what = COPY};
-    struct meet_wish wish = world_wish("tea");
     world_init(&w, 2, 11);
-    assert_int_equal(card_add_language(&wish.wishes.must, "de"), 0);
-    assert_int_equal(meet_seek(w.node[0].meet, w.now, 1, &wish), 0);
-    world_run(&w, w.now + S, NULL, NULL);
-    world_tamper(&w, &t);
-    wish = world_wish("tea");
-    assert_int_equal(card_add_language(&wish.card, "fr"), 0);
-    assert_int_equal(meet_seek(w.node[1].meet, w.now, 1, &wish), 0);
-    world_run(&w, w.now + 100 * MS, NULL, NULL);
+    offer_that_is_refused(&w, &t);
     for (unsigned i = 0; i < 300; i++) {
         t.kept[70] = (uint8_t)i;
         t.kept[71] = (uint8_t)(i >> 8);
