@@ -8,6 +8,7 @@
 #define BAUTA_DHT_DHT_H
 
 #include "crypto/net.h"
+#include "crypto/nodekey.h"
 #include "crypto/record.h"
 #include "dht/arena.h"
 #include "dht/machine.h"
@@ -51,6 +52,12 @@ int dht_receive(struct dht *, usec_t now, const struct path *from, uint8_t *data
 bool dht_expire(struct dht *, usec_t now, unsigned budget); // true: more is due
 usec_t dht_deadline(const struct dht *);                    // O(1)
 
+// A solved client puzzle for an announce, where holders want one (PROTOCOL 5).
+struct dht_proof {
+    uint32_t effort;
+    uint8_t nonce[POW_NONCE_BYTES], sol[POW_SOLUTION_BYTES];
+};
+
 // ---- places -------------------------------------------------------------------------------------
 // A place is one person's interest in one spot of the id space, with its own request key e, its
 // look-up, its holders and their tokens and locks. Opening starts the look-up. *id >= 1. BAUTA_ELIMIT, BAUTA_ESPACE.
@@ -62,9 +69,11 @@ size_t dht_place_introducers(struct dht *, uint32_t id,
                              struct contact out[static DHT_INTRODUCERS_MAX]);
 // Stores at all holders as soon as the look-up has them (and at those that come later), samples as it
 // stores, renews with jitter until withdrawn or closed, hands out each sample as an event. Calling it
-// again with another record replaces the old one under the same rec_id and locks.
+// again with another record replaces the old one under the same rec_id and locks, and with a proof
+// (NULL: none) asks again those who wanted one.
 int dht_place_announce(struct dht *, usec_t now, uint32_t id,
-                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s);
+                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s,
+                       const struct dht_proof *proof);
 // Samples without storing, at `holders` random ones. One DHT_SAMPLE each; it is empty where a holder
 // did not answer. Before the look-up has found holders it is done as soon as it has.
 int dht_place_seek(struct dht *, usec_t now, uint32_t id, unsigned holders);
@@ -103,9 +112,12 @@ size_t dht_answer_blob_max(void);    // relay_back in 320 bytes, and its push
 // ---- events ---------------------------------------------------------------------------------------
 enum dht_event_kind {
     DHT_PLACE_FOUND, // id: the look-up has its region; count = holders (0: nobody known yet, it goes on trying)
-    DHT_SAMPLE,    // id: `count` at the holder, `hint` of depth, `records` of `n`; n may be 0
-    DHT_STORED,    // id: every holder has answered the announce or failed; count = how many hold it
-    DHT_ATTENDING, // id = attend: the introducer has the handle
+    DHT_FULL, // id: instead of that, or later: most holders say that the place is full. Nothing is announced
+              // there while it stands so. `hint` of depth and `count` of records: their medians
+    DHT_EFFORT, // id: most holders want a proof of at least `count` for the announce
+    DHT_SAMPLE, // id: `count` at the holder, `hint` of depth, `full`, `records` of `n`; n may be 0
+    DHT_STORED, // id: every holder has answered the announce or failed; count = how many hold it
+    DHT_ATTENDING,   // id = attend: the introducer has the handle
     DHT_ATTEND_LOST, // id = attend: it does not answer any more; the attend is closed
     DHT_OFFER,       // id = attend: `blob` came on `link`
     DHT_BACK,        // id = intro: `blob` came back
@@ -117,6 +129,7 @@ struct dht_event {
     uint32_t count;
     uint8_t hint;
     bool announced;         // DHT_SAMPLE: of an announce, else of a seek
+    bool full;              // DHT_SAMPLE: that holder says so
     size_t n;               // records
     const uint8_t *records; // n x RECORD_BYTES
     uint8_t link[DHT_LINK_BYTES];
@@ -141,11 +154,13 @@ struct dht_status {
     uint64_t bytes_in, bytes_out;
 };
 void dht_status(const struct dht *, struct dht_status *);
-// The result of the last finished look-up, for the simulator's figures: time and hops.
+// The result of a finished look-up, for the simulator's figures.
 struct dht_lookup_stat {
     usec_t took_us;
+    uint16_t asked; // requests
     uint8_t hops;
     bool ok;
+    bool upkeep; // else of a place
 };
 bool dht_lookup_stat(struct dht *, struct dht_lookup_stat *); // drains a small ring
 // The region's live servers, nearest first, once DHT_PLACE_FOUND has come; for benchmarks and checkers.

@@ -110,6 +110,9 @@ struct holder {
     bool refuses;         // locked or withdrawn there
     uint32_t sent, acked; // generation + 1 of the lock; 0: none
     uint32_t version_sent, version_acked;
+    bool full; // it said so, and told how much
+    uint8_t hint;
+    uint16_t live;
     usec_t expires; // of the record there
 };
 struct place {
@@ -130,6 +133,7 @@ struct place {
     uint8_t *record; // RECORD_BYTES
     uint8_t w_record[32];
     uint16_t ttl_s;
+    struct dht_proof proof;
     uint32_t version, told_stored;
     uint8_t holders;
     struct holder holder[HOLDERS_MAX];

@@ -215,7 +215,11 @@ static void finish(struct dht *d, struct lookup *l)
         d->stat_count--;
     }
     d->stat[(d->stat_first + d->stat_count++) % LOOKUP_STATS] =
-        (struct dht_lookup_stat){d->now - l->started, l->hops, ok};
+        (struct dht_lookup_stat){.took_us = d->now - l->started,
+                                 .asked = l->asked,
+                                 .hops = l->hops,
+                                 .ok = ok,
+                                 .upkeep = l->place == 0};
     calls_forget(d, CALL_LOOKUP, l->id);
     struct place *p = place_find(d, l->place);
     if (p != NULL)

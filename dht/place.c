@@ -78,6 +78,43 @@ void place_wake(struct dht *d)
 
 // ---- announcing -----------------------------------------------------------------------------------
 
+static void sort_u32(uint32_t *x, unsigned n)
+{
+    for (unsigned i = 1; i < n; i++) {
+        uint32_t y = x[i];
+        unsigned k = i;
+        for (; k > 0 && x[k - 1] > y; k--)
+            x[k] = x[k - 1];
+        x[k] = y;
+    }
+}
+
+// Most of the holders are full: medians of what they say. True if that was told.
+static bool tell_full(struct dht *d, const struct place *p)
+{
+    uint32_t hint[HOLDERS_MAX], live[HOLDERS_MAX];
+    unsigned full = 0, all = 0;
+    for (unsigned i = 0; i < p->holders; i++) {
+        const struct holder *h = &p->holder[i];
+        if (!h->in_region)
+            continue;
+        all++;
+        if (h->full) {
+            hint[full] = h->hint;
+            live[full++] = h->live;
+        }
+    }
+    struct dht_event *e =
+        2 * full > all ? dht_push_event(d, DHT_FULL, p->id, p->user, NULL, 0) : NULL;
+    if (e == NULL)
+        return false;
+    sort_u32(hint, full);
+    sort_u32(live, full);
+    e->hint = (uint8_t)hint[full / 2];
+    e->count = live[full / 2];
+    return true;
+}
+
 // Tells once for each announce that every holder has answered or failed.
 static void tell_stored(struct dht *d, struct place *p)
 {
@@ -91,10 +128,12 @@ static void tell_stored(struct dht *d, struct place *p)
     }
     if (hold == 0 && p->holders == 0)
         return;
+    p->told_stored = p->version;
+    if (tell_full(d, p))
+        return;
     struct dht_event *e = dht_push_event(d, DHT_STORED, p->id, p->user, NULL, 0);
     if (e != NULL)
         e->count = hold;
-    p->told_stored = p->version;
 }
 
 static void announce_to(struct dht *d, struct place *p, struct holder *h)
@@ -105,6 +144,7 @@ static void announce_to(struct dht *d, struct place *p, struct holder *h)
     q.kind = RPC_ANNOUNCE;
     memcpy(q.target, p->place, 32);
     q.ttl_s = p->ttl_s;
+    q.effort = p->proof.effort;
     q.record = p->record;
     const uint8_t *pk = dht_entry(d, h->ref)->contact.pk;
     q.reveal = h->acked > 0;
@@ -189,7 +229,8 @@ static void withdraw(struct dht *d, struct place *p)
 }
 
 int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
-                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s)
+                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s,
+                       const struct dht_proof *proof)
 {
     d->now = now;
     struct place *p = place_find(d, id);
@@ -205,6 +246,7 @@ int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
     }
     memcpy(p->record, record, RECORD_BYTES);
     p->ttl_s = (uint16_t)(ttl_s < TTL_S_MIN ? TTL_S_MIN : ttl_s > TTL_S_MAX ? TTL_S_MAX : ttl_s);
+    p->proof = proof != NULL ? *proof : (struct dht_proof){.effort = 0};
     p->version++;
     p->announcing = true;
     plan_renewal(d, p);
@@ -251,6 +293,7 @@ static void tell_sample(struct dht *d, struct place *p, const struct call *c, bo
         return;
     e->announced = announced;
     e->hint = c == NULL ? 0 : c->hint;
+    e->full = e->hint > 0;
 }
 
 // Two servers alone hold nothing but each other's records. Then, and only then, a node reads its own
@@ -424,8 +467,12 @@ static void announced(struct dht *d, struct place *p, const struct call *c,
     h->failures = 0;
     if (a != NULL && a->status != RPC_OK) {
         h->refuses = a->status != RPC_FULL;
+        h->full = a->status == RPC_FULL;
+        h->hint = a->hint;
+        h->live = a->live;
         h->version_acked = a->status == RPC_FULL ? h->version_acked : 0;
     } else {
+        h->full = false;
         h->acked = h->sent;
         h->version_acked = h->version_sent;
         h->expires = d->now + p->ttl_s * USEC_PER_S;

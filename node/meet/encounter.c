@@ -278,6 +278,8 @@ bool encounter_event(struct meet_env *env, struct encounter *e, const struct dht
                 return true;
             break;
         case DHT_STORED:
+        case DHT_FULL:
+        case DHT_EFFORT:
             if (search_place_of(s, ev->id) != NULL)
                 return true;
             break;

@@ -228,7 +228,7 @@ static void announce(struct meet_env *env, struct search *s, struct search_place
     p->announced = true;
     p->stale = p->settled = false;
     p->settle_at = USEC_NEVER;
-    dht_place_announce(env->dht, env->now, p->id, sealed, SEARCH_TTL_S);
+    dht_place_announce(env->dht, env->now, p->id, sealed, SEARCH_TTL_S, NULL);
     sodium_memzero(plain, sizeof plain);
     sodium_memzero(&rec, sizeof rec);
 }

@@ -260,7 +260,7 @@ static uint32_t announce_at(struct network *w, unsigned client)
     uint32_t place;
     memset(record, 7, sizeof record);
     assert_int_equal(dht_place_open(w->node[client].dht, w->now, where, 1, &place), 0);
-    assert_int_equal(dht_place_announce(w->node[client].dht, w->now, place, record, 600), 0);
+    assert_int_equal(dht_place_announce(w->node[client].dht, w->now, place, record, 600, NULL), 0);
     net_drain(w, client);
     return place;
 }

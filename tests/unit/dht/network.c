@@ -53,7 +53,7 @@ static void announce(struct network *w, unsigned i, uint32_t id, uint8_t mark)
 {
     uint8_t record[RECORD_BYTES];
     make_record(record, mark);
-    assert_int_equal(dht_place_announce(w->node[i].dht, w->now, id, record, 600), 0);
+    assert_int_equal(dht_place_announce(w->node[i].dht, w->now, id, record, 600, NULL), 0);
     net_drain(w, i);
 }
 
@@ -169,7 +169,7 @@ static void test_seek_replace_withdraw(void **state)
     make_record(record, 0xaa);
     record[RECORD_BYTES - 1] = 1;
     net_forget_events(&w, a);
-    assert_int_equal(dht_place_announce(w.node[a].dht, w.now, pa, record, 600), 0);
+    assert_int_equal(dht_place_announce(w.node[a].dht, w.now, pa, record, 600, NULL), 0);
     net_drain(&w, a);
     assert_non_null(net_wait(&w, a, DHT_STORED, pa, 2 * USEC_PER_S));
     net_forget_events(&w, b);
@@ -250,7 +250,7 @@ static void test_renews_until_closed(void **state)
     uint32_t pa = open_place(&w, a, place);
     uint8_t record[RECORD_BYTES];
     make_record(record, 1);
-    assert_int_equal(dht_place_announce(w.node[a].dht, w.now, pa, record, 20), 0);
+    assert_int_equal(dht_place_announce(w.node[a].dht, w.now, pa, record, 20, NULL), 0);
     net_drain(&w, a);
     struct dht_status s;
     for (unsigned i = 0; i < 30; i++) {

@@ -228,11 +228,13 @@ size_t dht_place_region(const struct dht *d, uint32_t id, struct contact *out, s
 }
 
 int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
-                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s)
+                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s,
+                       const struct dht_proof *proof)
 {
     struct world_place *p = world_place(d->world, id);
     (void)now;
     (void)ttl_s;
+    (void)proof;
     if (p == NULL)
         return BAUTA_EUNKNOWN;
     p->announced = true;
