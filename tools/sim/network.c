@@ -46,10 +46,9 @@ void sim_network_free(struct sim_network *n)
 
 static uint32_t slot_of(const struct sim_network *n, const struct path *p)
 {
-    uint64_t h =
-        ((uint64_t)p->ip[0] << 24 | (uint64_t)p->ip[1] << 16 | (uint64_t)p->ip[2] << 8 | p->ip[3])
-        << 16;
-    h = (h | p->port) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t h = p->port;
+    for (unsigned i = 0; i < (p->family == 4 ? 4u : 16u); i++)
+        h = (h << 8 ^ h >> 48 ^ p->ip[i]) * (i % 4 == 3 ? UINT64_C(0x9e3779b97f4a7c15) : 1);
     return (uint32_t)(h >> 32) & (n->slots - 1);
 }
 
@@ -63,7 +62,7 @@ static void enter(struct sim_network *n, uint32_t site)
 
 uint32_t sim_network_find(const struct sim_network *n, const struct path *p)
 {
-    if (n->slots == 0 || p->family != 4 || p->via != 0)
+    if (n->slots == 0 || p->via != 0)
         return SIM_NOBODY;
     for (uint32_t i = slot_of(n, p); n->slot[i] != 0; i = (i + 1) & (n->slots - 1))
         if (path_equal(&n->site[n->slot[i] - 1].path, p))
@@ -85,7 +84,7 @@ static struct path address(const struct sim_network *n, uint32_t node, bool lab)
     }
 }
 
-uint32_t sim_network_add(struct sim_network *n, bool lab)
+uint32_t sim_network_add(struct sim_network *n, const struct path *at, bool lab)
 {
     if (n->sites == n->sites_room) {
         n->sites_room = n->sites_room == 0 ? 64 : 2 * n->sites_room;
@@ -98,7 +97,7 @@ uint32_t sim_network_add(struct sim_network *n, bool lab)
     }
     uint32_t i = n->sites;
     n->site[i] = (struct sim_site){
-        .path = address(n, i, lab),
+        .path = at != NULL ? *at : address(n, i, lab),
         .x_us = (uint32_t)sim_prf_below(n->prf, SIM_PRF_PLACE_X, i, 0, 0, SIM_PLANE_US),
         .y_us = (uint32_t)sim_prf_below(n->prf, SIM_PRF_PLACE_Y, i, 0, 0, SIM_PLANE_US),
         .access_us = draw(access_table, sim_prf_u64(n->prf, SIM_PRF_ACCESS, i, 0, 0)),

@@ -1,7 +1,8 @@
 // The simulated network: where nodes live, which address they have, how long a datagram takes and
 // whether it arrives. Integers only; every draw is a PRF of the datagram's source and number.
 //
-// What it does not model yet: address translation, bandwidth and queues, paths that change, IPv6.
+// What it does not model yet: address translation, bandwidth and queues, paths that change; nodes draw
+// no IPv6 addresses.
 #ifndef BAUTA_SIM_NETWORK_H
 #define BAUTA_SIM_NETWORK_H
 
@@ -26,8 +27,9 @@ struct sim_network {
 
 void sim_network_init(struct sim_network *, const struct sim_prf *, uint32_t loss_ppm);
 void sim_network_free(struct sim_network *);
-// The next site: its number is the node's. With `lab` it has an address of 127.0.0.0/8.
-uint32_t sim_network_add(struct sim_network *, bool lab);
+// The next site: its number is the node's. At an address of its own that nobody has, or `at` NULL:
+// a drawn one, with `lab` of 127.0.0.0/8.
+uint32_t sim_network_add(struct sim_network *, const struct path *at, bool lab);
 uint32_t sim_network_find(const struct sim_network *,
                           const struct path *); // SIM_NOBODY: nobody lives there
 // One way, without jitter: symmetrical, at least SIM_LATENCY_FLOOR_US.

@@ -72,6 +72,7 @@ void sim_free(struct sim *s)
     sim_queue_free(&s->queue);
     for (uint32_t i = 0; i < s->hosts; i++) {
         stop_host(s->host[i]);
+        free(s->host[i]->actor);
         free(s->host[i]);
     }
     if (s->book != NULL)
@@ -142,8 +143,9 @@ void sim_fail(struct sim *s, const char *format, ...)
 
 // ---- one node's turn --------------------------------------------------------------------------------
 
-static void send_one(struct sim *s, uint32_t from, const struct path *to, usec_t leaves_us,
-                     const uint8_t *data, size_t len)
+// `as`: whose address it bears.
+static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct path *to,
+                     usec_t leaves_us, const uint8_t *data, size_t len)
 {
     struct sim_host *h = s->host[from];
     uint64_t number = h->number++;
@@ -164,8 +166,9 @@ static void send_one(struct sim *s, uint32_t from, const struct path *to, usec_t
     struct datagram *d = sim_grow(NULL, 1, sizeof *d + len);
     d->len = (uint16_t)len;
     memcpy(d->data, data, len);
-    sim_queue_push(&s->queue, leaves_us + takes_us, destination, SIM_DATAGRAM, from, h->sequence++,
-                   d);
+    // Among the events of a forged source its numbers are the forger's, apart from its own.
+    sim_queue_push(&s->queue, leaves_us + takes_us, destination, SIM_DATAGRAM, as,
+                   h->sequence++ | (as != from ? SIM_FORGED_SEQUENCE : 0), d);
 }
 
 static bool drain_sends(struct sim *s, uint32_t node)
@@ -179,7 +182,7 @@ static bool drain_sends(struct sim *s, uint32_t node)
         while (r.left > 0) {
             size_t len =
                 batch[i].seg_size != 0 && batch[i].seg_size < r.left ? batch[i].seg_size : r.left;
-            send_one(s, node, &batch[i].path, leaves_us, rd_bytes(&r, len), len);
+            send_one(s, node, node, &batch[i].path, leaves_us, rd_bytes(&r, len), len);
         }
     }
     return k > 0;
@@ -282,6 +285,10 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
     struct sim_host *h = s->host[i];
     if (h->dead)
         return;
+    if (h->actor != NULL && h->actor->start != NULL)
+        h->actor->start(s, h->actor->ctx, i);
+    if (h->actor != NULL && h->actor->alone)
+        return;
     if (s->book == NULL) {
         s->book = contact_book_new(&s->book_arena, SIM_BOOK_CONTACTS(s->hosts));
         if (s->book == NULL) {
@@ -340,10 +347,20 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
     h->armed_us = USEC_NEVER;
     h->first_person = SIM_NOBODY;
     s->host[i] = h;
-    uint32_t site = sim_network_add(&s->net, s->config.lab);
+    const struct sim_actor *actor = cfg->actor;
+    uint32_t site = sim_network_add(
+        &s->net, actor != NULL && actor->path.family != 0 ? &actor->path : NULL, s->config.lab);
     assert(site == i);
     (void)site;
     sim_prf_key(&s->prf, "server key", i, h->secret);
+    h->config.actor = NULL;
+    if (actor != NULL) {
+        h->actor = sim_grow(NULL, 1, sizeof *h->actor);
+        *h->actor = *actor;
+        if (actor->secret != NULL)
+            memcpy(h->secret, actor->secret, sizeof h->secret);
+        h->actor->secret = NULL;
+    }
     sim_command(s, at_us, i, SIM_NOBODY, start_host, NULL, i);
     return i;
 }
@@ -364,6 +381,60 @@ void sim_node_kill(struct sim *s, usec_t at_us, uint32_t node)
     sim_command(s, at_us, node, SIM_NOBODY, kill_host, NULL, node);
 }
 
+// ---- actors -----------------------------------------------------------------------------------------
+
+void sim_actor_send(struct sim *s, uint32_t host, uint32_t as, const struct path *to,
+                    usec_t leaves_us, const uint8_t *data, size_t len)
+{
+    send_one(s, host, as, to, leaves_us > s->now ? leaves_us : s->now, data, len);
+}
+
+void sim_actor_wake(struct sim *s, usec_t at_us, uint32_t host, sim_run_fn *run, void *ctx)
+{
+    sim_command(s, at_us, host, host, run, ctx, host);
+}
+
+const struct path *sim_path(const struct sim *s, uint32_t host)
+{
+    return &s->net.site[host].path;
+}
+
+void sim_server_key(const struct sim *s, uint32_t host, uint8_t pk[static 32],
+                    uint8_t sk[static 32])
+{
+    key_pair(pk, sk, s->host[host]->secret);
+}
+
+// H_i = SipHash(H_i, t || class || source || len || SipHash(datagram)).
+static void chain(struct sim_host *h, const struct sim_event *e, const struct datagram *d)
+{
+    static const uint8_t zero[crypto_shorthash_siphashx24_KEYBYTES];
+    uint8_t in[8 + 1 + 4 + 4 + 16];
+    struct wr w = wr_init(in, sizeof in);
+    wr_le64(&w, e->at_us);
+    wr_u8(&w, (uint8_t)sim_event_class(e));
+    wr_le32(&w, sim_event_source(e));
+    wr_le32(&w, d->len);
+    crypto_shorthash_siphashx24(wr_room(&w, 16), d->data, d->len, zero);
+    crypto_shorthash_siphashx24(h->chain, in, sizeof in, h->chain);
+}
+
+// True: the actor keeps it.
+static bool actor_takes(struct sim *s, const struct sim_event *e)
+{
+    struct sim_host *h = s->host[e->destination];
+    const struct datagram *d = e->payload;
+    if (h->actor == NULL || h->dead)
+        return false;
+    bool taken = h->actor->receive(s, h->actor->ctx, e->destination,
+                                   &s->net.site[sim_event_source(e)].path, d->data, d->len);
+    if (taken || h->node == NULL) {
+        chain(h, e, d);
+        h->bytes_in += d->len;
+    }
+    return taken;
+}
+
 // ---- events -----------------------------------------------------------------------------------------
 
 void sim_command(struct sim *s, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *run,
@@ -380,20 +451,6 @@ void sim_at(struct sim *s, usec_t at_us, void (*run)(struct sim *, void *, uint6
             uint64_t arg)
 {
     sim_command(s, at_us, SIM_NOBODY, SIM_NOBODY, run, ctx, arg);
-}
-
-// H_i = SipHash(H_i, t || class || source || len || SipHash(datagram)).
-static void chain(struct sim_host *h, const struct sim_event *e, const struct datagram *d)
-{
-    static const uint8_t zero[crypto_shorthash_siphashx24_KEYBYTES];
-    uint8_t in[8 + 1 + 4 + 4 + 16];
-    struct wr w = wr_init(in, sizeof in);
-    wr_le64(&w, e->at_us);
-    wr_u8(&w, (uint8_t)sim_event_class(e));
-    wr_le32(&w, sim_event_source(e));
-    wr_le32(&w, d->len);
-    crypto_shorthash_siphashx24(wr_room(&w, 16), d->data, d->len, zero);
-    crypto_shorthash_siphashx24(h->chain, in, sizeof in, h->chain);
 }
 
 static void deliver(struct sim *s, const struct sim_event *e)
@@ -437,6 +494,8 @@ static void dispatch(struct sim *s, const struct sim_event *e)
         if (h != NULL && h->node != NULL)
             begin_turn(s, node);
         c->run(s, c->ctx, c->arg);
+    } else if (class == SIM_DATAGRAM && actor_takes(s, e)) {
+        return;
     } else if (h != NULL && h->node != NULL) {
         begin_turn(s, node);
         if (class == SIM_DATAGRAM) {

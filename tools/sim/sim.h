@@ -32,10 +32,12 @@ void sim_free(struct sim *);
 usec_t sim_now(const struct sim *);
 
 // ---- nodes ------------------------------------------------------------------------------------------
+struct sim_actor;
 struct sim_node_config {
     bool server;
     uint32_t bootstrap[SIM_BOOTSTRAPS_MAX]; // nodes, servers
     uint32_t bootstraps;
+    const struct sim_actor *actor; // copied; NULL: an honest node
 };
 uint32_t sim_node_add(struct sim *, usec_t at_us,
                       const struct sim_node_config *); // its number, from 0
@@ -45,6 +47,27 @@ uint32_t sim_nodes(const struct sim *);
 bool sim_node_alive(const struct sim *, uint32_t node);
 struct node *sim_node(const struct sim *, uint32_t node); // NULL unless alive
 const struct sim_prf *sim_random(const struct sim *);
+
+// ---- actors: hosts of whoever does not keep to the product's rules -----------------------------------
+struct sim_actor {
+    void *ctx; // the caller's
+    // Each datagram comes here first, opened by nobody. True: it is taken, the node behind never sees it.
+    bool (*receive)(struct sim *, void *ctx, uint32_t host, const struct path *from,
+                    const uint8_t *data, size_t len);
+    void (*start)(struct sim *, void *ctx, uint32_t host); // at its time; NULL: nothing to do
+    bool alone;                                            // there is no node behind it
+    struct path path;                                      // its address; family 0: drawn
+    const uint8_t *secret;                                 // of its server key, copied; NULL: drawn
+};
+// A datagram as if it came from the host `as`, which may be another: then its source is forged.
+void sim_actor_send(struct sim *, uint32_t host, uint32_t as, const struct path *to,
+                    usec_t leaves_us, const uint8_t *data, size_t len);
+// A time of its own: `run` with the actor's number as `arg`.
+void sim_actor_wake(struct sim *, usec_t at_us, uint32_t host,
+                    void (*run)(struct sim *, void *ctx, uint64_t arg), void *ctx);
+const struct path *sim_path(const struct sim *, uint32_t host);
+void sim_server_key(const struct sim *, uint32_t host, uint8_t pk[static 32],
+                    uint8_t sk[static 32]);
 
 // ---- people: one encounter at a time of one node ------------------------------------------------------
 struct sim_person_config {

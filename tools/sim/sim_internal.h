@@ -10,6 +10,7 @@ struct sim_host {      // one node and what the simulator knows of it
     struct arena arena;
     struct sim_stream stream;
     struct sim_node_config config;
+    struct sim_actor *actor; // its own copy; NULL: honest
     uint8_t secret[32];
     uint8_t chain[16]; // H_i of the digest
     usec_t armed_us;   // of its queue entry that counts; USEC_NEVER: none
