@@ -18,6 +18,7 @@ int bench_memory(const struct bench_options *);
 int bench_rtt(const struct bench_options *);
 int bench_throughput(const struct bench_options *);
 int bench_handshake(const struct bench_options *);
+int bench_dht(const struct bench_options *);
 
 double bench_now_s(void); // monotonic
 double bench_cpu_s(void); // of this process

@@ -13,15 +13,18 @@ static const struct {
     int (*run)(const struct bench_options *);
     struct bench_options defaults;
 } modes[] = {
-    {"connect", bench_connect, {.nodes = 16, .runs = 30}}, {"rtt", bench_rtt, {.count = 10000}},
-    {"throughput", bench_throughput, {.bytes = 1u << 30}}, {"memory", bench_memory, {.nodes = 64}},
+    {"connect", bench_connect, {.nodes = 16, .runs = 30}},
+    {"rtt", bench_rtt, {.count = 10000}},
+    {"throughput", bench_throughput, {.bytes = 1u << 30}},
+    {"memory", bench_memory, {.nodes = 64}},
     {"handshake", bench_handshake, {.runs = 1}},
+    {"dht", bench_dht, {.nodes = 64, .runs = 200}},
 };
 
 static int usage(const char *what)
 {
     fprintf(stderr,
-            "bauta-bench: %s; usage: bauta-bench connect|rtt|throughput|memory|handshake "
+            "bauta-bench: %s; usage: bauta-bench connect|rtt|throughput|memory|handshake|dht "
             "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once]\n",
             what);
     return 2;

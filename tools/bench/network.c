@@ -28,11 +28,13 @@ struct host_node *bench_network_node(struct bench_network *w, host_event_fn even
                                      bool server)
 {
     static const uint8_t loopback[4] = {127, 0, 0, 1};
-    struct host_node_config cfg = {
-        .node = {.network = "bauta-bench", .server = server, .lab = true, .privacy = NODE_DIRECT},
-        .listens = 1,
-        .event = event != NULL ? event : on_event,
-        .ctx = ctx};
+    struct host_node_config cfg = {.node = {.network = BENCH_NETWORK_NAME,
+                                            .server = server,
+                                            .lab = true,
+                                            .privacy = NODE_DIRECT},
+                                   .listens = 1,
+                                   .event = event != NULL ? event : on_event,
+                                   .ctx = ctx};
     char error[HOST_ERROR_BYTES];
     struct host_node *n;
     cfg.listen[0] = path_v4(loopback, 0);
@@ -83,4 +85,9 @@ int bench_network_open(struct bench_network *w, unsigned servers)
     }
     w->joined_s = bench_now_s() - start;
     return 0;
+}
+
+void bench_network_quiet(struct bench_network *w)
+{
+    uv_timer_stop(&w->tick);
 }

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#define BENCH_NETWORK_NAME "bauta-bench"
+
 struct bench_network {
     uv_loop_t loop;
     uv_timer_t tick; // conditions that no event announces are looked at so often
@@ -25,5 +27,8 @@ struct host_node *bench_network_node(struct bench_network *, host_event_fn event
                                      bool server);
 // Whether a node knows as many of `others` as it takes to find a region.
 bool bench_network_knows(struct bench_network *, struct host_node *, unsigned others);
+
+// Stops the tick, so that nodes at rest cost nothing but their own upkeep.
+void bench_network_quiet(struct bench_network *);
 
 #endif
