@@ -131,7 +131,8 @@ struct node_status {
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short, dropped_unknown,
         dropped_channel; // with dht's and meet's: every drop has a counter
-    size_t arena_held_bytes, arena_used_bytes;
+    size_t pool_held_bytes;  // of all nodes of the process
+    size_t arena_used_bytes; // of this one
     const char *network;
 };
 void node_status(const struct node *, usec_t now, struct node_status *);

@@ -15,7 +15,7 @@ void node_status(const struct node *n, usec_t now, struct node_status *s)
     s->dropped_short = n->dropped_short;
     s->dropped_unknown = n->dropped_unknown;
     s->dropped_channel = n->dropped_channel;
-    s->arena_held_bytes = n->cfg.arena->held_bytes;
+    s->pool_held_bytes = n->cfg.arena->pool->held_bytes;
     s->arena_used_bytes = n->cfg.arena->used_bytes;
     s->network = (const char *)n->net.bytes + 1; // net_init zeroes the rest, so it ends with NUL
 }

@@ -1,4 +1,4 @@
-// Arenas of the tests: chunks straight from the heap, so that the sanitizers see each of them.
+// Arenas of the tests, on one pool of chunks from the heap.
 #ifndef BAUTA_TESTS_MEMORY_H
 #define BAUTA_TESTS_MEMORY_H
 
@@ -21,7 +21,10 @@ static inline void memory_release(void *ctx, void *chunk, size_t bytes)
 
 static inline void memory_arena(struct arena *a, size_t cap_bytes)
 {
-    arena_init(a, cap_bytes, memory_refill, memory_release, NULL);
+    static struct pool pool;
+    if (pool.refill == NULL)
+        pool_init(&pool, memory_refill, memory_release, NULL);
+    arena_init(a, &pool, cap_bytes);
 }
 
 #endif

@@ -154,7 +154,7 @@ json_t *api_status(const struct api *a, usec_t now)
     json_object_set_new(o, "meet", meet_json(&s.meet));
     json_object_set_new(o, "dropped", dropped_json(a, &s));
     json_object_set_new(o, "traffic", traffic_json(&s));
-    put(memory, "held_bytes", s.arena_held_bytes);
+    put(memory, "held_bytes", s.pool_held_bytes);
     put(memory, "used_bytes", s.arena_used_bytes);
     json_object_set_new(o, "memory", memory);
     return o;

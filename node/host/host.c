@@ -45,6 +45,7 @@ struct host {
     struct heap heap;
     struct host_node *nodes;
     uint32_t node_count;
+    struct pool pool; // of all nodes and the book
     struct arena book_arena;
     struct contact_book *book;
     struct outbox *out;
@@ -477,7 +478,7 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
     hn->lab = cfg->node.lab;
     hn->event = cfg->event;
     hn->ctx = cfg->ctx;
-    arena_init(&hn->arena, HOST_NODE_BYTES_MAX, pages_take, pages_give, NULL);
+    arena_init(&hn->arena, &h->pool, HOST_NODE_BYTES_MAX);
     uv_timer_init(h->loop, &hn->addrs_timer);
     hn->addrs_timer.data = hn;
     hn->holds = 1;
@@ -549,6 +550,7 @@ static void host_release(struct host *h)
     if (h->book != NULL)
         contact_book_end(h->book);
     arena_end(&h->book_arena);
+    pool_end(&h->pool);
     if (h->in != NULL)
         sodium_memzero(h->in, sizeof *h->in);
     if (h->out != NULL)
@@ -573,7 +575,8 @@ int host_new(struct host **out, uv_loop_t *loop)
     h->loop = loop;
     h->holds = 1;
     jobs_init(&h->jobs, loop);
-    arena_init(&h->book_arena, HOST_BOOK_BYTES_MAX, pages_take, pages_give, NULL);
+    pool_init(&h->pool, pages_take, pages_give, NULL);
+    arena_init(&h->book_arena, &h->pool, HOST_BOOK_BYTES_MAX);
     h->book = contact_book_new(&h->book_arena, HOST_CONTACTS_MAX);
     h->in = calloc(1, sizeof *h->in);
     h->out = calloc(1, sizeof *h->out);

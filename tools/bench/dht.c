@@ -28,6 +28,7 @@
 struct operator
 {
     struct dht *dht;
+    struct pool pool;
     struct arena arena, book_arena;
     struct contact_book *book;
     struct outbox *out;
@@ -141,8 +142,9 @@ static int operator_open(struct operator* o, uv_loop_t *loop, const struct conta
     struct path listen = path_v4(loopback, 0);
     o->out = calloc(1, sizeof *o->out);
     o->in = malloc(sizeof *o->in);
-    arena_init(&o->arena, ARENA_BYTES_MAX, refill, release, NULL);
-    arena_init(&o->book_arena, ARENA_BYTES_MAX, refill, release, NULL);
+    pool_init(&o->pool, refill, release, NULL);
+    arena_init(&o->arena, &o->pool, ARENA_BYTES_MAX);
+    arena_init(&o->book_arena, &o->pool, ARENA_BYTES_MAX);
     o->book = contact_book_new(&o->book_arena, BOOK_CONTACTS);
     if (o->out == NULL || o->in == NULL || o->book == NULL ||
         net_init(&cfg.net, BENCH_NETWORK_NAME) != 0)

@@ -82,11 +82,12 @@ int bench_memory(const struct bench_options *o)
     double start = bench_now_s();
     while (bench_now_s() - start < 2.0) // let joining come to rest
         uv_run(&w.loop, UV_RUN_ONCE);
-    size_t held = 0;
+    size_t used = 0, held = 0;
     for (unsigned i = 0; i < o->nodes; i++) {
         struct node_status s;
         node_status(host_node_machine(w.server[i]), host_now(w.host), &s);
-        held += s.arena_held_bytes;
+        used += s.arena_used_bytes;
+        held = s.pool_held_bytes; // the same for all
     }
     // The tick of this program would count as the nodes' own: one alarm at the end is enough.
     uv_timer_start(&w.tick, on_rest, REST_MS, 0);
@@ -98,8 +99,9 @@ int bench_memory(const struct bench_options *o)
     unsigned long after = rss_kb(getpid());
     printf(
         "{\"mode\": \"memory\", \"nodes\": %u, \"kB_per_node\": %.1f, \"arena_kB_per_node\": %.1f, "
+        "\"pool_kB_per_node\": %.1f, "
         "\"idle_cpu_ms_per_s_per_node\": %.4f, \"joined_s\": %.3f, \"rss_kB\": %lu}\n",
-        o->nodes, (double)(after - before) / o->nodes, (double)held / 1024 / o->nodes,
-        cpu * 1000 / o->nodes, w.joined_s, idle_process_kb());
+        o->nodes, (double)(after - before) / o->nodes, (double)used / 1024 / o->nodes,
+        (double)held / 1024 / o->nodes, cpu * 1000 / o->nodes, w.joined_s, idle_process_kb());
     return 0;
 }

@@ -145,7 +145,8 @@ static int open_end(struct pair_end *e, int control, struct path *peer)
     e->control = control;
     e->cids = (struct cids){e->slot, PAIR_CID_SLOTS, 0, PAIR_CID_SLOTS / 2};
     e->buffers = malloc(sizeof *e->buffers);
-    arena_init(&e->arena, PAIR_ARENA_BYTES, refill, release, NULL);
+    pool_init(&e->pool, refill, release, NULL);
+    arena_init(&e->arena, &e->pool, PAIR_ARENA_BYTES);
     if (e->buffers == NULL || uv_loop_init(&e->loop) != 0 ||
         udp_open(&e->udp, &e->loop, &any, on_ready, e) != 0 ||
         alarm_open(&e->alarm, &e->loop, on_alarm, e) != 0)
@@ -179,6 +180,7 @@ static int run_end(int control, const struct channel_config *base, bool initiato
     int rc = part(e, ctx);
     channel_free(e->channel);
     arena_end(&e->arena);
+    pool_end(&e->pool);
     return rc;
 }
 

@@ -16,6 +16,7 @@ struct pair_end {
     struct udp udp;
     struct udp_buffers *buffers;
     struct alarm alarm;
+    struct pool pool;
     struct arena arena;
     struct channel *channel;
     struct cids cids;

@@ -94,14 +94,9 @@ void sim_figures(struct sim *s, struct sim_figures *f)
                               .lookup_us_p50 = sim_numbers_at(&s->lookup_us, 50),
                               .lookup_us_p95 = sim_numbers_at(&s->lookup_us, 95),
                               .lookup_hops_p50 = sim_numbers_at(&s->lookup_hops, 50)};
-    uint64_t held = s->book_arena.held_bytes;
-    for (uint32_t i = 0; i < s->hosts; i++) {
-        if (s->host[i]->node == NULL)
-            continue;
-        f->alive++;
-        held += s->host[i]->arena.held_bytes;
-    }
-    f->bytes_per_node = f->alive > 0 ? held / f->alive : 0;
+    for (uint32_t i = 0; i < s->hosts; i++)
+        f->alive += s->host[i]->node != NULL;
+    f->bytes_per_node = f->alive > 0 ? s->pool.held_bytes / f->alive : 0;
     idle_figures(s, f);
     sim_people_figures(s, f);
 }

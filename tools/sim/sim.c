@@ -51,7 +51,8 @@ struct sim *sim_new(const struct sim_config *cfg)
     s->buf = sim_grow(NULL, SIM_TRANSMIT_BYTES, 1);
     sim_prf_init(&s->prf, cfg->seed);
     sim_network_init(&s->net, &s->prf, cfg->loss_ppm);
-    arena_init(&s->book_arena, SIM_BOOK_BYTES_MAX, refill, release, NULL);
+    pool_init(&s->pool, refill, release, NULL);
+    arena_init(&s->book_arena, &s->pool, SIM_BOOK_BYTES_MAX);
     return s;
 }
 
@@ -78,6 +79,7 @@ void sim_free(struct sim *s)
     if (s->book != NULL)
         contact_book_end(s->book);
     arena_end(&s->book_arena);
+    pool_end(&s->pool);
     sim_people_free(s);
     sim_network_free(&s->net);
     if (s->config.jobs == NULL)
@@ -296,7 +298,7 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
             exit(1);
         }
     }
-    arena_init(&h->arena, SIM_NODE_ARENA_BYTES_MAX, refill, release, NULL);
+    arena_init(&h->arena, &s->pool, SIM_NODE_ARENA_BYTES_MAX);
     sim_stream_init(&h->stream, &s->prf, i);
     struct node_config cfg = {
         .network = s->config.network,

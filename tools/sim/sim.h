@@ -148,7 +148,7 @@ struct sim_figures {
     uint64_t said, delivered, undelivered, received;
     uint64_t idle_Bps_out, idle_Bps_in; // average, payload of UDP
     uint32_t idle_nodes;
-    uint64_t bytes_per_node; // arenas and the shared book, over living nodes
+    uint64_t bytes_per_node; // what the pool holds for them and the shared book, over living nodes
 };
 void sim_figures(struct sim *, struct sim_figures *);
 

@@ -39,6 +39,7 @@ struct sim {
     struct sim_jobs *jobs;
     usec_t now;
     struct outbox out;
+    struct pool pool;
     struct arena book_arena;
     struct contact_book *book;
     uint8_t *buf;

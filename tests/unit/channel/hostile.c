@@ -349,7 +349,7 @@ static void an_end_takes_no_longer_than_we_like(void **state)
     struct forger f = forger_now(n, 0);
     struct channel *c = n->end[0].channel;
     assert_int_equal(give(n, 0, &f, &w), 0);
-    n->end[0].arena.cap_bytes = n->end[0].arena.held_bytes;
+    n->end[0].arena.cap_bytes = n->end[0].arena.used_bytes;
     size_t ring = 2 * c->recovery.cap * sizeof *c->recovery.ring, blocks = 0;
     void *block[64];
     while (blocks < 64 && (block[blocks] = arena_take(&n->end[0].arena, ring)) != NULL)

@@ -1,4 +1,4 @@
-// Arena, outbox and random helpers: what every machine stands on.
+// Pool, arena, outbox and random helpers: what every machine stands on.
 #include "dht/arena.h"
 #include "dht/machine.h"
 
@@ -47,10 +47,12 @@ static void what_is_taken_is_apart_zero_and_given_back(void **unused)
     (void)unused;
     enum { N = 64 };
     struct source s = {.refuse_after = SIZE_MAX};
+    struct pool pool;
     struct arena a;
     uint8_t *p[N] = {0};
     size_t len[N] = {0};
-    arena_init(&a, 8u << 20, refill, release, &s);
+    pool_init(&pool, refill, release, &s);
+    arena_init(&a, &pool, 8u << 20);
     state = 5;
     for (unsigned step = 0; step < 20000; step++) {
         unsigned i = draw() % N;
@@ -68,38 +70,111 @@ static void what_is_taken_is_apart_zero_and_given_back(void **unused)
         for (size_t k = 0; k < len[i]; k++)
             assert_int_equal(p[i][k], 0);
         memset(p[i], (int)i, len[i]);
-        assert_true(a.used_bytes <= a.held_bytes && a.held_bytes <= a.cap_bytes);
+        assert_true(a.used_bytes <= pool.held_bytes && a.used_bytes <= a.cap_bytes);
+        assert_int_equal(a.used_bytes, pool.used_bytes);
     }
     for (unsigned i = 0; i < N; i++)
         arena_give(&a, p[i], len[i]);
     assert_int_equal(a.used_bytes, 0);
-    assert_int_equal(a.held_bytes, s.bytes);
+    assert_int_equal(pool.held_bytes, s.bytes);
     arena_end(&a);
+    pool_end(&pool);
     assert_int_equal(s.chunks, 0);
+    assert_int_equal(s.bytes, 0);
+}
+
+// A block is little bigger than what was asked for, and the same whoever asks.
+static void blocks_waste_little(void **unused)
+{
+    (void)unused;
+    size_t last = 0;
+    for (size_t bytes = 1; bytes <= POOL_BLOCK_BYTES_MAX; bytes += bytes < 5000 ? 1 : bytes / 97) {
+        size_t size = pool_block_bytes(bytes);
+        assert_true(size >= bytes && size % 16 == 0 && size >= last);
+        assert_true(size <= bytes + (bytes < 64 ? 15 : bytes / 4));
+        assert_int_equal(pool_block_bytes(size), size);
+        last = size;
+    }
+    assert_int_equal(pool_block_bytes(POOL_BLOCK_BYTES_MAX), POOL_BLOCK_BYTES_MAX);
+    assert_int_equal(pool_block_bytes(POOL_BLOCK_BYTES_MAX + 1), SIZE_MAX);
+}
+
+// What one node gives back another one takes, wiped; a block of its own goes back to the driver.
+static void nodes_share_what_is_given_back(void **unused)
+{
+    (void)unused;
+    enum { NODES = 50, BLOCKS = 20 };
+    static const size_t size[BLOCKS] = {40,  700, 96,   1300, 64, 250, 3000, 16,  513, 90,
+                                        800, 32,  6000, 470,  48, 200, 1000, 120, 72,  350};
+    struct source s = {.refuse_after = SIZE_MAX};
+    struct pool pool;
+    pool_init(&pool, refill, release, &s);
+    size_t held = 0;
+    for (unsigned node = 0; node < NODES; node++) {
+        struct arena a;
+        void *p[BLOCKS];
+        arena_init(&a, &pool, 1u << 20);
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            p[i] = arena_take(&a, size[i]);
+            assert_non_null(p[i]);
+            for (size_t k = 0; k < size[i]; k++)
+                assert_int_equal(((uint8_t *)p[i])[k], 0);
+            memset(p[i], 0xee, size[i]);
+        }
+        for (unsigned i = 0; i < BLOCKS; i++)
+            arena_give(&a, p[i], size[i]);
+        arena_end(&a);
+        held = node == 0 ? pool.held_bytes : held;
+        assert_int_equal(pool.held_bytes, held);
+    }
+    struct arena a;
+    arena_init(&a, &pool, 1u << 20);
+    void *big = arena_take(&a, 100000);
+    assert_true(pool.held_bytes > held);
+    arena_give(&a, big, 100000);
+    assert_int_equal(pool.held_bytes, held);
+    arena_end(&a);
+    pool_end(&pool);
     assert_int_equal(s.bytes, 0);
 }
 
 static void the_cap_holds_and_refusal_is_survived(void **unused)
 {
     (void)unused;
-    struct source s = {.refuse_after = SIZE_MAX};
-    struct arena a;
-    arena_init(&a, 100000, refill, release, &s);
+    enum { N = 200 };
+    struct source s = {.refuse_after = SIZE_MAX}, none = {.refuse_after = 1};
+    struct pool pool;
+    struct arena a, other;
+    void *p[N];
     size_t got = 0;
-    while (arena_take(&a, 1000) != NULL)
+    pool_init(&pool, refill, release, &s);
+    arena_init(&a, &pool, 100000);
+    arena_init(&other, &pool, 100000);
+    while ((p[got] = arena_take(&a, 1000)) != NULL)
         got++;
-    assert_true(got >= 60 && s.bytes <= 100000);
+    assert_true(got >= 90 && a.used_bytes <= 100000);
     assert_null(arena_take(&a, 100001));
     assert_null(arena_take(&a, ARENA_TAKE_BYTES_MAX + 1));
     assert_null(arena_take(&a, SIZE_MAX));
+    void *q = arena_take(&other, 1000); // the cap is each one's own
+    assert_non_null(q);
+    arena_give(&other, q, 1000);
+    while (got > 0)
+        arena_give(&a, p[--got], 1000);
+    arena_give(&a, NULL, 1000);
     arena_end(&a);
+    arena_end(&other);
+    pool_end(&pool);
 
-    struct source none = {.refuse_after = 1};
-    arena_init(&a, 1u << 20, refill, release, &none);
-    while (arena_take(&a, 100) != NULL)
-        ;
+    pool_init(&pool, refill, release, &none);
+    arena_init(&a, &pool, 1u << 20);
+    while ((p[got] = arena_take(&a, 100)) != NULL)
+        got++;
     assert_int_equal(none.chunks, 1);
+    while (got > 0)
+        arena_give(&a, p[--got], 100);
     arena_end(&a);
+    pool_end(&pool);
     assert_int_equal(none.chunks, 0);
 }
 
@@ -147,6 +222,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_taken_is_apart_zero_and_given_back),
+        cmocka_unit_test(blocks_waste_little),
+        cmocka_unit_test(nodes_share_what_is_given_back),
         cmocka_unit_test(the_cap_holds_and_refusal_is_survived),
         cmocka_unit_test(a_full_outbox_drops_and_counts),
         cmocka_unit_test(random_numbers_keep_their_bounds),

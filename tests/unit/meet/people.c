@@ -159,12 +159,15 @@ static void memory_without_memory(void **state)
     struct memory m;
     size_t chunks = 0;
     uint8_t item[32] = {1};
-    arena_init(&a, 1u << 20, refill, memory_release, &chunks);
+    struct pool pool;
+    pool_init(&pool, refill, memory_release, &chunks);
+    arena_init(&a, &pool, 1u << 20);
     memory_init(&m, 100);
     assert_false(memory_add(&m, &a, item));
     assert_false(memory_has(&m, item));
     memory_free(&m, &a);
     arena_end(&a);
+    pool_end(&pool);
 }
 
 static struct path v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port)
