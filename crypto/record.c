@@ -49,18 +49,18 @@ int record_open(uint8_t plain[static RECORD_PLAIN_BYTES], const uint8_t in[stati
     return BAUTA_OK;
 }
 
-void record_lock(uint8_t w[static LOCK_BYTES], const uint8_t w_record[static 32],
-                 const uint8_t holder[static 32], uint32_t generation)
+void record_id(uint8_t rec_id[static RECORD_ID_BYTES], const uint8_t e[static 32],
+               const uint8_t salt[static RECORD_SALT_BYTES])
 {
-    uint8_t le[4];
-    struct wr out = wr_init(le, sizeof le);
-    wr_le32(&out, generation);
-    const struct piece piece[] = {{holder, 32}, {le, sizeof le}};
-    hash_pieces(w, LOCK_BYTES, w_record, 32, piece, 2);
+    static const char label[] = "bauta record id";
+    const struct piece piece[] = {{label, sizeof label - 1}, {e, 32}, {salt, RECORD_SALT_BYTES}};
+    hash_pieces(rec_id, RECORD_ID_BYTES, NULL, 0, piece, 3);
 }
 
-void record_commit(uint8_t c[static LOCK_BYTES], const uint8_t w[static LOCK_BYTES])
+void record_pow_message(uint8_t m[static 32], const uint8_t place[static 32],
+                        const uint8_t record[static RECORD_BYTES])
 {
-    const struct piece piece = {w, LOCK_BYTES};
-    hash_pieces(c, LOCK_BYTES, NULL, 0, &piece, 1);
+    static const char label[] = "bauta announce";
+    const struct piece piece[] = {{label, sizeof label - 1}, {place, 32}, {record, RECORD_BYTES}};
+    hash_pieces(m, 32, NULL, 0, piece, 3);
 }

@@ -1,4 +1,4 @@
-// Sealed records and owner's locks (PROTOCOL 5).
+// Sealed records, whose they are, and the work that a full place asks for (PROTOCOL 5).
 #ifndef BAUTA_CRYPTO_RECORD_H
 #define BAUTA_CRYPTO_RECORD_H
 
@@ -7,7 +7,7 @@
 #define RECORD_BYTES 448u
 #define RECORD_ID_BYTES 16u
 #define RECORD_PLAIN_BYTES 392u // 448 less id 16, nonce 24, tag 16
-#define LOCK_BYTES 16u
+#define RECORD_SALT_BYTES 16u
 
 // out = rec_id || nonce || XChaCha20-Poly1305(seal_key, AAD = "bauta record 1" || place || rec_id)
 void record_seal(uint8_t out[static RECORD_BYTES], const uint8_t plain[static RECORD_PLAIN_BYTES],
@@ -17,9 +17,14 @@ void record_seal(uint8_t out[static RECORD_BYTES], const uint8_t plain[static RE
 int record_open(uint8_t plain[static RECORD_PLAIN_BYTES], const uint8_t in[static RECORD_BYTES],
                 const uint8_t seal_key[static 32], const uint8_t place[static 32]);
 
-// w_{h,g} = BLAKE2b-16(key = w_record, holder || LE32 g); c_g = BLAKE2b-16(w_{h,g})
-void record_lock(uint8_t w[static LOCK_BYTES], const uint8_t w_record[static 32],
-                 const uint8_t holder[static 32], uint32_t generation);
-void record_commit(uint8_t c[static LOCK_BYTES], const uint8_t w[static LOCK_BYTES]);
+// rec_id = BLAKE2b-16("bauta record id" || e || salt): only who has the secret of the request key e can
+// announce, renew or withdraw under it; the salt goes to holders only, so that nobody else can join
+// rec_id and e.
+void record_id(uint8_t rec_id[static RECORD_ID_BYTES], const uint8_t e[static 32],
+               const uint8_t salt[static RECORD_SALT_BYTES]);
+// m = BLAKE2b-32("bauta announce" || place || record), what the work of an announcement is about
+// (pow_check's m; its salt is rec_id).
+void record_pow_message(uint8_t m[static 32], const uint8_t place[static 32],
+                        const uint8_t record[static RECORD_BYTES]);
 
 #endif
