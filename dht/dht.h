@@ -60,17 +60,20 @@ struct dht_proof {
 
 // ---- places -------------------------------------------------------------------------------------
 // A place is one person's interest in one spot of the id space, with its own request key e, its
-// look-up, its holders and their tokens and locks. Opening starts the look-up. *id >= 1. BAUTA_ELIMIT, BAUTA_ESPACE.
+// look-up, its holders and their tokens. Opening starts the look-up. *id >= 1. BAUTA_ELIMIT, BAUTA_ESPACE.
 int dht_place_open(struct dht *, usec_t now, const uint8_t place[static 32], uint32_t user,
                    uint32_t *id);
 // Up to 3 introducers by the ladder of PROTOCOL 3; may be called before the look-up has ended (then it
 // picks of what is known). Never ourselves. Drawn at random within a step. Returns how many.
 size_t dht_place_introducers(struct dht *, uint32_t id,
                              struct contact out[static DHT_INTRODUCERS_MAX]);
+// The rec_id for the next record at this place. It belongs to the place's request key: nobody else can
+// announce or withdraw under it, and nobody but holders can tell. BAUTA_EUNKNOWN.
+int dht_place_record_id(struct dht *, uint32_t id, uint8_t rec_id[static RECORD_ID_BYTES]);
 // Stores at all holders as soon as the look-up has them (and at those that come later), samples as it
 // stores, renews with jitter until withdrawn or closed, hands out each sample as an event. Calling it
-// again with another record replaces the old one under the same rec_id and locks, and with a proof
-// (NULL: none) asks again those who wanted one.
+// again with another record replaces the old one under the same rec_id, and with a proof (NULL: none)
+// asks again those who wanted one. BAUTA_EFORMAT: the rec_id is none of dht_place_record_id's.
 int dht_place_announce(struct dht *, usec_t now, uint32_t id,
                        const uint8_t record[static RECORD_BYTES], uint32_t ttl_s,
                        const struct dht_proof *proof);

@@ -56,8 +56,7 @@ struct call {
     enum rpc_kind kind;
     enum call_owner owner_kind;
     uint32_t owner, place; // place: whose e it is; 0: none
-    uint32_t tag;          // the owner's own: version, generation
-    uint8_t lock_used;     // withdraw: the generation is the acknowledged one already
+    uint32_t tag;          // the owner's own: a version
     book_ref ref;
     struct rpc_keys keys;
     uint8_t mask_key[32];
@@ -107,10 +106,9 @@ struct holder {
     book_ref ref;
     bool in_region, busy;
     uint8_t failures;
-    bool refuses;         // locked or withdrawn there
-    uint32_t sent, acked; // generation + 1 of the lock; 0: none
-    uint32_t version_sent, version_acked;
-    bool full; // it said so, and told how much
+    bool refuses;                         // not ours there, or withdrawn
+    uint32_t version_sent, version_acked; // 0: none
+    bool full;                            // it said so, and told how much
     uint8_t hint;
     uint16_t live;
     usec_t expires; // of the record there
@@ -130,8 +128,8 @@ struct place {
     usec_t loss_step; // how soon it looks again after a loss: doubles until the next renewal
     // What is announced.
     bool announcing;
-    uint8_t *record; // RECORD_BYTES
-    uint8_t w_record[32];
+    uint8_t *record;                                               // RECORD_BYTES
+    uint8_t salt[RECORD_SALT_BYTES], next_salt[RECORD_SALT_BYTES]; // rec_id belongs to this e
     uint16_t ttl_s;
     struct dht_proof proof;
     uint32_t version, told_stored;

@@ -296,10 +296,11 @@ void lookup_answered(struct dht *d, struct call *call, const struct wire_answer 
         c->state = a->status == RPC_OK ? CAND_ANSWERED : CAND_FAILED;
         l->hops = hop > l->hops ? hop : l->hops;
     }
-    for (unsigned i = 0; a->status == RPC_OK && i < a->n; i++) {
-        if (!dht_contact_ok(d, &a->contact[i], true))
+    struct contact other;
+    for (size_t at = 0; wire_answer_contact(a, &at, &other);) {
+        if (!dht_contact_ok(d, &other, true))
             continue;
-        book_ref ref = dht_hold(d, &a->contact[i]);
+        book_ref ref = dht_hold(d, &other);
         if (ref == 0)
             continue;
         (void)cand_add(d, l, ref, (uint8_t)(hop < UINT8_MAX ? hop + 1 : hop));

@@ -139,27 +139,16 @@ static void tell_stored(struct dht *d, struct place *p)
 static void announce_to(struct dht *d, struct place *p, struct holder *h)
 {
     struct wire_request q;
-    uint8_t w[LOCK_BYTES];
     memset(&q, 0, sizeof q);
     q.kind = RPC_ANNOUNCE;
     memcpy(q.target, p->place, 32);
     q.ttl_s = p->ttl_s;
+    q.version = h->version_sent = p->version;
+    memcpy(q.salt, p->salt, RECORD_SALT_BYTES);
     q.effort = p->proof.effort;
+    memcpy(q.nonce, p->proof.nonce, sizeof q.nonce);
+    memcpy(q.sol, p->proof.sol, sizeof q.sol);
     q.record = p->record;
-    const uint8_t *pk = dht_entry(d, h->ref)->contact.pk;
-    q.reveal = h->acked > 0;
-    if (q.reveal)
-        record_lock(q.w, p->w_record, pk, h->acked - 1);
-    else
-        rng_fill(&d->config.rng, q.w, LOCK_BYTES);
-    // A try that may have got there is repeated as it was: with the same commitment it changes nothing.
-    if (h->sent == h->acked) {
-        h->sent = h->acked + 1;
-        h->version_sent = p->version;
-    }
-    record_lock(w, p->w_record, pk, h->sent - 1);
-    record_commit(q.c, w);
-    sodium_memzero(w, sizeof w);
     struct call_spec spec = {.owner_kind = CALL_HOLDER,
                              .owner = p->id,
                              .place = p->id,
@@ -190,21 +179,20 @@ static void plan_renewal(struct dht *d, struct place *p)
     p->loss_step = RELOOK_LOSS_US;
 }
 
-static void withdraw_from(struct dht *d, struct place *p, struct holder *h, uint32_t generation)
+static void withdraw_from(struct dht *d, struct place *p, struct holder *h)
 {
     struct wire_request q;
     memset(&q, 0, sizeof q);
     q.kind = RPC_WITHDRAW;
     memcpy(q.target, p->place, 32);
     memcpy(q.rec_id, p->record, RECORD_ID_BYTES);
-    record_lock(q.w, p->w_record, dht_entry(d, h->ref)->contact.pk, generation - 1);
+    memcpy(q.salt, p->salt, RECORD_SALT_BYTES);
     struct call_spec spec = {
         .owner_kind = CALL_NOBODY, .place = p->id, .ref = h->ref, .ekey = &p->ekey};
     (void)call_start(d, &spec, &q, NULL);
 }
 
-// Withdraws at all that may hold it. Where the last try was not acknowledged both locks are revealed:
-// one of them fits.
+// Withdraws at all that may hold it.
 static void withdraw(struct dht *d, struct place *p)
 {
     if (p->record == NULL)
@@ -212,20 +200,39 @@ static void withdraw(struct dht *d, struct place *p)
     calls_forget(d, CALL_HOLDER, p->id);
     for (unsigned i = 0; i < p->holders; i++) {
         struct holder *h = &p->holder[i];
-        if (h->sent > 0 && !h->refuses) {
-            withdraw_from(d, p, h, h->sent);
-            if (h->acked > 0 && h->acked != h->sent)
-                withdraw_from(d, p, h, h->acked);
-        }
+        if (h->version_sent > 0 && !h->refuses)
+            withdraw_from(d, p, h);
         h->busy = h->refuses = false;
-        h->sent = h->acked = h->version_sent = h->version_acked = 0;
+        h->version_sent = h->version_acked = 0;
         h->expires = 0;
     }
     arena_give(d->config.arena, p->record, RECORD_BYTES);
     p->record = NULL;
     p->announcing = false;
     p->renew_at = USEC_NEVER;
-    sodium_memzero(p->w_record, sizeof p->w_record);
+}
+
+// Records carry ids that belong to this place's e: the one that was drawn last, or the one in use.
+static bool take_salt(struct place *p, const uint8_t rec_id[static RECORD_ID_BYTES])
+{
+    uint8_t own[RECORD_ID_BYTES];
+    record_id(own, p->ekey.pk, p->next_salt);
+    if (memcmp(own, rec_id, sizeof own) == 0) {
+        memcpy(p->salt, p->next_salt, sizeof p->salt);
+        return true;
+    }
+    record_id(own, p->ekey.pk, p->salt);
+    return memcmp(own, rec_id, sizeof own) == 0;
+}
+
+int dht_place_record_id(struct dht *d, uint32_t id, uint8_t rec_id[static RECORD_ID_BYTES])
+{
+    struct place *p = place_find(d, id);
+    if (p == NULL)
+        return BAUTA_EUNKNOWN;
+    rng_fill(&d->config.rng, p->next_salt, sizeof p->next_salt);
+    record_id(rec_id, p->ekey.pk, p->next_salt);
+    return 0;
 }
 
 int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
@@ -238,12 +245,12 @@ int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
         return BAUTA_EUNKNOWN;
     if (p->record != NULL && memcmp(p->record, record, RECORD_ID_BYTES) != 0)
         withdraw(d, p);
-    if (p->record == NULL) {
+    if (!take_salt(p, record))
+        return BAUTA_EFORMAT;
+    if (p->record == NULL)
         p->record = arena_take(d->config.arena, RECORD_BYTES);
-        if (p->record == NULL)
-            return BAUTA_ESPACE;
-        rng_fill(&d->config.rng, p->w_record, sizeof p->w_record);
-    }
+    if (p->record == NULL)
+        return BAUTA_ESPACE;
     memcpy(p->record, record, RECORD_BYTES);
     p->ttl_s = (uint16_t)(ttl_s < TTL_S_MIN ? TTL_S_MIN : ttl_s > TTL_S_MAX ? TTL_S_MAX : ttl_s);
     p->proof = proof != NULL ? *proof : (struct dht_proof){.effort = 0};
@@ -398,7 +405,7 @@ static void set_region(struct dht *d, struct place *p, const book_ref *region, s
     // Who is not in the region any more is remembered while it may still hold the record.
     for (unsigned i = 0; i < p->holders;) {
         const struct holder *h = &p->holder[i];
-        if (!h->in_region && (h->sent == 0 || (h->expires <= d->now && !h->busy)))
+        if (!h->in_region && (h->version_sent == 0 || (h->expires <= d->now && !h->busy)))
             holder_remove(d, p, i);
         else
             i++;
@@ -473,7 +480,6 @@ static void announced(struct dht *d, struct place *p, const struct call *c,
         h->version_acked = a->status == RPC_FULL ? h->version_acked : 0;
     } else {
         h->full = false;
-        h->acked = h->sent;
         h->version_acked = h->version_sent;
         h->expires = d->now + p->ttl_s * USEC_PER_S;
         tell_sample(d, p, c, true);

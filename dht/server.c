@@ -142,20 +142,23 @@ static void on_find(struct dht *d, const struct request *r)
     size_t room = (r->token_ok             ? CLASS_FULL
                    : r->len < CLASS_MEDIUM ? r->len
                                            : CLASS_MEDIUM) -
-                  ANSWER_OVERHEAD - WIRE_FOUND_BYTES_MAX;
+                  ANSWER_OVERHEAD;
+    uint8_t contacts[RPC_FIND_DATAGRAMS_MAX][CLASS_FULL];
     struct wire_answer part[RPC_FIND_DATAGRAMS_MAX];
     unsigned parts = 0, i = 0;
     do {
-        struct wire_answer *a = &part[parts++];
+        struct wire_answer *a = &part[parts];
+        struct wire_part p;
         answer_init(d, r, a);
-        size_t left = room;
-        for (; i < n && a->n < WIRE_CONTACTS_MAX; i++) {
-            size_t bytes = all[i].path.family == 4 ? WIRE_CONTACT_V4_BYTES : WIRE_CONTACT_V6_BYTES;
-            if (bytes > left)
-                break;
-            left -= bytes;
-            a->contact[a->n++] = all[i];
-        }
+        if (wire_part_begin(&p, a, contacts[parts], room) != 0)
+            return;
+        size_t head = p.len;
+        while (i < n && wire_part_contact(&p, &all[i]))
+            i++;
+        a->n = contacts[parts][p.n_at];
+        a->contacts = contacts[parts] + head;
+        a->contacts_len = (uint16_t)(p.len - head);
+        parts++;
     } while (r->token_ok && i < n && parts < RPC_FIND_DATAGRAMS_MAX);
     for (unsigned k = 0; k < parts; k++) {
         part[k].index = (uint8_t)k;
@@ -188,6 +191,15 @@ static void answer_sample(struct dht *d, const struct request *r, const uint8_t 
     }
 }
 
+// A rec_id belongs to one request key, and that this key's owner speaks is what opened the request: who
+// has copied a record from another holder can neither announce nor withdraw it here before its owner.
+static bool owns(const struct request *r, const uint8_t rec_id[static RECORD_ID_BYTES])
+{
+    uint8_t own[RECORD_ID_BYTES];
+    record_id(own, r->header.e, r->q.salt);
+    return sodium_memcmp(own, rec_id, sizeof own) == 0;
+}
+
 // Stores, then samples, in one step: of two that come, the second always gets the first.
 static void on_announce(struct dht *d, const struct request *r)
 {
@@ -195,13 +207,12 @@ static void on_announce(struct dht *d, const struct request *r)
     struct store_announce a = {
         .place = r->q.target,
         .record = r->q.record,
-        .commit = r->q.c,
-        .reveal = r->q.reveal ? r->q.w : NULL,
         .source = r->source,
+        .version = r->q.version,
         .effort = r->q.effort,
         .ttl_s = r->q.ttl_s,
     };
-    int rc = store_announce(&s->store, d->now, &a);
+    int rc = owns(r, r->q.record) ? store_announce(&s->store, d->now, &a) : BAUTA_EAUTH;
     if (rc == 0) {
         answer_sample(d, r, r->q.record);
     } else {
@@ -217,7 +228,9 @@ static void on_announce(struct dht *d, const struct request *r)
 static void on_withdraw(struct dht *d, const struct request *r)
 {
     struct server *s = d->server;
-    int rc = store_withdraw(&s->store, d->now, r->q.target, r->q.rec_id, r->q.w, r->token_ok);
+    int rc = owns(r, r->q.rec_id)
+                 ? store_withdraw(&s->store, d->now, r->q.target, r->q.rec_id, r->token_ok)
+                 : BAUTA_EAUTH;
     answer_status(d, r,
                   rc == BAUTA_EAUTH      ? RPC_LOCKED
                   : rc == BAUTA_EUNKNOWN ? RPC_UNKNOWN
@@ -231,7 +244,7 @@ static void on_withdraw(struct dht *d, const struct request *r)
 static bool changes_state(enum rpc_kind kind)
 {
     return kind == RPC_ANNOUNCE || kind == RPC_WITHDRAW || kind == RPC_ATTEND ||
-           kind == RPC_INTRODUCE || kind == RPC_RELAY_BACK;
+           kind == RPC_INTRODUCE || kind == RPC_RELAY_BACK || kind == RPC_DIAL_BACK;
 }
 
 static void dispatch(struct dht *d, const struct request *r)
@@ -240,8 +253,8 @@ static void dispatch(struct dht *d, const struct request *r)
     struct intro *intro = &d->server->intro;
     struct intro_from from = {r->from, r->header.e, &r->keys, r->source};
     struct wire_answer a;
-    if (!r->token_ok &&
-        (r->q.kind == RPC_ANNOUNCE || r->q.kind == RPC_SEEK || r->q.kind == RPC_ATTEND)) {
+    if (!r->token_ok && (r->q.kind == RPC_ANNOUNCE || r->q.kind == RPC_SEEK ||
+                         r->q.kind == RPC_ATTEND || r->q.kind == RPC_DIAL_BACK)) {
         answer_status(d, r, RPC_NEED_TOKEN);
         return;
     }
@@ -274,11 +287,14 @@ static void dispatch(struct dht *d, const struct request *r)
     case RPC_RELAY_BACK:
         answer_status(d, r, intro_relay_back(intro, d->now, &from, &r->q));
         break;
+    case RPC_DIAL_BACK:
+        answer_status(d, r, RPC_UNKNOWN);
+        break;
     }
     // The ping that a newcomer gets counts: answer and ping are no more than the request was, or else
     // a spoofed source would draw more than it costs.
     size_t out = (size_t)(d->count.bytes_out - out_before) + CLASS_SMALL;
-    if (r->q.has_self && (r->token_ok || out <= r->len))
+    if (r->q.has_self && r->q.kind != RPC_DIAL_BACK && (r->token_ok || out <= r->len))
         upkeep_candidate(d, r->from, &r->q, r->token_ok);
 }
 

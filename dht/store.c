@@ -163,13 +163,6 @@ static bool buried(const struct store_place *p, const uint8_t rec_id[static RECO
     return false;
 }
 
-static bool fits(const struct store_record *x, const uint8_t w[static LOCK_BYTES])
-{
-    uint8_t c[LOCK_BYTES];
-    record_commit(c, w);
-    return sodium_memcmp(c, x->commit, LOCK_BYTES) == 0;
-}
-
 // How many of a set are of the same source as each of them. A full place costs 32,768 comparisons of
 // numbers that lie side by side.
 static void count_sources(struct store_record *const *set, unsigned n, uint16_t *same)
@@ -224,10 +217,8 @@ static int put_record(struct store *s, usec_t now, const struct store_announce *
     struct store_record **at = find_record(p, a->record);
     struct store_record *x = *at;
     if (x != NULL) {
-        if (sodium_memcmp(x->commit, a->commit, LOCK_BYTES) == 0)
+        if (a->version < x->version)
             return 0;
-        if (a->reveal == NULL || !fits(x, a->reveal))
-            return BAUTA_EAUTH;
     } else {
         if (buried(p, a->record))
             return BAUTA_ESTATE;
@@ -245,7 +236,7 @@ static int put_record(struct store *s, usec_t now, const struct store_announce *
         s->records++;
     }
     memcpy(x->record, a->record, RECORD_BYTES);
-    memcpy(x->commit, a->commit, LOCK_BYTES);
+    x->version = a->version;
     x->expires = expires;
     x->source = a->source;
     x->effort = a->effort;
@@ -281,8 +272,7 @@ static void bury(struct store *s, struct store_place *p,
 }
 
 int store_withdraw(struct store *s, usec_t now, const uint8_t place[static 32],
-                   const uint8_t rec_id[static RECORD_ID_BYTES], const uint8_t w[static LOCK_BYTES],
-                   bool bury_unknown)
+                   const uint8_t rec_id[static RECORD_ID_BYTES], bool bury_unknown)
 {
     struct store_place *p = find_place(s, place);
     if (p == NULL && bury_unknown)
@@ -298,8 +288,6 @@ int store_withdraw(struct store *s, usec_t now, const uint8_t place[static 32],
         rc = BAUTA_EUNKNOWN;
         if (bury_unknown)
             bury(s, p, rec_id, now + TTL_S_MAX * USEC_PER_S);
-    } else if (!fits(*at, w)) {
-        rc = BAUTA_EAUTH;
     } else {
         usec_t expires = (*at)->expires;
         remove_record(s, p, at);

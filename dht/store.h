@@ -13,7 +13,7 @@ struct store_record {
     uint64_t source; // whose coarse prefix (or node) put it here
     uint32_t handed; // how often it was in a sample
     uint32_t effort;
-    uint8_t commit[LOCK_BYTES];
+    uint32_t version;
     uint8_t record[RECORD_BYTES]; // begins with rec_id
 };
 struct store_stone {
@@ -48,23 +48,21 @@ struct store_sample {
     const uint8_t *record[DHT_SAMPLE_RECORDS_MAX]; // valid until the store changes
 };
 struct store_announce {
-    const uint8_t *place, *record, *commit;
-    const uint8_t *reveal; // w of the record that is there; NULL: none
+    const uint8_t *place, *record; // the rec_id is known to be the announcer's own
     uint64_t source;
-    uint32_t effort;
+    uint32_t version, effort;
     uint16_t ttl_s;
 };
 
 void store_init(struct store *, struct arena *, const struct rng *, size_t bytes_max);
 void store_end(struct store *);
-// 0: stored, replaced or a retransmission. BAUTA_EAUTH: the lock does not fit. BAUTA_ESTATE: withdrawn
-// before. BAUTA_ELIMIT: no room.
+// 0: stored, replaced, renewed, or overtaken by a newer version. BAUTA_ESTATE: withdrawn before.
+// BAUTA_ELIMIT: no room.
 int store_announce(struct store *, usec_t now, const struct store_announce *);
-// 0: a tombstone stands where it was. BAUTA_EAUTH. BAUTA_EUNKNOWN: not here; with `bury` a tombstone is
+// 0: a tombstone stands where it was. BAUTA_EUNKNOWN: not here; with `bury` a tombstone is
 // left all the same, so that an announce that was overtaken finds it.
 int store_withdraw(struct store *, usec_t now, const uint8_t place[static 32],
-                   const uint8_t rec_id[static RECORD_ID_BYTES], const uint8_t w[static LOCK_BYTES],
-                   bool bury);
+                   const uint8_t rec_id[static RECORD_ID_BYTES], bool bury);
 // 4 least often handed out, 4 random, by prefix first; never the record `except`.
 void store_sample(struct store *, usec_t now, const uint8_t place[static 32],
                   const uint8_t except[static RECORD_ID_BYTES], struct store_sample *);

@@ -413,9 +413,11 @@ void upkeep_answered(struct dht *d, struct call *c, const struct wire_answer *a,
     (void)corrected;
     if (c->owner_kind != CALL_REFRESH || a->status != RPC_OK)
         return;
-    for (unsigned i = 0, tried = 0; i < a->n && tried < REFRESH_PINGS_MAX; i++) {
+    struct contact other;
+    unsigned tried = 0;
+    for (size_t at = 0; tried < REFRESH_PINGS_MAX && wire_answer_contact(a, &at, &other);) {
         unsigned before = d->upkeep.verifying;
-        try_contact(d, &a->contact[i], false);
+        try_contact(d, &other, false);
         tried += d->upkeep.verifying > before;
     }
 }

@@ -114,11 +114,11 @@ struct wire_request {
     struct contact contact; // dial_back without has_self: who is to be dialled
     uint8_t want;           // find
     uint16_t bits;
-    uint8_t target[32];  // find; the place of announce, withdraw, seek
-    uint16_t ttl_s;      // announce, attend (0: forget the handle)
-    uint32_t version;    // announce: of the record under this rec_id; an older one changes nothing
+    uint8_t target[32]; // find; the place of announce, withdraw, seek
+    uint16_t ttl_s;     // announce, attend (0: forget the handle)
+    uint32_t version;   // announce: of the record under this rec_id; an older one changes nothing
     uint8_t salt[RECORD_SALT_BYTES]; // announce, withdraw: rec_id is the sender's own (record_id)
-    uint32_t effort;     // announce: claimed; with a proof of it, or zeroes
+    uint32_t effort;                 // announce: claimed; with a proof of it, or zeroes
     uint8_t nonce[POW_NONCE_BYTES], sol[POW_SOLUTION_BYTES];
     uint8_t rec_id[RECORD_ID_BYTES]; // withdraw; seek: not to be sampled
     const uint8_t *record;           // announce

@@ -259,7 +259,7 @@ static void make_mine(struct meet_env *env, struct search *s, struct search_plac
     p->announce_at = env->now;
     if (moves)
         p->announce_at += rng_below(&env->rng, SEARCH_RENEW_SPREAD_S * USEC_PER_S);
-    rng_fill(&env->rng, p->rec_id, sizeof p->rec_id);
+    (void)dht_place_record_id(env->dht, p->id, p->rec_id);
 }
 
 static void linger(struct meet_env *env, struct search_place *p)

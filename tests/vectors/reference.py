@@ -402,7 +402,7 @@ def rpc_vectors():
 
 
 def record_vectors():
-    records, locks = [], []
+    records, owners = [], []
     for n in range(3):
         label = f"record {n} "
         plain, rec_id = some(label + "plain", 392), some(label + "id", 16)
@@ -411,12 +411,12 @@ def record_vectors():
         sealed = xchacha_poly_seal(seal_key, nonce, b"bauta record 1" + place + rec_id, plain)
         records.append(dict(plain=plain, rec_id=rec_id, nonce=nonce, seal_key=seal_key, place=place,
                             record=rec_id + nonce + sealed))
-        w_record, holder = some(label + "w", 32), some(label + "holder", 32)
-        generation = (0, 1, 0x12345678)[n]
-        w = blake(16, holder, le(generation, 4), key=w_record)
-        locks.append(dict(w_record=w_record, holder=holder, generation=generation, w=w,
-                          c=blake(16, w)))
-    return dict(record=records, lock=locks)
+        record = records[-1]["record"]
+        e, salt = some(label + "e", 32), some(label + "salt", 16)
+        owners.append(dict(e=e, salt=salt, rec_id=blake(16, b"bauta record id", e, salt),
+                           place=place, record=record,
+                           m=blake(32, b"bauta announce", place, record)))
+    return dict(record=records, owner=owners)
 
 
 def packet_keys(aead, k_dir):
@@ -545,7 +545,7 @@ def self_test():
 
 DOCS = {
     "rpc": "Requests, answers, pushes and tokens. body is the plaintext, datagram what goes out.",
-    "record": "Sealed records and owner's locks.",
+    "record": "Sealed records, whose their ids are, and what the work of an announcement is about.",
     "packet": "Masks on bare bytes, and channel packets; pn is decimal and without phase bits.",
     "ratchet": "Ratchet steps: the inputs, the messages, what both ends hold after them.",
     "sas": "Verification words. list_blake2b_32 is over all words, each followed by a line feed.",

@@ -29,14 +29,17 @@ static void vectors(void **state)
         assert_int_equal(record_open(plain, record, p.seal_key, p.place), 0);
         assert_memory_equal(plain, p.plain, sizeof plain);
     }
-    json_array_foreach (vectors_array(root, "lock"), i, row) {
-        uint8_t w_record[32], holder[32], w[LOCK_BYTES], c[LOCK_BYTES];
-        vectors_exact(row, "w_record", w_record, 32);
-        vectors_exact(row, "holder", holder, 32);
-        record_lock(w, w_record, holder, (uint32_t)vectors_int(row, "generation"));
-        vectors_same(row, "w", w, sizeof w);
-        record_commit(c, w);
-        vectors_same(row, "c", c, sizeof c);
+    json_array_foreach (vectors_array(root, "owner"), i, row) {
+        uint8_t e[32], salt[RECORD_SALT_BYTES], id[RECORD_ID_BYTES], place[32], m[32];
+        uint8_t record[RECORD_BYTES];
+        vectors_exact(row, "e", e, 32);
+        vectors_exact(row, "salt", salt, sizeof salt);
+        record_id(id, e, salt);
+        vectors_same(row, "rec_id", id, sizeof id);
+        vectors_exact(row, "place", place, 32);
+        vectors_exact(row, "record", record, sizeof record);
+        record_pow_message(m, place, record);
+        vectors_same(row, "m", m, sizeof m);
     }
     json_decref(root);
 }
@@ -67,19 +70,34 @@ static void every_bit_counts(void **state)
     assert_memory_equal(plain, p.plain, sizeof plain);
 }
 
-// A lock says nothing of the next generation's or another holder's, and only its commitment shows.
-static void locks_differ(void **state)
+// Neither another key nor another salt gives the same id.
+static void ids_differ(void **state)
 {
     (void)state;
-    uint8_t key[32] = {1}, holder[2][32] = {{2}, {3}}, w[4][LOCK_BYTES], c[LOCK_BYTES];
-    for (uint32_t i = 0; i < 4; i++)
-        record_lock(w[i], key, holder[i / 2], i % 2);
-    for (size_t i = 0; i < 4; i++) {
-        for (size_t j = 0; j < i; j++)
-            assert_memory_not_equal(w[i], w[j], LOCK_BYTES);
-        record_commit(c, w[i]);
-        assert_memory_not_equal(c, w[i], LOCK_BYTES);
+    uint8_t e[32] = {1}, salt[RECORD_SALT_BYTES] = {2}, id[RECORD_ID_BYTES], other[RECORD_ID_BYTES];
+    record_id(id, e, salt);
+    for (size_t bit = 0; bit < 256 + 128; bit++) {
+        uint8_t *at = bit < 256 ? &e[bit / 8] : &salt[bit / 8 - 32];
+        *at ^= (uint8_t)(1u << bit % 8);
+        record_id(other, e, salt);
+        assert_memory_not_equal(id, other, sizeof id);
+        *at ^= (uint8_t)(1u << bit % 8);
     }
+}
+
+// Work is about one place and one record.
+static void work_is_bound(void **state)
+{
+    (void)state;
+    uint8_t place[32] = {1}, record[RECORD_BYTES] = {2}, m[32], other[32];
+    record_pow_message(m, place, record);
+    place[31] ^= 1;
+    record_pow_message(other, place, record);
+    assert_memory_not_equal(m, other, 32);
+    place[31] ^= 1;
+    record[RECORD_BYTES - 1] ^= 1;
+    record_pow_message(other, place, record);
+    assert_memory_not_equal(m, other, 32);
 }
 
 int main(void)
@@ -87,7 +105,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors),
         cmocka_unit_test(every_bit_counts),
-        cmocka_unit_test(locks_differ),
+        cmocka_unit_test(ids_differ),
+        cmocka_unit_test(work_is_bound),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,7 @@ static uint32_t announce_at(struct network *w, unsigned client)
     uint32_t place;
     memset(record, 7, sizeof record);
     assert_int_equal(dht_place_open(w->node[client].dht, w->now, where, 1, &place), 0);
+    assert_int_equal(dht_place_record_id(w->node[client].dht, place, record), 0);
     assert_int_equal(dht_place_announce(w->node[client].dht, w->now, place, record, 600, NULL), 0);
     net_drain(w, client);
     return place;
@@ -422,7 +423,12 @@ static void test_ever_nearer_servers(void **state)
         struct wire_answer a;
         memset(&a, 0, sizeof a);
         a.kind = RPC_FIND;
-        for (; a.n < 8; n++) {
+        uint8_t body[CLASS_FULL];
+        struct wire_part part;
+        a.count = 1;
+        a.seen = w.node[0].path;
+        assert_int_equal(wire_part_begin(&part, &a, body, sizeof body), 0);
+        for (uint32_t until = n + 8; n < until; n++) {
             uint32_t left = 1000000 - n; // ever nearer to zero; finding such a key costs work
             memcpy(c.pk, &(uint32_t){n + 10}, sizeof n);
             made[n] = dht_hold(d, &c);
@@ -430,8 +436,9 @@ static void test_ever_nearer_servers(void **state)
             memset(far, 0, 32);
             for (unsigned byte = 0; byte < 4; byte++)
                 far[4 + byte] = (uint8_t)(left >> (24 - 8 * byte));
-            a.contact[a.n++] = c;
+            assert_true(wire_part_contact(&part, &c));
         }
+        assert_int_equal(wire_answer_decode(&a, body, part.len), 0);
         lookup_answered(d, x, &a, x->ref);
         w.out->count = 0;
     }

@@ -12,7 +12,7 @@ static bool has_record(const struct network *w, unsigned i, uint32_t place, uint
     for (unsigned k = 0; k < w->node[i].events; k++) {
         const struct dht_event *e = &w->node[i].event[k];
         for (size_t r = 0; e->kind == DHT_SAMPLE && e->id == place && r < e->n; r++)
-            if (e->records[r * RECORD_BYTES] == mark)
+            if (e->records[(r + 1) * RECORD_BYTES - 1] == mark)
                 return true;
     }
     return false;
@@ -49,12 +49,26 @@ static uint32_t open_place(struct network *w, unsigned i, const uint8_t place[st
     return id;
 }
 
+static void announce_record(struct network *w, unsigned i, uint32_t id,
+                            const uint8_t record[static RECORD_BYTES])
+{
+    assert_int_equal(dht_place_announce(w->node[i].dht, w->now, id, record, 600, NULL), 0);
+    net_drain(w, i);
+}
+
+// A record of this mark under a new rec_id.
+static void fresh_record(struct network *w, unsigned i, uint32_t id, uint8_t mark,
+                         uint8_t record[static RECORD_BYTES])
+{
+    make_record(record, mark);
+    assert_int_equal(dht_place_record_id(w->node[i].dht, id, record), 0);
+}
+
 static void announce(struct network *w, unsigned i, uint32_t id, uint8_t mark)
 {
     uint8_t record[RECORD_BYTES];
-    make_record(record, mark);
-    assert_int_equal(dht_place_announce(w->node[i].dht, w->now, id, record, 600, NULL), 0);
-    net_drain(w, i);
+    fresh_record(w, i, id, mark, record);
+    announce_record(w, i, id, record);
 }
 
 static void test_join_one(void **state)
@@ -153,7 +167,9 @@ static void test_seek_replace_withdraw(void **state)
     net_run(&w, 5 * USEC_PER_S);
     unsigned a = add_client(&w), b = add_client(&w);
     uint32_t pa = open_place(&w, a, place), pb = open_place(&w, b, place);
-    announce(&w, a, pa, 0xaa);
+    uint8_t record[RECORD_BYTES];
+    fresh_record(&w, a, pa, 0xaa, record);
+    announce_record(&w, a, pa, record);
     assert_non_null(net_wait(&w, a, DHT_STORED, pa, 2 * USEC_PER_S));
     // Each of three holders answers once.
     assert_int_equal(dht_place_seek(w.node[b].dht, w.now, pb, 3), 0);
@@ -165,12 +181,9 @@ static void test_seek_replace_withdraw(void **state)
                    w.node[b].event[k].count == 1 && !w.node[b].event[k].announced;
     assert_int_equal(samples, 3);
     // Another record under the same rec_id replaces it everywhere.
-    uint8_t record[RECORD_BYTES];
-    make_record(record, 0xaa);
     record[RECORD_BYTES - 1] = 1;
     net_forget_events(&w, a);
-    assert_int_equal(dht_place_announce(w.node[a].dht, w.now, pa, record, 600, NULL), 0);
-    net_drain(&w, a);
+    announce_record(&w, a, pa, record);
     assert_non_null(net_wait(&w, a, DHT_STORED, pa, 2 * USEC_PER_S));
     net_forget_events(&w, b);
     assert_int_equal(dht_place_seek(w.node[b].dht, w.now, pb, 5), 0);
@@ -191,7 +204,7 @@ static void test_seek_replace_withdraw(void **state)
         assert_int_equal(s.records_held, 0);
     }
     // The same rec_id is dead until its time is over; another one is not.
-    announce(&w, a, pa, 0xaa);
+    announce_record(&w, a, pa, record);
     net_run(&w, USEC_PER_S);
     struct dht_status s;
     dht_status(w.node[0].dht, &s);
@@ -200,6 +213,9 @@ static void test_seek_replace_withdraw(void **state)
     net_run(&w, USEC_PER_S);
     dht_status(w.node[0].dht, &s);
     assert_int_equal(s.records_held, 1);
+    record[0] ^= 1; // an id that is not the place's own
+    assert_int_equal(dht_place_announce(w.node[a].dht, w.now, pa, record, 600, NULL),
+                     BAUTA_EFORMAT);
     dht_place_close(w.node[a].dht, w.now, pa);
     net_drain(&w, a);
     net_run(&w, USEC_PER_S);
@@ -249,7 +265,7 @@ static void test_renews_until_closed(void **state)
     unsigned a = add_client(&w);
     uint32_t pa = open_place(&w, a, place);
     uint8_t record[RECORD_BYTES];
-    make_record(record, 1);
+    fresh_record(&w, a, pa, 1, record);
     assert_int_equal(dht_place_announce(w.node[a].dht, w.now, pa, record, 20, NULL), 0);
     net_drain(&w, a);
     struct dht_status s;

@@ -1,4 +1,4 @@
-// Records held for others: locks, tombstones, samples, limits, time.
+// Records held for others: versions, tombstones, samples, limits, time.
 #include "dht/store.h"
 
 #include "crypto/bytes.h"
@@ -31,35 +31,25 @@ static void end(struct fixture *f)
 }
 
 static const uint8_t place[32] = {1};
-static const uint8_t w_record[32] = {2};
-static const uint8_t holder[32] = {3};
 
-// Announces record `mark` of generation g, revealing g - 1.
-static int put(struct fixture *f, const uint8_t *where, uint16_t mark, uint32_t g, uint16_t ttl_s,
-               uint64_t source, uint8_t fill)
+// Announces record `mark` in this version.
+static int put(struct fixture *f, const uint8_t *where, uint16_t mark, uint32_t version,
+               uint16_t ttl_s, uint64_t source, uint8_t fill)
 {
-    uint8_t record[RECORD_BYTES], c[LOCK_BYTES], w[LOCK_BYTES], before[LOCK_BYTES];
+    uint8_t record[RECORD_BYTES];
     memset(record, fill, sizeof record);
     memset(record, 0, RECORD_ID_BYTES);
     memcpy(record, &mark, sizeof mark);
-    record_lock(w, w_record, holder, g);
-    record_commit(c, w);
-    record_lock(before, w_record, holder, g - 1);
-    struct store_announce a = {.place = where,
-                               .record = record,
-                               .commit = c,
-                               .reveal = g > 0 ? before : NULL,
-                               .source = source,
-                               .ttl_s = ttl_s};
+    struct store_announce a = {
+        .place = where, .record = record, .source = source, .version = version, .ttl_s = ttl_s};
     return store_announce(&f->store, f->now, &a);
 }
 
-static int take_back(struct fixture *f, uint16_t mark, uint32_t g, bool bury)
+static int take_back(struct fixture *f, uint16_t mark, bool bury)
 {
-    uint8_t id[RECORD_ID_BYTES] = {0}, w[LOCK_BYTES];
+    uint8_t id[RECORD_ID_BYTES] = {0};
     memcpy(id, &mark, sizeof mark);
-    record_lock(w, w_record, holder, g);
-    return store_withdraw(&f->store, f->now, place, id, w, bury);
+    return store_withdraw(&f->store, f->now, place, id, bury);
 }
 
 static struct store_sample sample(struct fixture *f, uint16_t except)
@@ -71,24 +61,24 @@ static struct store_sample sample(struct fixture *f, uint16_t except)
     return s;
 }
 
-static void test_locks(void **state)
+static void test_versions(void **state)
 {
     (void)state;
     struct fixture f;
     start(&f, 1u << 20);
-    assert_int_equal(put(&f, place, 1, 0, 600, 1, 'a'), 0);
-    assert_int_equal(put(&f, place, 1, 0, 600, 1, 'b'), 0); // a retransmission changes nothing
-    assert_int_equal(sample(&f, 0).record[0][100], 'a');
-    assert_int_equal(put(&f, place, 1, 2, 600, 1, 'c'), BAUTA_EAUTH); // reveals g 1, held is g 0
-    assert_int_equal(put(&f, place, 1, 1, 600, 1, 'd'), 0);
-    assert_int_equal(sample(&f, 0).record[0][100], 'd');
-    assert_int_equal(put(&f, place, 1, 0, 600, 1, 'e'), BAUTA_EAUTH); // an old one again
+    assert_int_equal(put(&f, place, 1, 3, 600, 1, 'a'), 0);
+    assert_int_equal(put(&f, place, 1, 4, 600, 1, 'b'), 0);
+    assert_int_equal(sample(&f, 0).record[0][100], 'b');
+    assert_int_equal(put(&f, place, 1, 3, 600, 1, 'c'), 0); // overtaken: changes nothing
+    assert_int_equal(sample(&f, 0).record[0][100], 'b');
     assert_int_equal(f.store.records, 1);
-    assert_int_equal(take_back(&f, 1, 0, true), BAUTA_EAUTH);
+    f.now += 500 * USEC_PER_S;
+    assert_int_equal(put(&f, place, 1, 4, 600, 1, 'b'), 0); // renewed
+    f.now += 500 * USEC_PER_S;
     assert_int_equal(sample(&f, 0).n, 1);
-    assert_int_equal(take_back(&f, 1, 1, true), 0);
+    assert_int_equal(take_back(&f, 1, true), 0);
     assert_int_equal(sample(&f, 0).n, 0);
-    assert_int_equal(take_back(&f, 1, 1, true), 0); // again: the same
+    assert_int_equal(take_back(&f, 1, true), 0); // again: the same
     end(&f);
 }
 
@@ -98,20 +88,20 @@ static void test_tombstones(void **state)
     struct fixture f;
     start(&f, 1u << 20);
     assert_int_equal(put(&f, place, 1, 0, 100, 1, 'a'), 0);
-    assert_int_equal(take_back(&f, 1, 0, false), 0);
+    assert_int_equal(take_back(&f, 1, false), 0);
     assert_int_equal(put(&f, place, 1, 0, 100, 1, 'a'), BAUTA_ESTATE);
     f.now += 99 * USEC_PER_S;
     assert_int_equal(put(&f, place, 1, 0, 100, 1, 'a'), BAUTA_ESTATE);
     f.now += USEC_PER_S; // the time that the record could have had is over
     assert_int_equal(put(&f, place, 1, 0, 100, 1, 'a'), 0);
     // Unknown: buried only if wanted.
-    assert_int_equal(take_back(&f, 2, 0, false), BAUTA_EUNKNOWN);
+    assert_int_equal(take_back(&f, 2, false), BAUTA_EUNKNOWN);
     assert_int_equal(put(&f, place, 2, 0, 100, 1, 'a'), 0);
-    assert_int_equal(take_back(&f, 3, 0, true), BAUTA_EUNKNOWN);
+    assert_int_equal(take_back(&f, 3, true), BAUTA_EUNKNOWN);
     assert_int_equal(put(&f, place, 3, 0, 100, 1, 'a'), BAUTA_ESTATE);
     // Their number is limited.
     for (uint16_t i = 0; i < STORE_PLACE_STONES_MAX + 50; i++)
-        (void)take_back(&f, (uint16_t)(1000 + i), 0, true);
+        (void)take_back(&f, (uint16_t)(1000 + i), true);
     assert_true(f.store.bytes < 20000);
     end(&f);
 }
@@ -265,7 +255,7 @@ static void test_arena_at_its_cap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_versions),
         cmocka_unit_test(test_tombstones),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_sample),

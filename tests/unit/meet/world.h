@@ -227,6 +227,13 @@ size_t dht_place_region(const struct dht *d, uint32_t id, struct contact *out, s
     return 0;
 }
 
+int dht_place_record_id(struct dht *d, uint32_t id, uint8_t rec_id[static RECORD_ID_BYTES])
+{
+    (void)id;
+    world_fill(&d->world->random, rec_id, RECORD_ID_BYTES);
+    return BAUTA_OK;
+}
+
 int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
                        const uint8_t record[static RECORD_BYTES], uint32_t ttl_s,
                        const struct dht_proof *proof)
