@@ -99,7 +99,7 @@ static void latency_is_as_promised(void **state)
     sim_prf_init(&prf, 3);
     sim_network_init(&net, &prf, 0);
     for (uint32_t i = 0; i < NODES; i++)
-        assert_int_equal(sim_network_add(&net, NULL, false), i);
+        assert_int_equal(sim_network_add(&net, false, NULL), i);
     size_t n = 0;
     uint64_t *rtt = malloc(NODES * sizeof *rtt * 20);
     for (uint32_t i = 0; i < NODES; i++) {
@@ -130,7 +130,7 @@ static void addresses_are_spread_and_found(void **state)
     memset(coarse, 0, sizeof coarse);
     unsigned different = 0;
     for (uint32_t i = 0; i < NODES; i++) {
-        (void)sim_network_add(&net, NULL, false);
+        (void)sim_network_add(&net, false, NULL);
         const struct path *p = &net.site[i].path;
         assert_true(path_reachable(p, false));
         unsigned slash16 = (unsigned)p->ip[0] << 8 | p->ip[1];
@@ -155,18 +155,18 @@ static void loss_is_the_wanted_share(void **state)
     struct sim_network net;
     sim_prf_init(&prf, 4);
     sim_network_init(&net, &prf, 50000);
-    (void)sim_network_add(&net, NULL, true);
-    (void)sim_network_add(&net, NULL, true);
+    (void)sim_network_add(&net, true, NULL);
+    (void)sim_network_add(&net, true, NULL);
     unsigned lost = 0;
     usec_t least = USEC_NEVER, most = 0;
     for (uint64_t i = 0; i < 20000; i++) {
-        uint32_t to;
-        usec_t takes;
-        if (!sim_network_carry(&net, 0, &net.site[1].path, i, &to, &takes)) {
+        struct sim_way w;
+        if (!sim_network_carry(&net, 0, 0, &net.site[1].path, i, 100, &w)) {
             lost++;
             continue;
         }
-        assert_int_equal(to, 1);
+        assert_int_equal(w.destination, 1);
+        usec_t takes = w.takes_us;
         least = takes < least ? takes : least;
         most = takes > most ? takes : most;
     }

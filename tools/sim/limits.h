@@ -8,7 +8,14 @@
 #define SIM_LATENCY_FLOOR_US 2000u // the window in which nodes may run in any order, on any rank
 #define SIM_PLANE_US 48500u        // side of the square that nodes live on: median round trip 80 ms
 #define SIM_DATAGRAM_BYTES_MAX 1472u // Ethernet's MTU less IPv4's and UDP's headers; longer: lost
-#define SIM_PORT_MIN 1024u           // nodes refuse to talk to lower ports
+#define SIM_HEADER_BYTES 28u  // of IPv4 and UDP: what a datagram costs a line beyond its payload
+#define SIM_ADDRESS_TRIES 64u // then two nodes may share an address and differ by port
+#define SIM_NAT_FLOWS_MAX                                                                          \
+    80u // 12 bytes each: about a kilobyte a NAT; the longest silent one gives way
+#define SIM_BURST_US 200000u       // length of a burst of loss on a line
+#define SIM_BURST_LOSS_PPM 750000u // of datagrams within it
+#define SIM_QUEUE_STEP_US 1000u    // a shorter wait in a queue is not worth an event
+#define SIM_PORT_MIN 1024u         // nodes refuse to talk to lower ports
 #define SIM_CLOCK_EVERY_US                                                                         \
     1000000u                  // how often a node is told the wall clock, when anything reaches it
 #define SIM_EXPIRE_BUDGET 64u // of one node_expire

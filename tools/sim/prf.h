@@ -20,7 +20,16 @@ enum sim_purpose {
     SIM_PRF_SEEK,
     SIM_PRF_VICTIM,
     SIM_PRF_PERSON,
-    SIM_PRF_PAIR
+    SIM_PRF_PAIR,
+    SIM_PRF_NAT,
+    SIM_PRF_BURST,
+    SIM_PRF_FAMILY,
+    SIM_PRF_SKEW,
+    SIM_PRF_SESSION,
+    SIM_PRF_ARRIVAL,
+    SIM_PRF_TOPIC,
+    SIM_PRF_TALK,
+    SIM_PRF_PHASE
 };
 
 struct sim_prf {

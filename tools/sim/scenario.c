@@ -368,6 +368,8 @@ char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s,
     put(o, "alive", f.alive);
     put(o, "datagrams", f.datagrams);
     put(o, "datagrams_lost", f.lost);
+    put(o, "datagrams_filtered", f.filtered);
+    put(o, "datagrams_overflown", f.overflown);
     put(o, "datagrams_oversized", f.oversized);
     put(o, "outbox_dropped", f.outbox_dropped);
     put(o, "messages_said", f.said);

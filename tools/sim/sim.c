@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 struct datagram {
+    struct sim_way way;
+    bool queued; // it has been admitted, and waited in its receiver's line
     uint16_t len;
     uint8_t data[]; // exactly len bytes, so that a sanitizer sees a read past the end
 };
@@ -151,8 +153,7 @@ static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct pat
 {
     struct sim_host *h = s->host[from];
     uint64_t number = h->number++;
-    uint32_t destination;
-    usec_t takes_us;
+    struct sim_way way;
     h->bytes_out += len;
     s->datagrams++;
     if (s->tap != NULL)
@@ -161,15 +162,16 @@ static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct pat
         s->oversized++;
         return;
     }
-    if (!sim_network_carry(&s->net, from, to, number, &destination, &takes_us)) {
-        s->lost++;
+    if (!sim_network_carry(&s->net, leaves_us, from, to, number, len, &way) ||
+        (as != from && !sim_network_forge(&s->net, as, &way)))
         return;
-    }
     struct datagram *d = sim_grow(NULL, 1, sizeof *d + len);
+    d->way = way;
+    d->queued = false;
     d->len = (uint16_t)len;
     memcpy(d->data, data, len);
     // Among the events of a forged source its numbers are the forger's, apart from its own.
-    sim_queue_push(&s->queue, leaves_us + takes_us, destination, SIM_DATAGRAM, as,
+    sim_queue_push(&s->queue, leaves_us + way.takes_us, way.destination, SIM_DATAGRAM, as,
                    h->sequence++ | (as != from ? SIM_FORGED_SEQUENCE : 0), d);
 }
 
@@ -255,13 +257,18 @@ static void finish_turn(struct sim *s, uint32_t node)
     }
 }
 
+static int64_t wall_clock(const struct sim *s, const struct sim_host *h)
+{
+    return s->config.unix_start_s * INT64_C(1000000) + (int64_t)s->now + h->config.skew_us;
+}
+
 static void begin_turn(struct sim *s, uint32_t node)
 {
     struct sim_host *h = s->host[node];
     if (s->now - h->clocked_us < SIM_CLOCK_EVERY_US)
         return;
     h->clocked_us = s->now;
-    node_clock(h->node, s->now, s->config.unix_start_s * INT64_C(1000000) + (int64_t)s->now);
+    node_clock(h->node, s->now, wall_clock(s, h));
 }
 
 // ---- starting and killing -----------------------------------------------------------------------------
@@ -323,12 +330,15 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         exit(1);
     }
     h->clocked_us = s->now;
-    node_clock(h->node, s->now, s->config.unix_start_s * INT64_C(1000000) + (int64_t)s->now);
-    node_local_paths(h->node, s->now, &s->net.site[i].path, 1);
+    node_clock(h->node, s->now, wall_clock(s, h));
+    struct path local[2];
+    node_local_paths(h->node, s->now, local, sim_network_local(&s->net, i, local));
     for (uint32_t b = 0; b < h->config.bootstraps; b++) {
         uint32_t server = h->config.bootstrap[b];
-        struct contact c = {.path = s->net.site[server].path};
+        struct contact c = {0};
         uint8_t sk[32];
+        if (!sim_network_reach(&s->net, i, server, &c.path))
+            continue;
         key_pair(c.pk, sk, s->host[server]->secret);
         rc = node_bootstrap(h->node, s->now, &c);
         if (rc != 0)
@@ -350,8 +360,9 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
     h->first_person = SIM_NOBODY;
     s->host[i] = h;
     const struct sim_actor *actor = cfg->actor;
-    uint32_t site = sim_network_add(
-        &s->net, actor != NULL && actor->path.family != 0 ? &actor->path : NULL, s->config.lab);
+    if (actor != NULL && actor->path.family != 0)
+        h->config.site.at = actor->path;
+    uint32_t site = sim_network_add(&s->net, s->config.lab, &h->config.site);
     assert(site == i);
     (void)site;
     sim_prf_key(&s->prf, "server key", i, h->secret);
@@ -428,8 +439,8 @@ static bool actor_takes(struct sim *s, const struct sim_event *e)
     const struct datagram *d = e->payload;
     if (h->actor == NULL || h->dead)
         return false;
-    bool taken = h->actor->receive(s, h->actor->ctx, e->destination,
-                                   &s->net.site[sim_event_source(e)].path, d->data, d->len);
+    struct path from = sim_network_source(&s->net, sim_event_source(e), &d->way);
+    bool taken = h->actor->receive(s, h->actor->ctx, e->destination, &from, d->data, d->len);
     if (taken || h->node == NULL) {
         chain(h, e, d);
         h->bytes_in += d->len;
@@ -461,7 +472,7 @@ static void deliver(struct sim *s, const struct sim_event *e)
     struct datagram *d = e->payload;
     chain(h, e, d);
     h->bytes_in += d->len;
-    struct rx rx = {.path = s->net.site[sim_event_source(e)].path,
+    struct rx rx = {.path = sim_network_source(&s->net, sim_event_source(e), &d->way),
                     .seg_size = d->len,
                     .len = d->len,
                     .data = d->data};
@@ -483,13 +494,33 @@ static void wake(struct sim *s, uint32_t node)
         (void)node_expire(h->node, s->now, SIM_EXPIRE_BUDGET);
 }
 
-static void dispatch(struct sim *s, const struct sim_event *e)
+// NAT and queue of the receiver's line. False: it goes no farther, or is in the queue again.
+static bool admit(struct sim *s, struct sim_event *e)
+{
+    struct datagram *d = e->payload;
+    usec_t wait_us = 0;
+    if (d->queued)
+        return true;
+    if (!sim_network_admit(&s->net, s->now, sim_event_source(e), &d->way, d->len, &wait_us))
+        return false;
+    if (wait_us == 0)
+        return true;
+    d->queued = true;
+    sim_queue_push(&s->queue, s->now + wait_us, e->destination, SIM_DATAGRAM, sim_event_source(e),
+                   e->sequence, d);
+    e->payload = NULL;
+    return false;
+}
+
+static void dispatch(struct sim *s, struct sim_event *e)
 {
     enum sim_class class = sim_event_class(e);
     uint32_t node = e->destination;
     struct sim_host *h = node != SIM_NOBODY ? s->host[node] : NULL;
     if (class == SIM_WAKE && (h == NULL || h->node == NULL || e->at_us != h->armed_us))
         return; // an entry that an earlier one replaced
+    if (class == SIM_DATAGRAM && !admit(s, e))
+        return;
     s->events++;
     if (class == SIM_COMMAND) {
         struct command *c = e->payload;

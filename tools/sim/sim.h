@@ -38,6 +38,8 @@ struct sim_node_config {
     uint32_t bootstrap[SIM_BOOTSTRAPS_MAX]; // nodes, servers
     uint32_t bootstraps;
     const struct sim_actor *actor; // copied; NULL: an honest node
+    struct sim_site_config site;   // where it lives
+    int64_t skew_us;               // what its wall clock is ahead
 };
 uint32_t sim_node_add(struct sim *, usec_t at_us,
                       const struct sim_node_config *); // its number, from 0
@@ -140,7 +142,8 @@ void sim_idle_begin(struct sim *);
 
 struct sim_figures {
     uint32_t nodes, alive;
-    uint64_t events, datagrams, lost, oversized, outbox_dropped;
+    uint64_t events, datagrams, oversized, outbox_dropped;
+    uint64_t lost, filtered, overflown; // on the way or to nobody; by a NAT; by a full queue
     uint64_t lookups, lookups_ok;
     uint64_t lookup_us_p50, lookup_us_p95, lookup_hops_p50;
     uint32_t seeks, matched;             // of people: seeks and nexts; matches

@@ -51,7 +51,7 @@ struct sim {
     bool news;
     unsigned failures;
     usec_t idle_since; // USEC_NEVER: not measured
-    uint64_t events, datagrams, lost, oversized, lookups, lookups_ok;
+    uint64_t events, datagrams, oversized, lookups, lookups_ok;
     uint32_t seeks;
     struct sim_numbers lookup_us, lookup_hops;
     void (*tap)(void *, usec_t, uint32_t, const struct path *, const uint8_t *, size_t);
