@@ -112,12 +112,21 @@ $(foreach v,obj asan fuzz,$(eval $(call variant,$(v))))
 
 # $(call libs,VARIANT,LAYER): archives that a program of a layer links
 libs = $(foreach l,$(NEED_$(2)),$(B)/$(1)/lib$(l).a)
+# `crypto = modelled` of the simulator (tools/sim/modelled.c): these calls of libsodium's go through it.
+MODELLED := generichash_blake2b_init generichash_blake2b_update generichash_blake2b_final generichash \
+  shorthash shorthash_siphash24 pwhash_argon2id stream_chacha20_ietf_xor_ic scalarmult \
+  scalarmult_curve25519 scalarmult_base kem_xwing_seed_keypair kem_xwing_enc_deterministic kem_xwing_dec \
+  $(foreach a,xchacha20poly1305_ietf chacha20poly1305_ietf aegis256, \
+    aead_$(a)_encrypt_detached aead_$(a)_decrypt_detached) \
+  $(foreach a,xchacha20poly1305_ietf chacha20poly1305_ietf,aead_$(a)_encrypt aead_$(a)_decrypt)
+LINK_sim := $(MODELLED:%=-Wl,--wrap=crypto_%)
+
 # $(call program,TARGET,VARIANT,SOURCES,LAYER,EXTRA LIBS)
 define program
 $(1): $(patsubst %.c,$(B)/$(2)/%.o,$(3)) $(call libs,$(2),$(4))
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  ld $$@")
-	$$(Q)$$(CC_$(2)) $$(FLAGS_$(2)) $$(LDFLAGS) -o $$@ $$^ $(5) $$(DEPS_LIBS_PURE) -lm
+	$$(Q)$$(CC_$(2)) $$(FLAGS_$(2)) $$(LDFLAGS) $$(LINK_$(4)) -o $$@ $$^ $(5) $$(DEPS_LIBS_PURE) -lm
 endef
 
 # ---- programs -------------------------------------------------------------------------------------

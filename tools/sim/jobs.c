@@ -1,6 +1,7 @@
 #include "tools/sim/jobs.h"
 
 #include "tools/sim/limits.h"
+#include "tools/sim/modelled.h"
 #include "tools/sim/queue.h"
 
 #include <sodium.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 
 struct entry {
-    uint8_t key[16]; // hash of kind and input
+    uint8_t key[16]; // hash of the kind, the crypto and the input
     int len;
     uint8_t result[JOB_RESULT_BYTES_MAX];
     bool used;
@@ -60,10 +61,11 @@ int sim_jobs_run(struct sim_jobs *m, const struct job *job,
 {
     if (2 * m->used >= m->slots)
         grow(m);
-    uint8_t key[16], kind = (uint8_t)job->kind;
+    // Results of modelled crypto are others, and a simulation of each kind may share what is remembered.
+    uint8_t key[16], kind[2] = {(uint8_t)job->kind, modelled_used()};
     crypto_generichash_state st;
     crypto_generichash_init(&st, NULL, 0, sizeof key);
-    crypto_generichash_update(&st, &kind, 1);
+    crypto_generichash_update(&st, kind, sizeof kind);
     crypto_generichash_update(&st, job->input, job->len);
     crypto_generichash_final(&st, key, sizeof key);
     struct entry *e = find(m->slot, m->slots, key);

@@ -1,30 +1,22 @@
 #include "tools/sim/prf.h"
 
-#include "crypto/bytes.h"
-
-#include <sodium.h>
+#include "tools/sim/mix.h"
 
 void sim_prf_init(struct sim_prf *p, uint64_t seed)
 {
-    uint8_t le[8];
-    struct wr w = wr_init(le, sizeof le);
-    wr_le64(&w, seed);
-    p->seed = seed;
-    crypto_generichash(p->key, sizeof p->key, le, sizeof le, NULL, 0);
+    struct mix_state s = {MIX_A, MIX_B};
+    mix_absorb(&s, seed, 0);
+    p->key[0] = mix_word(&s, 0);
+    p->key[1] = mix_word(&s, 1);
 }
 
 uint64_t sim_prf_u64(const struct sim_prf *p, enum sim_purpose purpose, uint32_t a, uint32_t b,
                      uint64_t counter)
 {
-    uint8_t in[20], out[crypto_shorthash_BYTES];
-    struct wr w = wr_init(in, sizeof in);
-    wr_le32(&w, (uint32_t)purpose);
-    wr_le32(&w, a);
-    wr_le32(&w, b);
-    wr_le64(&w, counter);
-    crypto_shorthash(out, in, sizeof in, p->key);
-    struct rd r = rd_init(out, sizeof out);
-    return rd_le64(&r);
+    struct mix_state s = {p->key[0], p->key[1]};
+    mix_absorb(&s, (uint64_t)purpose << 32 | a, counter);
+    s.a ^= b;
+    return mix_word(&s, 0);
 }
 
 uint64_t sim_prf_below(const struct sim_prf *p, enum sim_purpose purpose, uint32_t a, uint32_t b,
@@ -34,39 +26,27 @@ uint64_t sim_prf_below(const struct sim_prf *p, enum sim_purpose purpose, uint32
     return ((v >> 32) * n + ((v & UINT32_MAX) * n >> 32)) >> 32;
 }
 
-void sim_prf_key(const struct sim_prf *p, const char *purpose, uint32_t node,
-                 uint8_t out[static 32])
+void sim_prf_key(const struct sim_prf *p, uint32_t node, uint8_t out[static 32])
 {
-    uint8_t le[12];
-    struct wr w = wr_init(le, sizeof le);
-    wr_le64(&w, p->seed);
-    wr_le32(&w, node);
-    crypto_generichash_state st;
-    crypto_generichash_init(&st, p->key, sizeof p->key, 32);
-    crypto_generichash_update(&st, (const uint8_t *)purpose, strlen(purpose));
-    crypto_generichash_update(&st, le, sizeof le);
-    crypto_generichash_final(&st, out, 32);
+    for (unsigned i = 0; i < 4; i++)
+        mix_store(out + 8 * i, sim_prf_u64(p, SIM_PRF_KEY, node, 0, i));
 }
 
 void sim_stream_init(struct sim_stream *s, const struct sim_prf *p, uint32_t node)
 {
-    *s = (struct sim_stream){0};
-    sim_prf_key(p, "rng", node, s->key);
+    *s = (struct sim_stream){.prf = p, .node = node};
 }
 
 void sim_stream_fill(void *ctx, void *buf, size_t len)
 {
-    static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
     struct sim_stream *s = ctx;
-    struct wr w = wr_init(buf, len);
-    while (w.left > 0) {
-        if (s->left == 0) {
-            memset(s->buf, 0, sizeof s->buf);
-            crypto_stream_chacha20_xor_ic(s->buf, s->buf, sizeof s->buf, nonce, s->block++, s->key);
-            s->left = sizeof s->buf;
-        }
-        size_t n = w.left < s->left ? w.left : s->left;
-        wr_bytes(&w, s->buf + sizeof s->buf - s->left, n);
-        s->left = (uint8_t)(s->left - n);
+    uint8_t *out = buf, word[8];
+    while (len > 0) {
+        size_t begin = s->at % 8, n = 8 - begin < len ? 8 - begin : len;
+        mix_store(word, sim_prf_u64(s->prf, SIM_PRF_NODE, s->node, 0, s->at / 8));
+        memcpy(out, word + begin, n);
+        out += n;
+        len -= n;
+        s->at += n;
     }
 }

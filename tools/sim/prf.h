@@ -29,12 +29,13 @@ enum sim_purpose {
     SIM_PRF_ARRIVAL,
     SIM_PRF_TOPIC,
     SIM_PRF_TALK,
-    SIM_PRF_PHASE
+    SIM_PRF_PHASE,
+    SIM_PRF_KEY,
+    SIM_PRF_NODE
 };
 
 struct sim_prf {
-    uint8_t key[16];
-    uint64_t seed;
+    uint64_t key[2];
 };
 
 void sim_prf_init(struct sim_prf *, uint64_t seed);
@@ -43,16 +44,14 @@ uint64_t sim_prf_u64(const struct sim_prf *, enum sim_purpose, uint32_t a, uint3
 // In [0, n), n >= 1, by multiplication: the same everywhere; its bias of n / 2^64 doesn't matter here.
 uint64_t sim_prf_below(const struct sim_prf *, enum sim_purpose, uint32_t a, uint32_t b,
                        uint64_t counter, uint32_t n);
-// 32 bytes of key material, e.g. a node's server key.
-void sim_prf_key(const struct sim_prf *, const char *purpose, uint32_t node,
-                 uint8_t out[static 32]);
+// A node's server key.
+void sim_prf_key(const struct sim_prf *, uint32_t node, uint8_t out[static 32]);
 
-// A ChaCha20 stream of its own for each node.
+// Each node's own randomness: the PRF of its number and a counter.
 struct sim_stream {
-    uint8_t key[32];
-    uint64_t block; // the next
-    uint8_t buf[64];
-    uint8_t left; // unused bytes at the end of buf
+    const struct sim_prf *prf;
+    uint64_t at; // bytes drawn so far
+    uint32_t node;
 };
 void sim_stream_init(struct sim_stream *, const struct sim_prf *, uint32_t node);
 void sim_stream_fill(void *ctx, void *buf, size_t len); // a struct rng's fill

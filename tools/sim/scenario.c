@@ -65,7 +65,8 @@ enum field_type {
     FIELD_PPM,
     FIELD_BOOL,
     FIELD_AMOUNT,
-    FIELD_NAME
+    FIELD_NAME,
+    FIELD_CRYPTO
 };
 struct field {
     const char *section, *name;
@@ -97,6 +98,7 @@ static const struct field fields[] = {
     {"people", "gap_ms", FIELD_MS, AT(gap_us), 86400000},
     {"failure", "kill_at_s", FIELD_SECONDS, AT(kill_at_us), SECONDS_MAX},
     {"failure", "kill_percent", FIELD_U32, AT(kill_percent), 100},
+    {"run", "crypto", FIELD_CRYPTO, AT(modelled), 0},
     {"run", "idle_s", FIELD_SECONDS, AT(idle_us), SECONDS_MAX},
     {"run", "duration_s", FIELD_SECONDS, AT(duration_us), SECONDS_MAX},
 };
@@ -136,6 +138,10 @@ static bool set_field(struct scenario *sc, const struct field *f, const char *te
         v = strcmp(text, "yes") == 0;
         ok = v == 1 || strcmp(text, "no") == 0;
         break;
+    case FIELD_CRYPTO:
+        v = strcmp(text, "modelled") == 0;
+        ok = v == 1 || strcmp(text, "real") == 0;
+        break;
     case FIELD_AMOUNT:
         return set_amount(at, text, f->max);
     case FIELD_NAME: {
@@ -153,7 +159,7 @@ static bool set_field(struct scenario *sc, const struct field *f, const char *te
     usec_t ms = v * USEC_PER_MS;
     if (f->type == FIELD_U32 || f->type == FIELD_PPM)
         memcpy(at, &v32, sizeof v32);
-    else if (f->type == FIELD_BOOL)
+    else if (f->type == FIELD_BOOL || f->type == FIELD_CRYPTO)
         *(bool *)at = v != 0;
     else if (f->type == FIELD_I64)
         memcpy(at, &i64, sizeof i64);
@@ -313,7 +319,8 @@ struct sim *scenario_build(const struct scenario *sc)
                              .no_prefix_limits = !sc->prefix_limits,
                              .puzzle_bits = (uint8_t)sc->puzzle_bits,
                              .no_aes_percent = (uint8_t)sc->no_aes_percent,
-                             .unix_start_s = sc->unix_start_s};
+                             .unix_start_s = sc->unix_start_s,
+                             .modelled = sc->modelled};
     struct sim *s = sim_new(&cfg);
     add_nodes(s, sc);
     add_people(s, sc);

@@ -28,6 +28,7 @@ struct scenario {
     uint32_t kill_percent;
     usec_t idle_us; // the last phase, for the figures of idle nodes
     usec_t duration_us;
+    bool modelled; // crypto
 };
 
 // 0, or -1 with one line about why in `error`.

@@ -2,6 +2,8 @@
 
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
+#include "tools/sim/mix.h"
+#include "tools/sim/modelled.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -43,6 +45,7 @@ struct sim *sim_new(const struct sim_config *cfg)
         fprintf(stderr, "bauta-sim: libsodium does not start\n");
         exit(1);
     }
+    modelled_use(cfg->modelled);
     struct sim *s = sim_grow(NULL, 1, sizeof *s);
     memset(s, 0, sizeof *s);
     s->config = *cfg;
@@ -365,7 +368,7 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
     uint32_t site = sim_network_add(&s->net, s->config.lab, &h->config.site);
     assert(site == i);
     (void)site;
-    sim_prf_key(&s->prf, "server key", i, h->secret);
+    sim_prf_key(&s->prf, i, h->secret);
     h->config.actor = NULL;
     if (actor != NULL) {
         h->actor = sim_grow(NULL, 1, sizeof *h->actor);
@@ -418,18 +421,13 @@ void sim_server_key(const struct sim *s, uint32_t host, uint8_t pk[static 32],
     key_pair(pk, sk, s->host[host]->secret);
 }
 
-// H_i = SipHash(H_i, t || class || source || len || SipHash(datagram)).
+// H_i = mix(H_i, t, class, source, len, datagram).
 static void chain(struct sim_host *h, const struct sim_event *e, const struct datagram *d)
 {
-    static const uint8_t zero[crypto_shorthash_siphashx24_KEYBYTES];
-    uint8_t in[8 + 1 + 4 + 4 + 16];
-    struct wr w = wr_init(in, sizeof in);
-    wr_le64(&w, e->at_us);
-    wr_u8(&w, (uint8_t)sim_event_class(e));
-    wr_le32(&w, sim_event_source(e));
-    wr_le32(&w, d->len);
-    crypto_shorthash_siphashx24(wr_room(&w, 16), d->data, d->len, zero);
-    crypto_shorthash_siphashx24(h->chain, in, sizeof in, h->chain);
+    struct mix_state s = {mix_load(h->chain), mix_load(h->chain + 8)};
+    mix_absorb(&s, e->at_us, e->class_source);
+    mix_bytes(&s, d->data, d->len);
+    mix_out(&s, h->chain, sizeof h->chain);
 }
 
 // True: the actor keeps it.
@@ -548,6 +546,7 @@ static void dispatch(struct sim *s, struct sim_event *e)
 
 bool sim_run(struct sim *s, usec_t until_us, bool (*done)(const struct sim *, void *), void *ctx)
 {
+    modelled_use(s->config.modelled);
     if (done != NULL && done(s, ctx))
         return true;
     const struct sim_event *first;

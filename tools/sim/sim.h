@@ -24,6 +24,7 @@ struct sim_config {
     uint8_t no_aes_percent; // nodes without AES hardware
     int64_t unix_start_s;   // wall clock at time 0; 0: SIM_UNIX_START_S
     struct sim_jobs *jobs;  // shared by several runs; NULL: own
+    bool modelled;          // cheap crypto in place of libsodium's: modelled.h
     bool quiet;             // failures are counted, not printed
 };
 
