@@ -129,8 +129,13 @@ void encounter_failed(struct meet_env *env, struct encounter *e)
 static void look(struct meet_env *env, struct encounter *e, const struct pairing_action *a)
 {
     for (unsigned i = 0; i < e->wish.topics; i++)
-        if (a->peer.topic == PAIRING_ALL_TOPICS || a->peer.topic == i)
-            search_look(env, e->search[i], PAIRING_LOOK_HOLDERS);
+        if (a->peer.topic == i)
+            search_look(env, e->search[i]);
+        else if (a->peer.topic ==
+                 PAIRING_ALL_TOPICS) // not all at the same moment, that would link them
+            search_look_alone(
+                env, e->search[i],
+                e->wish.topics == 1 ? 0 : rng_below(&env->rng, SEARCH_LOOK_SPREAD_US + 1));
 }
 
 static void withdraw(struct meet_env *env, struct encounter *e)
@@ -191,7 +196,7 @@ void encounter_perform(struct meet_env *env, struct encounter *e, const struct p
 
 // True if the record is of somebody to whom an offer may go.
 static bool take_record(struct meet_env *env, struct encounter *e, struct search *s,
-                        const struct search_place *p, const uint8_t record[static RECORD_BYTES])
+                        const struct spot *p, const uint8_t record[static RECORD_BYTES])
 {
     uint8_t plain[RECORD_PLAIN_BYTES];
     struct wire_record rec;
@@ -227,19 +232,21 @@ static bool take_record(struct meet_env *env, struct encounter *e, struct search
     return true;
 }
 
-static void sampled(struct meet_env *env, struct encounter *e, struct search *s,
-                    struct search_place *p, const struct dht_event *ev)
+static void sampled(struct meet_env *env, struct encounter *e, struct search *s, struct spot *p,
+                    const struct dht_event *ev)
 {
     uint8_t records[DHT_SAMPLE_RECORDS_MAX][RECORD_BYTES];
     size_t n = ev->n < DHT_SAMPLE_RECORDS_MAX ? ev->n : DHT_SAMPLE_RECORDS_MAX;
     unsigned usable = 0;
     struct pairing_out out = {0};
-    p->records = ev->count;
-    if (s->paused || p->lingering)
-        return;
     // What an event points to is valid only until the dht is called again.
     for (size_t i = 0; i < n; i++)
         memcpy(records[i], ev->records + i * RECORD_BYTES, RECORD_BYTES);
+    uint32_t place = p->id;
+    search_counted(env, s, p, ev);
+    p = search_spot_of(s, place);
+    if (p == NULL || s->paused || p->lingering)
+        return;
     for (size_t i = 0; i < n; i++)
         usable += take_record(env, e, s, p, records[i]) ? 1 : 0;
     pairing_sampled(&e->pairing, env->now, usable, &out);
@@ -254,33 +261,30 @@ bool encounter_event(struct meet_env *env, struct encounter *e, const struct dht
         return offer_out_event(env, e, ev);
     for (unsigned i = 0; i < e->wish.topics; i++) {
         struct search *s = e->search[i];
-        struct search_attend *a;
-        struct search_place *p;
+        struct spot_attend *a;
+        struct spot *p;
         switch (ev->kind) {
         case DHT_SAMPLE:
-            p = search_place_of(s, ev->id);
+            p = search_spot_of(s, ev->id);
             if (p != NULL) {
                 sampled(env, e, s, p, ev);
                 return true;
             }
             break;
         case DHT_OFFER:
-            p = search_place_of_attend(s, ev->id, &a);
+            p = search_spot_of_attend(s, ev->id, &a);
             if (p != NULL) {
                 offer_in_arrived(env, e, s, p, a, ev);
                 return true;
             }
             break;
         case DHT_PLACE_FOUND:
+        case DHT_FULL:
+        case DHT_EFFORT:
+        case DHT_STORED:
         case DHT_ATTENDING:
         case DHT_ATTEND_LOST:
             if (search_event(env, s, ev))
-                return true;
-            break;
-        case DHT_STORED:
-        case DHT_FULL:
-        case DHT_EFFORT:
-            if (search_place_of(s, ev->id) != NULL)
                 return true;
             break;
         case DHT_BACK:

@@ -29,9 +29,12 @@
 #define PAIRING_LOOK_DOUBLINGS_MAX 5u
 
 // ---- search -----------------------------------------------------------------------------------------
-#define SEARCH_PLACES_MAX 4u // own epoch's, a neighbour epoch's, and two whose withdrawal lingers
-#define SEARCH_START_SPREAD_US (3 * USEC_PER_S) // topics of one person don't start together
-#define SEARCH_READ_AHEAD_S 900u                // the next epoch's place is read from a quarter to,
+// Own place, parent and a third of two epochs, an old place of each that is being left, and withdrawn
+// ones that linger.
+#define SEARCH_PLACES_MAX 12u
+#define SEARCH_START_SPREAD_US (3 * USEC_PER_S)   // topics of one person don't start together
+#define SEARCH_LOOK_SPREAD_US (250 * USEC_PER_MS) // nor look again at the same moment
+#define SEARCH_READ_AHEAD_S 900u // the next epoch's place is read from a quarter to,
 #define SEARCH_READ_BEHIND_S                                                                       \
     900u // the last one's until a quarter past: clocks may be 10 minutes wrong
 #define SEARCH_RENEW_SPREAD_S 300u // moves into a new epoch are spread over its first 5 minutes
@@ -41,10 +44,33 @@
 #define SEARCH_RETRY_MIN_US (200 * USEC_PER_MS) // no introducer known: ask the DHT again,
 #define SEARCH_RETRY_MAX_US (5 * USEC_PER_S)    // at doubling gaps up to this
 #define SEARCH_LINGER_US                                                                           \
-    (3 * USEC_PER_S)            // handles answer so long after a match; covers lost confirms
-#define SEARCH_FEW_RECORDS 2u   // a place with so few needs no cover for its answers' timing
-#define SEARCH_REGION_MAX 64u   // servers of the region that are compared with the introducers
+    (3 * USEC_PER_S)          // handles answer so long after a match; covers lost confirms
+#define SEARCH_FEW_RECORDS 2u // a place with so few needs no cover for its answers' timing
+#define SEARCH_REGION_MAX 64u // servers of the region that are compared with the introducers
+#define SEARCH_EARLY_SIZE                                                                          \
+    512u // in so big a network a server drawn at random is hardly ever a holder
+#define SEARCH_EFFORT_GAP_US                                                                       \
+    (5 * USEC_PER_S) // between two records that differ in their effort only
+#define SEARCH_PROOF_MAX                                                                           \
+    16384u // a proof for holders that want more is not searched: about 3 s of work
 #define SEARCH_EFFORT_MAX 4096u // a record that asks for more is skipped: about a second of work
+
+// ---- branches of a hot topic ------------------------------------------------------------------------
+#define BRANCH_DEPTH_MAX 16u // PROTOCOL 5: 65,536 leaves of a hundred people
+#define BRANCH_JUMP_MAX 8u   // by one hint: 8,192 arrivals in a second; more goes step by step
+#define BRANCH_FEW 4u        // so few at the own place: the hint was wrong, half of the way back
+#define BRANCH_SPARSE 32u    // fewer than that, and nobody acceptable among them: one up
+#define BRANCH_MERGE_BELOW                                                                         \
+    128u // where the parent holds fewer its children move up: no full place from that
+#define BRANCH_ASK_MIN_US (3 * USEC_PER_S) // a random parent holder is asked every 5 s +- 2
+#define BRANCH_ASK_MAX_US (7 * USEC_PER_S)
+#define BRANCH_FULL_US                                                                             \
+    (4 * USEC_PER_S) // how long a place counts as full: arrivals of a second decide
+#define BRANCH_SPARSE_US (10 * USEC_PER_S) // how long a place counts as nearly empty
+#define BRANCH_CLIMBS_MAX                                                                          \
+    8u // moves up at once: from 16 by halves and with one mistake to the root,
+#define BRANCH_CLIMB_US (5 * USEC_PER_S)     // then one in so long
+#define BRANCH_BESIDE_US (500 * USEC_PER_MS) // between two places looked at beside the own one
 
 // ---- offers -----------------------------------------------------------------------------------------
 #define OFFER_IN_MAX 16u // half-open handshakes of an encounter

@@ -87,8 +87,8 @@ struct offer_in {
     struct channel_config channel;
 };
 // One blob for a handle of `s`, which came on `link` of `a`.
-void offer_in_arrived(struct meet_env *, struct encounter *, struct search *, struct search_place *,
-                      struct search_attend *a, const struct dht_event *);
+void offer_in_arrived(struct meet_env *, struct encounter *, struct search *, struct spot *,
+                      struct spot_attend *a, const struct dht_event *);
 void offer_in_accept(struct meet_env *, struct encounter *, const struct pairing_action *);
 void offer_in_refuse(struct meet_env *, struct encounter *, const struct pairing_action *);
 void offer_in_joined(struct meet_env *, struct encounter *, const struct pairing_action *);

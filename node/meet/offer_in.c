@@ -57,13 +57,13 @@ void decline_refill(struct meet_env *env)
         env->decline_keys < DECLINE_POOL_MAX ? env->now + DECLINE_REFILL_US : USEC_NEVER;
 }
 
-static usec_t delay_of(const struct search_place *p)
+static usec_t delay_of(const struct spot *p)
 {
     return p->records <= SEARCH_FEW_RECORDS ? OFFER_ANSWER_DELAY_FEW_US : OFFER_ANSWER_DELAY_US;
 }
 
-static void decline(struct meet_env *env, struct encounter *e, const struct search_place *p,
-                    const struct search_attend *a, const struct dht_event *ev)
+static void decline(struct meet_env *env, struct encounter *e, const struct spot *p,
+                    const struct spot_attend *a, const struct dht_event *ev)
 {
     for (unsigned i = 0; i < DECLINE_WAITING_MAX; i++)
         if (e->decline[i].at == 0) {
@@ -175,7 +175,7 @@ void offer_in_accept(struct meet_env *env, struct encounter *e, const struct pai
 // ---- what follows on an offer ---------------------------------------------------------------------
 
 // The same message again: the answer is sent again, on the link that is surely alive.
-static bool repeated(struct meet_env *env, struct encounter *e, const struct search_attend *a,
+static bool repeated(struct meet_env *env, struct encounter *e, const struct spot_attend *a,
                      const struct dht_event *ev, const uint8_t *blob)
 {
     for (unsigned i = 0; i < OFFER_IN_MAX; i++) {
@@ -271,7 +271,7 @@ void offer_in_joined(struct meet_env *env, struct encounter *e, const struct pai
 // ---- a new offer ----------------------------------------------------------------------------------
 
 // Opens msg1 against the newest plaintext of our record, then the one before it.
-static int open_msg1(struct meet_env *env, const struct search *s, const struct search_place *p,
+static int open_msg1(struct meet_env *env, const struct search *s, const struct spot *p,
                      struct offer_in *o, struct wire_msg1 *m)
 {
     const struct noise_keys keys = {.s = s->sk, .psk = {p->keys.psk}};
@@ -315,8 +315,8 @@ static bool supersedes(struct encounter *e, const struct offer_in *o)
 }
 
 // The DH and what follows. `seen` memory is full: not now, until the epoch ends.
-static void open_offer(struct meet_env *env, struct encounter *e, struct search *s,
-                       struct search_place *p, unsigned i)
+static void open_offer(struct meet_env *env, struct encounter *e, struct search *s, struct spot *p,
+                       unsigned i)
 {
     struct offer_in *o = e->in[i];
     const uint8_t *first = o->blob + WIRE_ENVELOPE_HEAD_BYTES; // msg1 begins with its ephemeral key
@@ -324,7 +324,7 @@ static void open_offer(struct meet_env *env, struct encounter *e, struct search 
     int rc = open_msg1(env, s, p, o, &m);
     if (rc == BAUTA_EAUTH) {
         struct dht_event where = {0};
-        struct search_attend via = {.id = o->attend};
+        struct spot_attend via = {.id = o->attend};
         memcpy(where.link, o->link, sizeof where.link);
         env->count.dropped_auth++;
         decline(env, e, p, &via, &where);
@@ -384,12 +384,12 @@ static void check_proofs(struct meet_env *env, struct encounter *e)
             return;
         struct offer_in *o = e->in[best];
         struct search *s = e->search[o->peer.topic];
-        struct search_place *p = search_place_of(s, o->place);
+        struct spot *p = search_spot_of(s, o->place);
         if (p == NULL) {
             drop(env, e, best);
         } else if (!proof_right(o)) {
             struct dht_event where = {0};
-            struct search_attend via = {.id = o->attend};
+            struct spot_attend via = {.id = o->attend};
             memcpy(where.link, o->link, sizeof where.link);
             env->count.dropped_pow++;
             decline(env, e, p, &via, &where);
@@ -402,8 +402,7 @@ static void check_proofs(struct meet_env *env, struct encounter *e)
 
 // Cheap checks in their order; true if a DH may be spent on it.
 static bool cheap_checks(struct meet_env *env, struct encounter *e, struct search *s,
-                         struct search_place *p, struct search_attend *a,
-                         const struct wire_envelope *x)
+                         struct spot *p, struct spot_attend *a, const struct wire_envelope *x)
 {
     unsigned waiting = 0;
     if (sodium_memcmp(x->rec_id, p->rec_id, sizeof x->rec_id) != 0 || p->hashes == 0) {
@@ -433,8 +432,8 @@ static bool cheap_checks(struct meet_env *env, struct encounter *e, struct searc
     return true;
 }
 
-void offer_in_arrived(struct meet_env *env, struct encounter *e, struct search *s,
-                      struct search_place *p, struct search_attend *a, const struct dht_event *ev)
+void offer_in_arrived(struct meet_env *env, struct encounter *e, struct search *s, struct spot *p,
+                      struct spot_attend *a, const struct dht_event *ev)
 {
     uint8_t blob[WIRE_OFFER_BYTES];
     struct wire_envelope x;

@@ -194,7 +194,10 @@ bool offer_out_start(struct meet_env *env, struct encounter *e, const struct pai
     e->out[i] = o;
     o->peer = a->peer;
     o->generation = a->generation;
-    o->place = l->place;
+    // The place where the record was read may be left by now; any of the topic does as well.
+    o->place = search_spot_of(e->search[o->peer.topic], l->place) != NULL
+                   ? l->place
+                   : search_any_place(e->search[o->peer.topic]);
     o->effort = l->record.effort;
     memcpy(o->rec_id, l->rec_id, sizeof o->rec_id);
     o->introducers = l->record.introducers;

@@ -6,6 +6,9 @@
 
 #define EPOCHS_PER_DAY (DAY_SECONDS / EPOCH_SECONDS)
 #define EPOCH_US (EPOCH_SECONDS * USEC_PER_S)
+#define EACH_SPOT(s, p)                                                                            \
+    for (unsigned spot_i = 0; spot_i < SEARCH_PLACES_MAX; spot_i++)                                \
+        for (struct spot *p = (s)->spot[spot_i]; p != NULL; p = NULL)
 
 struct search *search_new(struct meet_env *env, uint8_t index, uint32_t user,
                           const struct meet_topic *topic, const struct card *card, usec_t delay)
@@ -22,70 +25,89 @@ struct search *search_new(struct meet_env *env, uint8_t index, uint32_t user,
     key_pair(s->pk, s->sk, seed);
     sodium_memzero(seed, sizeof seed);
     s->start_at = env->now + delay;
-    s->boundary_at = s->retry_at = USEC_NEVER;
+    s->boundary_at = s->retry_at = s->look_at = USEC_NEVER;
     return s;
 }
 
-// ---- places ---------------------------------------------------------------------------------------
+// ---- spots ----------------------------------------------------------------------------------------
 
-static void close_place(struct meet_env *env, struct search_place *p)
+static void close_spot(struct meet_env *env, struct search *s, unsigned i)
 {
-    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++)
-        if (p->attend[i].state != ATTEND_NONE)
-            dht_attend_close(env->dht, env->now, p->attend[i].id);
-    dht_place_close(env->dht, env->now, p->id);
-    memory_free(&p->seen, env->arena);
-    sodium_memzero(p, sizeof *p);
+    spot_close(env, s->spot[i]);
+    s->spot[i] = NULL;
 }
 
 void search_free(struct meet_env *env, struct search *s)
 {
     for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        if (s->place[i].used)
-            close_place(env, &s->place[i]);
+        if (s->spot[i] != NULL)
+            close_spot(env, s, i);
     arena_give(env->arena, s, sizeof *s);
 }
 
-struct search_place *search_place_of(struct search *s, uint32_t place)
+struct spot *search_spot_of(struct search *s, uint32_t place)
 {
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        if (s->place[i].used && s->place[i].id == place)
-            return &s->place[i];
+    EACH_SPOT(s, p)
+        if (p->id == place)
+            return p;
     return NULL;
 }
 
-struct search_place *search_place_of_attend(struct search *s, uint32_t attend,
-                                            struct search_attend **at)
+struct spot *search_spot_of_attend(struct search *s, uint32_t attend, struct spot_attend **at)
 {
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        for (unsigned k = 0; k < DHT_INTRODUCERS_MAX && s->place[i].used; k++)
-            if (s->place[i].attend[k].state != ATTEND_NONE && s->place[i].attend[k].id == attend) {
-                *at = &s->place[i].attend[k];
-                return &s->place[i];
+    EACH_SPOT(s, p)
+        for (unsigned k = 0; k < DHT_INTRODUCERS_MAX; k++)
+            if (p->attend[k].state != ATTEND_NONE && p->attend[k].id == attend) {
+                *at = &p->attend[k];
+                return p;
             }
     return NULL;
 }
 
-static struct search_place *place_of_epoch(struct search *s, uint64_t epoch)
+uint32_t search_any_place(const struct search *s)
 {
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        if (s->place[i].used && !s->place[i].lingering && s->place[i].epoch == epoch)
-            return &s->place[i];
+    uint32_t any = 0;
+    EACH_SPOT(s, p)
+        if (any == 0 || !p->lingering)
+            any = p->id;
+    return any;
+}
+
+static struct spot *spot_at(const struct search *s, uint64_t epoch, struct branch_place at)
+{
+    EACH_SPOT(s, p)
+        if (!p->lingering && p->epoch == epoch && p->at.depth == at.depth && p->at.bits == at.bits)
+            return p;
     return NULL;
 }
 
-// A free slot; else one whose withdrawal lingers is closed early.
-static struct search_place *free_place(struct meet_env *env, struct search *s)
+static struct spot *home_of(const struct search *s, const struct search_epoch *x)
 {
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        if (!s->place[i].used)
-            return &s->place[i];
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        if (s->place[i].lingering) {
-            close_place(env, &s->place[i]);
-            return &s->place[i];
-        }
+    return spot_at(s, x->epoch, branch_at(&x->branch, x->branch.depth));
+}
+
+static struct search_epoch *epoch_of(struct search *s, uint64_t epoch)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (s->epoch[i].used && s->epoch[i].epoch == epoch)
+            return &s->epoch[i];
     return NULL;
+}
+
+// A free slot; else one whose withdrawal lingers is closed early. SEARCH_PLACES_MAX: none.
+static unsigned free_slot(struct meet_env *env, struct search *s)
+{
+    unsigned oldest = SEARCH_PLACES_MAX;
+    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++) {
+        if (s->spot[i] == NULL)
+            return i;
+        if (s->spot[i]->lingering &&
+            (oldest == SEARCH_PLACES_MAX || s->spot[i]->close_at < s->spot[oldest]->close_at))
+            oldest = i;
+    }
+    if (oldest < SEARCH_PLACES_MAX)
+        close_spot(env, s, oldest);
+    return oldest;
 }
 
 static const uint8_t *secret_of(struct meet_env *env, struct search *s, uint32_t day)
@@ -106,168 +128,167 @@ static const uint8_t *secret_of(struct meet_env *env, struct search *s, uint32_t
     return NULL;
 }
 
-static void open_place(struct meet_env *env, struct search *s, uint64_t epoch)
+static struct spot *open_spot(struct meet_env *env, struct search *s, uint64_t epoch,
+                              struct branch_place at)
 {
+    struct spot *p = spot_at(s, epoch, at);
+    if (p != NULL)
+        return p;
     const uint8_t *secret = secret_of(env, s, (uint32_t)(epoch / EPOCHS_PER_DAY));
-    struct search_place *p = secret == NULL ? NULL : free_place(env, s);
-    if (p == NULL)
-        return;
-    topic_keys(&p->keys, secret, epoch, 0, 0);
-    if (dht_place_open(env->dht, env->now, p->keys.place, s->user, &p->id) != BAUTA_OK) {
-        sodium_memzero(p, sizeof *p);
+    unsigned i = secret == NULL ? SEARCH_PLACES_MAX : free_slot(env, s);
+    if (i == SEARCH_PLACES_MAX)
+        return NULL;
+    s->spot[i] = spot_open(env, secret, epoch, at, s->user);
+    if (s->spot[i] == NULL)
         s->retry_at = env->now + SEARCH_RETRY_MAX_US;
-        return;
+    return s->spot[i];
+}
+
+// ---- which places of an epoch ---------------------------------------------------------------------
+
+static bool same(struct branch_place a, struct branch_place b)
+{
+    return a.depth == b.depth && a.bits == b.bits;
+}
+
+// The own place, its parent, and a third: the root by which one came, or one beside.
+static unsigned wanted(const struct search_epoch *x, struct branch_place want[static 3])
+{
+    unsigned n = 0, depth = x->branch.depth;
+    want[n++] = branch_at(&x->branch, depth);
+    if (depth > 0)
+        want[n++] = branch_at(&x->branch, depth - 1u);
+    if (x->has_third)
+        want[n++] = x->third;
+    else if (depth > 1)
+        want[n++] = branch_at(&x->branch, 0);
+    return n;
+}
+
+// A place that holds my record is left only when another one holds it, so that nobody is ever nowhere.
+static void settle_epoch(struct meet_env *env, struct search *s, const struct search_epoch *x)
+{
+    struct branch_place want[3];
+    unsigned n = wanted(x, want);
+    for (unsigned i = 0; i < n; i++) {
+        bool old = spot_at(s, x->epoch, want[i]) != NULL;
+        const struct spot *p = open_spot(env, s, x->epoch, want[i]);
+        if (!old && p != NULL && i > 0)
+            dht_place_seek(env->dht, env->now, p->id, PAIRING_LOOK_HOLDERS);
     }
-    p->used = true;
-    p->epoch = epoch;
-    p->announce_at = p->settle_at = p->choose_at = p->close_at = USEC_NEVER;
-    p->choose_gap = SEARCH_RETRY_MIN_US;
-    memory_init(&p->seen, OFFER_SEEN_MAX);
+    const struct spot *home = home_of(s, x);
+    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++) {
+        struct spot *p = s->spot[i];
+        if (p == NULL || p->lingering || p->epoch != x->epoch || p == home)
+            continue;
+        bool keep = false;
+        for (unsigned k = 0; k < n; k++)
+            keep = keep || same(want[k], p->at);
+        if (p->mine && p->stored && (home == NULL || !home->stored))
+            continue;
+        if (p->mine && p->stored)
+            spot_linger(env, p);
+        else if (p->mine && keep)
+            spot_leave(env, p);
+        else if (!keep)
+            close_spot(env, s, i);
+    }
 }
 
-// ---- introducers ----------------------------------------------------------------------------------
-
-static bool same_server(const struct contact *a, const struct contact *b)
+static void go_home(struct meet_env *env, struct search *s, struct search_epoch *x, bool mine)
 {
-    return memcmp(a->pk, b->pk, sizeof a->pk) == 0;
-}
-
-static bool attended(const struct search_place *p, const struct contact *c)
-{
-    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++)
-        if (p->attend[i].state != ATTEND_NONE && same_server(&p->attend[i].introducer.contact, c))
-            return true;
-    return false;
-}
-
-static bool attend_open(struct meet_env *env, struct search *s, struct search_place *p,
-                        struct search_attend *a, const struct contact *c)
-{
-    memset(a, 0, sizeof *a);
-    a->introducer.contact = *c;
-    rng_fill(&env->rng, a->introducer.handle, sizeof a->introducer.handle);
-    if (dht_attend_open(env->dht, env->now, p->id, c, a->introducer.handle, s->user, &a->id) !=
-        BAUTA_OK)
-        return false;
-    a->state = ATTEND_OPENING;
-    a->opened_at = env->now;
-    return true;
-}
-
-// Fills the free slots with introducers that the DHT proposes. Tries again later where there are none.
-static void choose_introducers(struct meet_env *env, struct search *s, struct search_place *p)
-{
-    struct contact pick[DHT_INTRODUCERS_MAX];
-    size_t n = dht_place_introducers(env->dht, p->id, pick), next = 0;
-    unsigned open = 0;
-    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
-        while (p->attend[i].state == ATTEND_NONE && next < n) {
-            const struct contact *c = &pick[next++];
-            if (!attended(p, c) && attend_open(env, s, p, &p->attend[i], c))
-                break;
+    struct branch_place at = branch_at(&x->branch, x->branch.depth);
+    struct spot *p = spot_at(s, x->epoch, at);
+    // What was full is looked up anew: the dht announces nothing there until it has.
+    for (unsigned i = 0; i < SEARCH_PLACES_MAX && p != NULL && mine && p->full; i++)
+        if (s->spot[i] == p) {
+            close_spot(env, s, i);
+            p = NULL;
         }
-        open += p->attend[i].state != ATTEND_NONE ? 1 : 0;
-    }
-    s->joined = s->joined || n > 0;
-    s->no_introducer = open == 0 && p->found;
-    p->choose_at = USEC_NEVER;
-    if (open == 0) {
-        p->choose_at = env->now + p->choose_gap;
-        p->choose_gap = earlier(2 * p->choose_gap, SEARCH_RETRY_MAX_US);
-    }
+    p = open_spot(env, s, x->epoch, at);
+    if (p != NULL && mine && !p->mine)
+        spot_make_mine(env, p, 0);
+    else if (p != NULL && !p->mine)
+        dht_place_seek(env->dht, env->now, p->id, PAIRING_LOOK_HOLDERS);
 }
 
-// Introducers that were chosen before the region was known may turn out to be holders: those are
-// exchanged where the DHT can name others.
-static void keep_apart(struct meet_env *env, struct search *s, struct search_place *p)
+// After the depth has changed.
+static void moved(struct meet_env *env, struct search *s, struct search_epoch *x, bool mine)
 {
-    struct contact region[SEARCH_REGION_MAX], pick[DHT_INTRODUCERS_MAX];
-    size_t holders = dht_place_region(env->dht, p->id, region, SEARCH_REGION_MAX);
-    size_t n = dht_place_introducers(env->dht, p->id, pick);
-    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
-        struct search_attend *a = &p->attend[i];
-        bool holder = false;
-        for (size_t k = 0; k < holders && a->state != ATTEND_NONE; k++)
-            holder = holder || same_server(&region[k], &a->introducer.contact);
-        for (size_t k = 0; k < n && holder; k++) {
-            bool inside = false;
-            for (size_t h = 0; h < holders; h++)
-                inside = inside || same_server(&region[h], &pick[k]);
-            if (inside || attended(p, &pick[k]))
-                continue;
-            dht_attend_close(env->dht, env->now, a->id);
-            attend_open(env, s, p, a, &pick[k]);
-            holder = false;
-        }
-    }
+    x->has_third = false;
+    x->beside_at = env->now + BRANCH_BESIDE_US;
+    go_home(env, s, x, mine);
+    settle_epoch(env, s, x);
 }
 
-// ---- the record -----------------------------------------------------------------------------------
-
-static void announce(struct meet_env *env, struct search *s, struct search_place *p)
+static uint64_t epoch_now(const struct meet_env *env)
 {
-    struct wire_record rec = {.expiry_s = (p->epoch + 1) * EPOCH_SECONDS + SEARCH_READ_BEHIND_S,
-                              .effort = env->required_effort,
-                              .card = s->card};
-    uint8_t plain[RECORD_PLAIN_BYTES], nonce[24], sealed[RECORD_BYTES];
-    memcpy(rec.pseudonym, s->pk, sizeof rec.pseudonym);
-    rng_fill(&env->rng, rec.seed, sizeof rec.seed);
-    rng_fill(&env->rng, rec.random, sizeof rec.random);
-    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
-        p->attend[i].announced = p->attend[i].state == ATTEND_READY;
-        if (p->attend[i].announced)
-            rec.introducer[rec.introducers++] = p->attend[i].introducer;
-    }
-    wire_put_record(plain, &rec);
-    rng_fill(&env->rng, nonce, sizeof nonce);
-    record_seal(sealed, plain, p->rec_id, nonce, p->keys.seal, p->keys.place);
-    memcpy(p->hash[1], p->hash[0], sizeof p->hash[0]);
-    hash_pieces(p->hash[0], sizeof p->hash[0], NULL, 0, &(struct piece){plain, sizeof plain}, 1);
-    p->hashes = p->hashes < 2 ? p->hashes + 1 : 2;
-    p->named = rec.introducers;
-    p->announced = true;
-    p->stale = p->settled = false;
-    p->settle_at = USEC_NEVER;
-    dht_place_announce(env->dht, env->now, p->id, sealed, SEARCH_TTL_S, NULL);
-    sodium_memzero(plain, sizeof plain);
-    sodium_memzero(&rec, sizeof rec);
+    return env_unix_us(env) / EPOCH_US;
 }
 
-static void announce_when_settled(struct meet_env *env, struct search *s, struct search_place *p)
+static bool announces_in(const struct meet_env *env, const struct search_epoch *x)
 {
-    unsigned ready = 0, opening = 0;
-    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
-        ready += p->attend[i].state == ATTEND_READY ? 1 : 0;
-        opening += p->attend[i].state == ATTEND_OPENING ? 1 : 0;
-    }
-    if (!p->found || ready == 0 || (opening > 0 && !p->settled))
+    return x->epoch == epoch_now(env);
+}
+
+static void look_beside(struct meet_env *env, struct search *s, struct search_epoch *x)
+{
+    const struct spot *home = home_of(s, x);
+    if (x->beside_at > env->now ||
+        !branch_beside(&x->branch, &env->rng, home != NULL && home->full, &x->third))
         return;
-    // Once more only where the record would be of much more use: one introducer is a single thread.
-    bool worth = p->stale || (p->named < 2 && ready > p->named);
-    if (!p->announced || worth)
-        announce(env, s, p);
+    x->has_third = true;
+    x->beside_at = env->now + BRANCH_BESIDE_US;
+    settle_epoch(env, s, x);
 }
 
 // ---- the plan -------------------------------------------------------------------------------------
 
-static void make_mine(struct meet_env *env, struct search *s, struct search_place *p)
+static void leave_epoch(struct meet_env *env, struct search *s, struct search_epoch *x)
 {
-    bool moves = false;
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        moves = moves || (s->place[i].used && s->place[i].mine && !s->place[i].lingering);
-    p->mine = true;
-    p->announce_at = env->now;
-    if (moves)
-        p->announce_at += rng_below(&env->rng, SEARCH_RENEW_SPREAD_S * USEC_PER_S);
-    (void)dht_place_record_id(env->dht, p->id, p->rec_id);
+    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++) {
+        struct spot *p = s->spot[i];
+        if (p == NULL || p->lingering || p->epoch != x->epoch)
+            continue;
+        if (p->mine)
+            spot_linger(env, p);
+        else
+            close_spot(env, s, i);
+    }
+    x->used = false;
 }
 
-static void linger(struct meet_env *env, struct search_place *p)
+static struct search_epoch *enter_epoch(struct meet_env *env, struct search *s, uint64_t epoch)
 {
-    dht_place_withdraw(env->dht, env->now, p->id);
-    p->lingering = true;
-    p->announce_at = p->settle_at = p->choose_at = USEC_NEVER;
-    p->close_at = env->now + SEARCH_LINGER_US;
+    struct search_epoch *x = epoch_of(s, epoch);
+    if (x != NULL)
+        return x;
+    x = s->epoch[0].used ? &s->epoch[1] : &s->epoch[0];
+    memset(x, 0, sizeof *x);
+    x->epoch = epoch;
+    branch_init(&x->branch, s->pk);
+    struct spot *root = open_spot(env, s, epoch, branch_at(&x->branch, 0));
+    if (root == NULL)
+        return NULL; // its secret goes first
+    x->used = true;
+    if (!announces_in(env, x))
+        dht_place_seek(env->dht, env->now, root->id, PAIRING_LOOK_HOLDERS);
+    return x;
+}
+
+// The person stands in the own epoch; who stood in the last one moves over its first minutes.
+static void stand(struct meet_env *env, struct search *s, struct search_epoch *own)
+{
+    bool moves = false, mine = false;
+    EACH_SPOT(s, p) {
+        mine = mine || (p->mine && !p->lingering && p->epoch == own->epoch);
+        moves = moves || (p->mine && !p->lingering && p->epoch != own->epoch);
+    }
+    struct spot *home =
+        open_spot(env, s, own->epoch, branch_at(&own->branch, own->branch.depth));
+    if (!mine && home != NULL && !home->full)
+        spot_make_mine(
+            env, home, moves ? rng_below(&env->rng, SEARCH_RENEW_SPREAD_S * USEC_PER_S) : 0);
 }
 
 // Which epochs' places are open now, and when that changes next.
@@ -280,86 +301,106 @@ static void plan(struct meet_env *env, struct search *s)
                       : ahead ? EPOCH_US
                               : EPOCH_US - SEARCH_READ_AHEAD_S * USEC_PER_S;
     s->boundary_at = env->now + (boundary - in_us);
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++) {
-        struct search_place *p = &s->place[i];
-        if (p->used && !p->lingering && p->epoch != epoch && !(behind && p->epoch + 1 == epoch) &&
-            !(ahead && p->epoch == epoch + 1))
-            linger(env, p);
+    for (unsigned i = 0; i < 2; i++) {
+        struct search_epoch *x = &s->epoch[i];
+        if (x->used && x->epoch != epoch && !(behind && x->epoch + 1 == epoch) &&
+            !(ahead && x->epoch == epoch + 1))
+            leave_epoch(env, s, x);
     }
-    if (place_of_epoch(s, epoch) == NULL)
-        open_place(env, s, epoch);
-    struct search_place *own = place_of_epoch(s, epoch);
+    struct search_epoch *own = enter_epoch(env, s, epoch);
     if (own == NULL)
         return; // the own epoch's secret goes first
-    if (!own->mine)
-        make_mine(env, s, own);
-    if (behind && epoch > 0 && place_of_epoch(s, epoch - 1) == NULL)
-        open_place(env, s, epoch - 1);
-    if (ahead && place_of_epoch(s, epoch + 1) == NULL)
-        open_place(env, s, epoch + 1);
+    stand(env, s, own);
+    if (behind && epoch > 0)
+        (void)enter_epoch(env, s, epoch - 1);
+    if (ahead)
+        (void)enter_epoch(env, s, epoch + 1);
 }
 
-// After the record stands in the new epoch's place, the old one's is taken back; its handles stay while
-// the old place is read.
-static void leave_old(struct meet_env *env, struct search *s, const struct search_place *own)
+// After the record stands in the new epoch's place, the old ones are taken back; their handles stay
+// while the old epoch is read.
+static void leave_old(struct meet_env *env, struct search *s, uint64_t epoch)
 {
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++) {
-        struct search_place *p = &s->place[i];
-        if (p->used && p->mine && !p->lingering && p != own && p->epoch < own->epoch) {
-            dht_place_withdraw(env->dht, env->now, p->id);
-            p->mine = p->announced = false;
-            p->announce_at = p->choose_at = p->settle_at = USEC_NEVER;
-        }
+    EACH_SPOT(s, p)
+        if (p->mine && !p->lingering && p->epoch < epoch)
+            spot_leave(env, p);
+}
+
+static void ask_parents(struct meet_env *env, struct search *s)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct search_epoch *x = &s->epoch[i];
+        const struct spot *home = x->used ? home_of(s, x) : NULL;
+        if (home == NULL || !branch_ask(&x->branch, env->now, &env->rng))
+            continue;
+        const struct spot *parent =
+            spot_at(s, x->epoch, branch_at(&x->branch, x->branch.depth - 1u));
+        if (parent != NULL)
+            dht_place_seek(env->dht, env->now, parent->id, 1);
+    }
+}
+
+static void look(struct meet_env *env, struct search *s)
+{
+    EACH_SPOT(s, p)
+        if (!s->paused && !p->lingering && (p->found || p->full))
+            dht_place_seek(env->dht, env->now, p->id, PAIRING_LOOK_HOLDERS);
+}
+
+// Nobody acceptable is known: where few stand, more are above; else beside.
+static void look_wider(struct meet_env *env, struct search *s)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct search_epoch *x = &s->epoch[i];
+        const struct spot *home = x->used ? home_of(s, x) : NULL;
+        bool mine = x->used && announces_in(env, x);
+        if (home == NULL || !home->sampled || (home->mine && !home->stored))
+            continue;
+        if (branch_alone(&x->branch, env->now, &env->rng, home->records))
+            moved(env, s, x, mine);
+        else
+            look_beside(env, s, x);
     }
 }
 
 void search_step(struct meet_env *env, struct search *s)
 {
     for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        if (s->place[i].used && s->place[i].close_at <= env->now)
-            close_place(env, &s->place[i]);
+        if (s->spot[i] != NULL && s->spot[i]->close_at <= env->now)
+            close_spot(env, s, i);
     if (s->paused || !env->clock_set || s->start_at > env->now)
         return;
     if (s->retry_at <= env->now)
         s->retry_at = USEC_NEVER;
     if (s->retry_at == USEC_NEVER)
         plan(env, s);
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++) {
-        struct search_place *p = &s->place[i];
-        if (!p->used || !p->mine || p->lingering)
-            continue;
-        if (p->announce_at <= env->now) {
-            p->announce_at = USEC_NEVER;
-            choose_introducers(env, s, p);
-        } else if (p->choose_at <= env->now) {
-            choose_introducers(env, s, p);
-        }
-        if (p->settle_at <= env->now) {
-            p->settled = true;
-            p->settle_at = USEC_NEVER;
-        }
-        bool before = p->announced;
-        announce_when_settled(env, s, p);
-        if (!before && p->announced)
-            leave_old(env, s, p);
+    if (s->look_at <= env->now) {
+        s->look_at = USEC_NEVER;
+        look(env, s);
+        look_wider(env, s);
+    }
+    ask_parents(env, s);
+    s->no_introducer = false;
+    EACH_SPOT(s, p) {
+        spot_step(env, p, s->pk, &s->card, s->user);
+        s->joined = s->joined || p->known || p->found || p->full;
+        s->no_introducer = s->no_introducer || (p->mine && p->unreachable);
     }
 }
 
 usec_t search_deadline(const struct meet_env *env, const struct search *s)
 {
     usec_t at = USEC_NEVER;
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++) {
-        const struct search_place *p = &s->place[i];
-        if (!p->used)
-            continue;
-        at = earlier(at, p->close_at);
-        if (!s->paused && p->mine && !p->lingering)
-            at = earlier(at, earlier(earlier(p->announce_at, p->choose_at), p->settle_at));
-    }
+    EACH_SPOT(s, p)
+        at = earlier(at, s->paused ? p->close_at : spot_deadline(env, p));
     if (s->paused || !env->clock_set)
         return at;
     if (s->boundary_at == USEC_NEVER)
         return earlier(at, s->start_at);
+    for (unsigned i = 0; i < 2; i++)
+        if (s->epoch[i].used)
+            at = earlier(at, s->epoch[i].branch.ask_at);
+    at = earlier(at, s->look_at);
     return earlier(at, s->retry_at == USEC_NEVER ? s->boundary_at : s->retry_at);
 }
 
@@ -376,12 +417,20 @@ bool search_job(struct meet_env *env, struct search *s, struct job *job)
                   s->topic->pass, s->topic->pass_len);
         return true;
     }
+    EACH_SPOT(s, p)
+        if (spot_job(env, p, job))
+            return true;
     return false;
 }
 
 bool search_job_done(struct meet_env *env, struct search *s, uint32_t job, const uint8_t *result,
                      int len)
 {
+    EACH_SPOT(s, p)
+        if (p->proof_job == job) {
+            spot_job_done(env, p, result, len);
+            return true;
+        }
     for (unsigned i = 0; i < 2; i++) {
         struct search_secret *x = &s->secret[i];
         if (!x->used || x->have || x->job != job)
@@ -402,80 +451,116 @@ bool search_job_done(struct meet_env *env, struct search *s, uint32_t job, const
     return false;
 }
 
-static void place_found(struct meet_env *env, struct search *s, struct search_place *p,
-                        const struct dht_event *ev)
+// The place takes nobody: whoever is to stand in it goes deeper. It is read all the same.
+static void place_full(struct meet_env *env, struct search *s, struct spot *p, unsigned hint)
 {
-    if (ev->count == 0) {
-        s->no_introducer = s->no_introducer || (p->mine && p->choose_at != USEC_NEVER);
-        return;
-    }
-    bool first = !p->found;
-    p->found = s->joined = true;
+    p->full = p->found = true;
     if (s->paused || p->lingering)
         return;
-    if (p->mine && first && p->announce_at == USEC_NEVER) {
-        keep_apart(env, s, p);
-        choose_introducers(env, s, p);
-    }
-    if (!p->mine && first)
-        dht_place_seek(env->dht, env->now, p->id, PAIRING_LOOK_HOLDERS);
-    search_step(env, s);
+    if (p->mine)
+        spot_leave(env, p);
+    dht_place_seek(env->dht, env->now, p->id, PAIRING_LOOK_HOLDERS);
+    struct search_epoch *x = epoch_of(s, p->epoch);
+    if (x == NULL || p != home_of(s, x))
+        return;
+    if (branch_full(&x->branch, env->now, &env->rng, hint))
+        moved(env, s, x, announces_in(env, x));
+}
+
+static void place_found(struct meet_env *env, struct search *s, struct spot *p, uint32_t holders)
+{
+    bool was_full = p->full;
+    spot_found(env, p, s->user, holders);
+    struct search_epoch *x = epoch_of(s, p->epoch);
+    // There is room again where nobody could stand, at the end of the tree.
+    if (was_full && !p->full && !s->paused && !p->lingering && !p->mine && x != NULL &&
+        p == home_of(s, x) && announces_in(env, x))
+        spot_make_mine(env, p, 0);
+}
+
+static void stored(struct meet_env *env, struct search *s, struct spot *p)
+{
+    struct search_epoch *x = epoch_of(s, p->epoch);
+    if (!p->announced || p->stored)
+        return;
+    p->stored = true;
+    leave_old(env, s, p->epoch);
+    if (x != NULL)
+        settle_epoch(env, s, x);
 }
 
 bool search_event(struct meet_env *env, struct search *s, const struct dht_event *ev)
 {
-    if (ev->kind == DHT_PLACE_FOUND) {
-        struct search_place *p = search_place_of(s, ev->id);
-        if (p != NULL)
-            place_found(env, s, p, ev);
-        return p != NULL;
-    }
-    struct search_attend *a;
-    struct search_place *p = search_place_of_attend(s, ev->id, &a);
+    struct spot_attend *a = NULL;
+    struct spot *p = ev->kind == DHT_ATTENDING || ev->kind == DHT_ATTEND_LOST
+                         ? search_spot_of_attend(s, ev->id, &a)
+                         : search_spot_of(s, ev->id);
     if (p == NULL)
         return false;
-    if (ev->kind == DHT_ATTENDING && a->state == ATTEND_OPENING) {
-        a->state = ATTEND_READY;
-        s->no_introducer = false;
-        usec_t patience = earlier((env->now - a->opened_at) / 2, SEARCH_SETTLE_MAX_US);
-        if (p->settle_at == USEC_NEVER)
-            p->settle_at = env->now + patience;
-    } else if (ev->kind == DHT_ATTEND_LOST) {
-        p->stale = p->stale || a->announced;
-        memset(a, 0, sizeof *a);
-        if (p->mine && !p->lingering && p->announce_at == USEC_NEVER)
-            choose_introducers(env, s, p);
-    }
+    if (ev->kind == DHT_PLACE_FOUND)
+        place_found(env, s, p, ev->count);
+    else if (ev->kind == DHT_FULL)
+        place_full(env, s, p, ev->hint);
+    else if (ev->kind == DHT_EFFORT)
+        spot_wants_proof(p, ev->count);
+    else if (ev->kind == DHT_STORED && ev->count > 0)
+        stored(env, s, p);
+    else if (ev->kind == DHT_ATTENDING)
+        spot_attending(env, p, a);
+    else if (ev->kind == DHT_ATTEND_LOST)
+        spot_lost(env, p, a, s->user);
     search_step(env, s);
     return true;
+}
+
+void search_counted(struct meet_env *env, struct search *s, struct spot *p,
+                    const struct dht_event *ev)
+{
+    struct search_epoch *x = epoch_of(s, p->epoch);
+    bool answered = ev->count > 0 || ev->n > 0 || ev->announced;
+    if (answered) {
+        p->records = ev->count;
+        p->sampled = true;
+    }
+    if (ev->announced)
+        stored(env, s, p);
+    if (x == NULL || !answered || s->paused || p->lingering || x->branch.depth == 0 ||
+        !same(p->at, branch_at(&x->branch, x->branch.depth - 1u)))
+        return;
+    if (branch_parent(&x->branch, env->now, &env->rng, ev->count, ev->full))
+        moved(env, s, x, announces_in(env, x));
 }
 
 void search_withdraw(struct meet_env *env, struct search *s)
 {
     s->paused = true;
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        if (s->place[i].used && !s->place[i].lingering)
-            linger(env, &s->place[i]);
+    s->look_at = USEC_NEVER;
+    EACH_SPOT(s, p)
+        if (!p->lingering)
+            spot_linger(env, p);
 }
 
 void search_restart(struct meet_env *env, struct search *s, usec_t delay)
 {
     for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
-        if (s->place[i].used)
-            close_place(env, &s->place[i]);
+        if (s->spot[i] != NULL)
+            close_spot(env, s, i);
+    memset(s->epoch, 0, sizeof s->epoch);
     s->paused = false;
     s->start_at = env->now + delay;
-    s->boundary_at = s->retry_at = USEC_NEVER;
+    s->boundary_at = s->retry_at = s->look_at = USEC_NEVER;
     search_step(env, s);
 }
 
-void search_look(struct meet_env *env, struct search *s, unsigned holders)
+void search_look(struct meet_env *env, struct search *s)
 {
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX && !s->paused; i++) {
-        const struct search_place *p = &s->place[i];
-        if (p->used && !p->lingering && p->found)
-            dht_place_seek(env->dht, env->now, p->id, holders);
-    }
+    look(env, s);
+}
+
+void search_look_alone(struct meet_env *env, struct search *s, usec_t delay)
+{
+    if (s->look_at == USEC_NEVER)
+        s->look_at = env->now + delay;
 }
 
 bool search_hashing(const struct search *s)
