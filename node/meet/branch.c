@@ -3,6 +3,7 @@
 #include "crypto/net.h"
 
 #include <assert.h>
+#include <string.h>
 
 void branch_init(struct branch *b, const uint8_t pk[static 32])
 {

@@ -48,19 +48,19 @@ void search_free(struct meet_env *env, struct search *s)
 struct spot *search_spot_of(struct search *s, uint32_t place)
 {
     EACH_SPOT(s, p)
-        if (p->id == place)
-            return p;
+    if (p->id == place)
+        return p;
     return NULL;
 }
 
 struct spot *search_spot_of_attend(struct search *s, uint32_t attend, struct spot_attend **at)
 {
     EACH_SPOT(s, p)
-        for (unsigned k = 0; k < DHT_INTRODUCERS_MAX; k++)
-            if (p->attend[k].state != ATTEND_NONE && p->attend[k].id == attend) {
-                *at = &p->attend[k];
-                return p;
-            }
+    for (unsigned k = 0; k < DHT_INTRODUCERS_MAX; k++)
+        if (p->attend[k].state != ATTEND_NONE && p->attend[k].id == attend) {
+            *at = &p->attend[k];
+            return p;
+        }
     return NULL;
 }
 
@@ -68,16 +68,16 @@ uint32_t search_any_place(const struct search *s)
 {
     uint32_t any = 0;
     EACH_SPOT(s, p)
-        if (any == 0 || !p->lingering)
-            any = p->id;
+    if (any == 0 || !p->lingering)
+        any = p->id;
     return any;
 }
 
 static struct spot *spot_at(const struct search *s, uint64_t epoch, struct branch_place at)
 {
     EACH_SPOT(s, p)
-        if (!p->lingering && p->epoch == epoch && p->at.depth == at.depth && p->at.bits == at.bits)
-            return p;
+    if (!p->lingering && p->epoch == epoch && p->at.depth == at.depth && p->at.bits == at.bits)
+        return p;
     return NULL;
 }
 
@@ -280,15 +280,15 @@ static struct search_epoch *enter_epoch(struct meet_env *env, struct search *s, 
 static void stand(struct meet_env *env, struct search *s, struct search_epoch *own)
 {
     bool moves = false, mine = false;
-    EACH_SPOT(s, p) {
+    EACH_SPOT(s, p)
+    {
         mine = mine || (p->mine && !p->lingering && p->epoch == own->epoch);
         moves = moves || (p->mine && !p->lingering && p->epoch != own->epoch);
     }
-    struct spot *home =
-        open_spot(env, s, own->epoch, branch_at(&own->branch, own->branch.depth));
+    struct spot *home = open_spot(env, s, own->epoch, branch_at(&own->branch, own->branch.depth));
     if (!mine && home != NULL && !home->full)
-        spot_make_mine(
-            env, home, moves ? rng_below(&env->rng, SEARCH_RENEW_SPREAD_S * USEC_PER_S) : 0);
+        spot_make_mine(env, home,
+                       moves ? rng_below(&env->rng, SEARCH_RENEW_SPREAD_S * USEC_PER_S) : 0);
 }
 
 // Which epochs' places are open now, and when that changes next.
@@ -322,8 +322,8 @@ static void plan(struct meet_env *env, struct search *s)
 static void leave_old(struct meet_env *env, struct search *s, uint64_t epoch)
 {
     EACH_SPOT(s, p)
-        if (p->mine && !p->lingering && p->epoch < epoch)
-            spot_leave(env, p);
+    if (p->mine && !p->lingering && p->epoch < epoch)
+        spot_leave(env, p);
 }
 
 static void ask_parents(struct meet_env *env, struct search *s)
@@ -343,8 +343,8 @@ static void ask_parents(struct meet_env *env, struct search *s)
 static void look(struct meet_env *env, struct search *s)
 {
     EACH_SPOT(s, p)
-        if (!s->paused && !p->lingering && (p->found || p->full))
-            dht_place_seek(env->dht, env->now, p->id, PAIRING_LOOK_HOLDERS);
+    if (!s->paused && !p->lingering && (p->found || p->full))
+        dht_place_seek(env->dht, env->now, p->id, PAIRING_LOOK_HOLDERS);
 }
 
 // Nobody acceptable is known: where few stand, more are above; else beside.
@@ -381,7 +381,8 @@ void search_step(struct meet_env *env, struct search *s)
     }
     ask_parents(env, s);
     s->no_introducer = false;
-    EACH_SPOT(s, p) {
+    EACH_SPOT(s, p)
+    {
         spot_step(env, p, s->pk, &s->card, s->user);
         s->joined = s->joined || p->known || p->found || p->full;
         s->no_introducer = s->no_introducer || (p->mine && p->unreachable);
@@ -392,7 +393,7 @@ usec_t search_deadline(const struct meet_env *env, const struct search *s)
 {
     usec_t at = USEC_NEVER;
     EACH_SPOT(s, p)
-        at = earlier(at, s->paused ? p->close_at : spot_deadline(env, p));
+    at = earlier(at, s->paused ? p->close_at : spot_deadline(env, p));
     if (s->paused || !env->clock_set)
         return at;
     if (s->boundary_at == USEC_NEVER)
@@ -418,8 +419,8 @@ bool search_job(struct meet_env *env, struct search *s, struct job *job)
         return true;
     }
     EACH_SPOT(s, p)
-        if (spot_job(env, p, job))
-            return true;
+    if (spot_job(env, p, job))
+        return true;
     return false;
 }
 
@@ -427,10 +428,10 @@ bool search_job_done(struct meet_env *env, struct search *s, uint32_t job, const
                      int len)
 {
     EACH_SPOT(s, p)
-        if (p->proof_job == job) {
-            spot_job_done(env, p, result, len);
-            return true;
-        }
+    if (p->proof_job == job) {
+        spot_job_done(env, p, result, len);
+        return true;
+    }
     for (unsigned i = 0; i < 2; i++) {
         struct search_secret *x = &s->secret[i];
         if (!x->used || x->have || x->job != job)
@@ -536,8 +537,8 @@ void search_withdraw(struct meet_env *env, struct search *s)
     s->paused = true;
     s->look_at = USEC_NEVER;
     EACH_SPOT(s, p)
-        if (!p->lingering)
-            spot_linger(env, p);
+    if (!p->lingering)
+        spot_linger(env, p);
 }
 
 void search_restart(struct meet_env *env, struct search *s, usec_t delay)
