@@ -31,7 +31,8 @@ enum sim_purpose {
     SIM_PRF_TALK,
     SIM_PRF_PHASE,
     SIM_PRF_KEY,
-    SIM_PRF_NODE
+    SIM_PRF_NODE,
+    SIM_PRF_ATTACK
 };
 
 struct sim_prf {

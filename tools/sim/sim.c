@@ -185,6 +185,8 @@ static bool drain_sends(struct sim *s, uint32_t node)
                              NODE_TRANSMIT_BATCHES);
     for (size_t i = 0; i < k; i++) {
         usec_t leaves_us = batch[i].not_before > s->now ? batch[i].not_before : s->now;
+        if (s->host[node]->actor != NULL)
+            leaves_us += s->host[node]->actor->delay_us;
         struct rd r = rd_init(batch[i].data, batch[i].len);
         while (r.left > 0) {
             size_t len =
@@ -325,6 +327,8 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         .privacy = NODE_DIRECT,
     };
     memcpy(cfg.secret, h->secret, sizeof cfg.secret);
+    if (h->actor != NULL)
+        memcpy(cfg.puzzle_nonce, h->actor->puzzle_nonce, sizeof cfg.puzzle_nonce);
     if (h->config.server)
         solve_puzzle(s, h, &cfg);
     int rc = node_new(&h->node, s->now, &cfg);
@@ -363,8 +367,6 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
     h->first_person = SIM_NOBODY;
     s->host[i] = h;
     const struct sim_actor *actor = cfg->actor;
-    if (actor != NULL && actor->path.family != 0)
-        h->config.site.at = actor->path;
     uint32_t site = sim_network_add(&s->net, s->config.lab, &h->config.site);
     assert(site == i);
     (void)site;
@@ -438,7 +440,8 @@ static bool actor_takes(struct sim *s, const struct sim_event *e)
     if (h->actor == NULL || h->dead)
         return false;
     struct path from = sim_network_source(&s->net, sim_event_source(e), &d->way);
-    bool taken = h->actor->receive(s, h->actor->ctx, e->destination, &from, d->data, d->len);
+    bool taken = h->actor->receive != NULL &&
+                 h->actor->receive(s, h->actor->ctx, e->destination, &from, d->data, d->len);
     if (taken || h->node == NULL) {
         chain(h, e, d);
         h->bytes_in += d->len;

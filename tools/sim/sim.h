@@ -55,12 +55,14 @@ const struct sim_prf *sim_random(const struct sim *);
 struct sim_actor {
     void *ctx; // the caller's
     // Each datagram comes here first, opened by nobody. True: it is taken, the node behind never sees it.
+    // NULL: it goes to the node.
     bool (*receive)(struct sim *, void *ctx, uint32_t host, const struct path *from,
                     const uint8_t *data, size_t len);
     void (*start)(struct sim *, void *ctx, uint32_t host); // at its time; NULL: nothing to do
     bool alone;                                            // there is no node behind it
-    struct path path;                                      // its address; family 0: drawn
+    usec_t delay_us;                                       // of all that the node sends
     const uint8_t *secret;                                 // of its server key, copied; NULL: drawn
+    uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES];              // where the network asks for no puzzle
 };
 // A datagram as if it came from the host `as`, which may be another: then its source is forged.
 void sim_actor_send(struct sim *, uint32_t host, uint32_t as, const struct path *to,

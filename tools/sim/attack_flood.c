@@ -1,0 +1,98 @@
+// Flooders and amplifiers: hosts that only send.
+#include "tools/sim/attack_internal.h"
+
+#include <string.h>
+
+static bool over(const struct sim *s, const struct attack *a)
+{
+    return a->config.stop_us != 0 && s->now >= a->config.stop_us;
+}
+
+// How many datagrams are due in this tick, so that it is per_s on the whole.
+static uint32_t due(const struct sim *s, struct attack_member *m)
+{
+    const struct attack_config *cfg = &m->attack->config;
+    uint64_t all = (s->now - cfg->start_us) * cfg->per_s / USEC_PER_S;
+    uint32_t n = (uint32_t)(all - m->sent);
+    m->sent = all;
+    return n;
+}
+
+// ---- flood ------------------------------------------------------------------------------------------
+
+static void flood(struct sim *s, void *ctx, uint64_t host)
+{
+    struct attack_member *m = ctx;
+    const struct attack *a = m->attack;
+    uint32_t victims =
+        a->config.victims == 0 || a->config.victims > a->honests ? a->honests : a->config.victims;
+    if (over(s, a) || victims == 0)
+        return;
+    for (uint32_t n = due(s, m); n > 0; n--)
+        attack_garbage(s, m, &a->honest[m->round++ % victims], CLASS_SMALL);
+    sim_actor_wake(s, s->now + ATTACK_TICK_US, (uint32_t)host, flood, m);
+}
+
+void attack_flood_start(struct sim *s, void *ctx, uint32_t host)
+{
+    sim_actor_wake(s, s->now, host, flood, ctx);
+}
+
+// ---- amplification ------------------------------------------------------------------------------------
+
+// Every kind of request in turn, in the smallest size that it has and in the one that draws most. The
+// second host is the victim, whose address they bear.
+static void amplify_once(struct sim *s, struct attack_member *m, const struct attack_server *to,
+                         uint32_t number)
+{
+    static const uint16_t sizes[] = {CLASS_SMALL, CLASS_CHAT, CLASS_MEDIUM, CLASS_FULL};
+    static const enum rpc_kind kinds[] = {RPC_PING, RPC_FIND,   RPC_ANNOUNCE,  RPC_WITHDRAW,
+                                          RPC_SEEK, RPC_ATTEND, RPC_INTRODUCE, RPC_RELAY_BACK};
+    uint8_t record[RECORD_BYTES], blob[WIRE_ANSWER_BLOB_MAX], e_pk[32], e_sk[32], secret[32];
+    uint8_t token[RPC_TOKEN_BYTES];
+    struct rpc_keys keys;
+    struct wire_request q;
+    memset(&q, 0, sizeof q);
+    q.kind = kinds[number % (sizeof kinds / sizeof *kinds)];
+    number /= sizeof kinds / sizeof *kinds;
+    uint16_t size = sizes[number % (sizeof sizes / sizeof *sizes)];
+    number /= sizeof sizes / sizeof *sizes;
+    q.has_self = number % 2 == 1;
+    q.want = WIRE_WANT_V4 | WIRE_WANT_V6;
+    q.bits = 256;
+    q.ttl_s = TTL_S_MAX;
+    q.record = record;
+    q.blob = blob;
+    q.blob_len = sizeof blob;
+    struct {
+        void *at;
+        size_t len;
+    } noise[] = {{q.reply, sizeof q.reply}, {q.pk, sizeof q.pk},         {q.target, 32},
+                 {record, sizeof record},   {q.handle, sizeof q.handle}, {q.link, sizeof q.link},
+                 {q.push_key, 32},          {blob, sizeof blob},         {token, sizeof token},
+                 {secret, sizeof secret}};
+    for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
+        sim_stream_fill(&m->stream, noise[i].at, noise[i].len);
+    key_pair(e_pk, e_sk, secret);
+    if (rpc_keys_derive(&keys, e_sk, to->contact.pk, &m->attack->net, e_pk, to->contact.pk) == 0)
+        attack_request(s, m, to, m->attack->member[1].self.host, e_pk, &keys, token, &q, size);
+}
+
+static void amplify(struct sim *s, void *ctx, uint64_t host)
+{
+    struct attack_member *m = ctx;
+    struct attack *a = m->attack;
+    if (over(s, a) || a->honests == 0)
+        return;
+    for (uint32_t n = due(s, m); n > 0; n--, m->round++)
+        amplify_once(s, m, &a->honest[m->round / ATTACK_FORMS % a->honests],
+                     a->config.form != 0 ? a->config.form - 1 : m->round);
+    sim_actor_wake(s, s->now + ATTACK_TICK_US, (uint32_t)host, amplify, m);
+}
+
+void attack_amplify_start(struct sim *s, void *ctx, uint32_t host)
+{
+    const struct attack_member *m = ctx;
+    if (m == &m->attack->member[0] && m->attack->members > 1)
+        sim_actor_wake(s, s->now, host, amplify, ctx);
+}
