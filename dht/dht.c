@@ -23,7 +23,7 @@ bool dht_contact_ok(const struct dht *d, const struct contact *c, bool with_nonc
 {
     if (!path_reachable(&c->path, d->config.lab))
         return false;
-    if (d->config.server && memcmp(c->pk, d->pk, 32) == 0)
+    if (d->server != NULL && memcmp(c->pk, d->pk, 32) == 0)
         return false;
     if (!upkeep_family_works(d, c->path.family))
         return false;
@@ -47,6 +47,16 @@ uint32_t dht_live(const struct dht *d)
            (d->table[1] == NULL ? 0 : d->table[1]->live);
 }
 
+int dht_server_start(struct dht *d)
+{
+    uint8_t sk[32];
+    key_pair(d->pk, sk, d->config.secret);
+    memcpy(d->config.secret, sk, 32);
+    sodium_memzero(sk, sizeof sk);
+    node_mask_key(d->mask_key, &d->config.net, d->pk);
+    return server_new(d);
+}
+
 int dht_init(struct dht **out, const struct dht_config *config)
 {
     struct dht *d = arena_take(config->arena, sizeof *d);
@@ -61,14 +71,8 @@ int dht_init(struct dht **out, const struct dht_config *config)
     ids_init(&d->ids, config->arena);
     rtt_init(&d->rtt, config->arena);
     int rc = upkeep_new(d);
-    if (rc == 0 && config->server) {
-        uint8_t sk[32];
-        key_pair(d->pk, sk, config->secret);
-        memcpy(d->config.secret, sk, 32);
-        sodium_memzero(sk, sizeof sk);
-        node_mask_key(d->mask_key, &config->net, d->pk);
-        rc = server_new(d);
-    }
+    if (rc == 0 && config->server)
+        rc = dht_server_start(d);
     if (rc != 0) {
         timers_end(&d->timers);
         arena_give(config->arena, d, sizeof *d);
@@ -151,7 +155,8 @@ int dht_receive(struct dht *d, usec_t now, const struct path *from, uint8_t *dat
 void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *a, bool done)
 {
     // `a` is NULL when the rest of an answer has not come: the contact was heard before.
-    book_ref corrected = a == NULL ? 0 : upkeep_heard(d, c, a);
+    // A candidate that we dialled for somebody else is no contact yet.
+    book_ref corrected = a == NULL || c->owner_kind == CALL_DIAL ? 0 : upkeep_heard(d, c, a);
     switch (c->owner_kind) {
     case CALL_LOOKUP:
         if (a != NULL)
@@ -169,11 +174,12 @@ void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *
         if (a != NULL && a->status != RPC_OK)
             intro_failed(d, c);
         break;
-    case CALL_BOOTSTRAP:
     case CALL_REFRESH:
         if (a != NULL)
-            upkeep_answered(d, c, a, corrected);
+            refresh_heard(d, c, a);
         break;
+    case CALL_BOOTSTRAP:
+    case CALL_DIAL:
     case CALL_NOBODY:
     case CALL_TOKEN:
     case CALL_VERIFY:
@@ -292,12 +298,13 @@ bool dht_event(struct dht *d, struct dht_event *out)
 void dht_status(const struct dht *d, struct dht_status *s)
 {
     *s = d->count;
-    s->server = d->config.server;
+    s->server = upkeep_serves_any(d);
+    s->candidate = d->server != NULL && !s->server;
     s->contacts = dht_live(d);
     s->size_estimate = s->contacts + 1;
     s->places = d->place_count;
     s->lookups_running = d->lookup_count;
-    s->seen = d->upkeep.seen;
+    s->seen = d->upkeep.seen[d->upkeep.seen_last];
     if (d->server != NULL) {
         s->records_held = d->server->store.records;
         s->handles_held = d->server->intro.handles.n;

@@ -32,7 +32,9 @@ struct dht_config {
     uint8_t secret[32]; // X25519 secret of the server key; unused by a client
     uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES];
     uint8_t puzzle_bits;      // NODE_PUZZLE_BITS; 0 in a lab
-    bool server;              // answers requests, wants to be listed
+    bool server;              // wants to be a server, once it is dialled back (PROTOCOL 3)
+    bool listed;              // is one at once: --lab, --public, relays
+    bool keep_contacts;       // for dht_contacts_export
     bool lab;                 // loopback and private addresses count as public
     bool prefix_limits;       // off in --lab: each rule that counts prefixes then counts nodes
     uint32_t store_bytes_max; // records held for others
@@ -43,6 +45,17 @@ void dht_free(struct dht *);                            // wipes
 void dht_clock(struct dht *, usec_t now, int64_t unix_us);
 // Another server of whom the person told us; asked now and again until somebody answers. BAUTA_ELIMIT.
 int dht_bootstrap(struct dht *, usec_t now, const struct contact *);
+// A client that has a key with a solved puzzle now and wants to be a server. BAUTA_ESTATE: it does
+// already; BAUTA_ESPACE.
+int dht_serve(struct dht *, usec_t now, const uint8_t secret[static 32],
+              const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES]);
+// A datagram of somebody else's goes there from our address: no dial-back from there proves anything.
+void dht_contacted(struct dht *, const struct path *);
+// Servers that may be told and written down (relays, --public), in random order, at most 64.
+size_t dht_contacts_export(struct dht *, struct contact *out, size_t max);
+// Those of an earlier run: a few at a time are asked while no server is known, before bootstraps.
+// Returns how many were taken (64 in all at most), or BAUTA_ESPACE.
+int dht_contacts_import(struct dht *, usec_t now, const struct contact *, size_t n);
 
 // One datagram, opened in place. 0: it was ours; BAUTA_EUNKNOWN: neither an answer, a push nor a request
 // to us; other codes: ours, but bad, and dropped. dht_is_answer tells in O(1) if the first 8 bytes are
@@ -145,7 +158,8 @@ bool dht_event(struct dht *, struct dht_event *);
 
 // ---- status ---------------------------------------------------------------------------------------
 struct dht_status {
-    bool server;
+    bool server;       // listed, or dialled back
+    bool candidate;    // wants to be one
     uint32_t contacts; // live servers in the tables
     uint32_t size_estimate;
     uint32_t records_held, handles_held, links_held;

@@ -43,7 +43,8 @@ enum call_owner {
     CALL_BOOTSTRAP, // the first find to somebody we were told of
     CALL_VERIFY,    // a ping to a newcomer
     CALL_CHECK,     // a ping to somebody in the table
-    CALL_REFRESH    // a bucket's find
+    CALL_REFRESH,   // one find of upkeep
+    CALL_DIAL       // a ping to a candidate, for somebody else's sake
 };
 struct sending {
     usec_t at;
@@ -168,28 +169,50 @@ struct intro_out {
     struct series series;
 };
 
-// ---- joining and upkeep (upkeep.c) ----------------------------------------------------------------
+// ---- joining and upkeep ---------------------------------------------------------------------------
 struct vote {
     uint64_t who; // keyed hash of the server's key, 0: none
     struct path seen;
 };
+#define WANT_CENTRES 3u // look-ups: bits of the families, and of a random target
+#define WANT_RANDOM 4u
 struct upkeep {
     struct timer timer;
+    // join.c
     struct contact *bootstrap; // BOOTSTRAPS_MAX, when there is any
-    unsigned bootstraps, vote_next;
+    struct contact *import;    // CACHE_MAX, contacts of an earlier run
+    unsigned bootstraps, imports, import_next;
     usec_t bootstrap_at, bootstrap_step;
-    usec_t centre_at, centre_step, refresh_at;
+    usec_t centre_at, centre_step;
     usec_t joined_at; // the first server answered; USEC_NEVER
-    uint32_t lookup;  // of the own centre, or into a farther bucket
-    uint8_t looks;    // of the own centre, since it is what it is
-    uint8_t fill;     // the next farther bucket that may want filling; TABLE_BUCKETS: none
-    unsigned verifying;
-    struct vote vote[SEEN_VOTES];
-    struct path seen;
-    struct path centre_seen[2]; // the address that the centre was made of; family 0: none
+    uint32_t lookup;  // running, or 0
+    uint8_t looks;    // round the own centre, since it is what it is
+    uint8_t wanted;   // look-ups that come next
     bool own_centre[2];         // the centre is the own id
-    bool heard_family[2];       // somebody of this family has answered
-    uint8_t unheard_family[2];  // requests without an answer until then
+    struct path centre_seen[2]; // the address that it was made of; family 0: none
+    // refresh.c
+    usec_t refresh_at, fill_at;
+    book_ref walk; // whom the next step of filling asks, or 0
+    uint16_t fill_left;
+    uint8_t fill_fast;
+    // newcomer.c
+    unsigned verifying;
+    // votes.c
+    unsigned vote_next;
+    struct vote vote[SEEN_VOTES];
+    struct path seen[2]; // the own addresses; family 0: not known
+    uint8_t seen_last;   // which one was learnt last
+    // upkeep.c
+    bool heard_family[2];      // somebody of this family has answered
+    uint8_t unheard_family[2]; // requests without an answer until then
+    // dialback.c
+    bool serves[2]; // listed, or dialled back: in which families we are a server
+    bool answers;   // not only pings: is or was a server
+    usec_t asked_at[2], dial_at;
+    struct dialback *dial[2]; // a candidate's
+    // cache.c
+    book_ref *cache; // CACHE_MAX
+    unsigned cached;
 };
 
 struct queued_event {
@@ -230,7 +253,13 @@ struct dht {
 };
 
 // The server's side (server.c).
+struct dial_rate {
+    usec_t since;
+    uint64_t source[DIAL_PER_S];
+    unsigned n;
+};
 struct server {
+    struct dial_rate dial_rate;
     struct guard guard;
     struct store store;
     struct intro intro;
@@ -304,19 +333,66 @@ void attends_place_gone(struct dht *, uint32_t place);
 int push_receive(struct dht *, const struct path *from, struct series *, const struct id_entry *,
                  uint8_t *datagram, size_t len);
 
+// upkeep.c
 int upkeep_new(struct dht *);
 void upkeep_free(struct dht *);
 void upkeep_timer(struct dht *);
 void upkeep_arm(struct dht *);
+uint32_t upkeep_seconds(const struct dht *);
+usec_t upkeep_about(struct dht *, usec_t in); // jittered by a quarter: what starts together drifts apart
+bool upkeep_serves(const struct dht *, uint8_t family); // as a server, in this family
+bool upkeep_serves_any(const struct dht *);
+uint16_t upkeep_first_class(const struct dht *); // of a find without a token
+void upkeep_put_self(const struct dht *, book_ref to, struct wire_request *);
+void upkeep_ping(struct dht *, book_ref, enum call_owner, uint8_t sendings); // 0: RPC_SENDINGS_MAX
+struct table *upkeep_table(struct dht *, uint8_t family); // NULL without memory
 // Any answer: the contact is alive. Returns a counted reference, with the puzzle nonce that it told.
 book_ref upkeep_heard(struct dht *, struct call *, const struct wire_answer *);
 void upkeep_unheard(struct dht *, struct call *);
 // False once several have not answered and none ever has: this host has no IPv6, say.
 bool upkeep_family_works(const struct dht *, uint8_t family);
-void upkeep_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
+
+// votes.c: a server's word on our address.
+void upkeep_vote(struct dht *, const struct call *, const struct path *seen);
+
+// join.c
+void join_bootstrap(struct dht *);
+void join_heard(struct dht *); // the first server has answered
+void join_again(struct dht *); // none does any more
+void join_look(struct dht *);
+void join_forget_imports(struct dht *);
+void upkeep_recentre(struct dht *, unsigned f, const struct path *seen);
 void upkeep_looked_up(struct dht *, const struct lookup *);
+
+// newcomer.c
+bool newcomer_wanted(struct dht *, const struct contact *);
+// Pings it if the table wants it. Without proof that the address is its own it gets one datagram only.
+void newcomer_try(struct dht *, const struct contact *, bool proven);
 // A node that wants to be listed.
 void upkeep_candidate(struct dht *, const struct path *from, const struct wire_request *,
                       bool proven);
+
+// refresh.c
+void refresh_ask(struct dht *, book_ref who, const uint8_t target[static 32], uint16_t class_min);
+void refresh_fill(struct dht *);
+void refresh_tick(struct dht *);
+void refresh_heard(struct dht *, struct call *, const struct wire_answer *);
+
+// dialback.c
+void dialback_begin(struct dht *, unsigned f); // a family works: be dialled back, unless a server already
+void dialback_end(struct dht *, unsigned f);
+void dialback_timer(struct dht *);
+void dialback_heard_of(struct dht *, const struct contact *);
+void dialback_pinged(struct dht *, const struct path *from);
+void dialback_moved(struct dht *, unsigned f);
+void dialback_check(struct dht *, unsigned f); // nobody asks us any more?
+enum rpc_status dialback_request(struct dht *, const struct path *from, uint64_t source,
+                                 const struct wire_request *);
+
+// cache.c
+void cache_heard(struct dht *, book_ref, bool listed);
+void cache_end(struct dht *);
+
+int dht_server_start(struct dht *); // with the key in the config. BAUTA_ESPACE
 
 #endif

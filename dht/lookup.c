@@ -183,11 +183,8 @@ static void ask(struct dht *d, struct lookup *l, struct candidate *c)
     q.kind = RPC_FIND;
     q.want = WIRE_WANT_V4 | WIRE_WANT_V6;
     blur(d, l, c, &q);
-    if (l->place == 0 && d->config.server) { // never together with a place's e
-        q.has_self = true;
-        memcpy(q.pk, d->pk, 32);
-        memcpy(q.puzzle_nonce, d->config.puzzle_nonce, PUZZLE_NONCE_BYTES);
-    }
+    if (l->place == 0) // never together with a place's e
+        upkeep_put_self(d, c->ref, &q);
     const struct session *s = ekey_find(d, ekey, c->ref);
     struct call_spec spec = {.owner_kind = CALL_LOOKUP,
                              .owner = l->id,

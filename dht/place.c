@@ -310,7 +310,7 @@ static void tell_own_sample(struct dht *d, struct place *p)
     static const uint8_t nobody[RECORD_ID_BYTES] = {0};
     uint8_t records[DHT_SAMPLE_RECORDS_MAX * RECORD_BYTES];
     struct store_sample s;
-    if (d->server == NULL || dht_live(d) > 1)
+    if (!upkeep_serves_any(d) || dht_live(d) > 1)
         return;
     store_sample(&d->server->store, d->now, p->place, p->record != NULL ? p->record : nobody, &s);
     if (s.n == 0)

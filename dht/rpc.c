@@ -136,6 +136,7 @@ static void send_once(struct dht *d, struct call *c)
     memcpy(slot->data + RPC_BODY_AT, c->body, c->body_len);
     slot->len = c->datagram_len;
     slot->path = dht_entry(d, c->ref)->contact.path;
+    dht_contacted(d, &slot->path);
     if (memcmp(c->header.token, (uint8_t[RPC_TOKEN_BYTES]){0}, RPC_TOKEN_BYTES) == 0)
         rng_fill(&d->config.rng, c->header.token, RPC_TOKEN_BYTES);
     uint8_t nonce[RPC_NONCE_BYTES];
@@ -288,7 +289,8 @@ static void on_time(struct dht *d, struct call *c)
     d->count.timeouts++;
     usec_t late = c->sending[c->sendings - 1].at + RPC_LATE_US;
     timers_arm(&d->timers, &c->timer, late > d->now ? late : d->now);
-    upkeep_unheard(d, c);
+    if (c->owner_kind != CALL_DIAL)
+        upkeep_unheard(d, c);
     dht_call_failed(d, c);
 }
 

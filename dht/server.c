@@ -260,6 +260,7 @@ static void dispatch(struct dht *d, const struct request *r)
     }
     switch (r->q.kind) {
     case RPC_PING:
+        dialback_pinged(d, r->from);
         answer_init(d, r, &a);
         answer(d, r, &a);
         break;
@@ -339,6 +340,9 @@ static int receive(struct dht *d, struct request *r, uint8_t *datagram, size_t l
         return rc;
     }
     d->count.requests_in++;
+    if (!d->upkeep.answers && r->q.kind != RPC_PING)
+        return 0; // a candidate
+    d->upkeep.asked_at[from_family(r->from)] = d->now;
     if (r->token_ok) // it has got an answer of ours: this family works
         d->upkeep.heard_family[from_family(r->from)] = true;
     dispatch(d, r);

@@ -281,6 +281,40 @@ bool table_has(const struct table *t, const uint8_t pk[static 32], const struct 
     return s != NULL && alive(s) && path_equal(&book_at(t->book, s->ref)->contact.path, path);
 }
 
+unsigned table_depth(const struct table *t)
+{
+    unsigned depth = TABLE_BUCKETS;
+    while (depth > 0 && t->bucket[depth - 1].n == 0)
+        depth--;
+    return depth;
+}
+
+unsigned table_bucket_size(const struct table *t, unsigned bucket)
+{
+    return t->bucket[bucket].n;
+}
+
+book_ref table_oldest(const struct table *t, unsigned bucket)
+{
+    const struct table_bucket *b = &t->bucket[bucket];
+    const struct table_slot *oldest = NULL;
+    for (unsigned i = 0; i < b->n; i++)
+        if (oldest == NULL || b->slot[i].seen_s < oldest->seen_s)
+            oldest = &b->slot[i];
+    return oldest == NULL ? 0 : oldest->ref;
+}
+
+uint32_t table_quiet_s(const struct table *t, unsigned bucket, uint32_t now_s)
+{
+    uint32_t at_s = t->bucket[bucket].traffic_s;
+    return at_s < now_s ? now_s - at_s : 0;
+}
+
+void table_touch(struct table *t, unsigned bucket, uint32_t at_s)
+{
+    t->bucket[bucket].traffic_s = at_s;
+}
+
 size_t table_nearest(const struct table *t, const uint8_t target[static 32], book_ref *out,
                      size_t max)
 {

@@ -41,6 +41,13 @@ bool table_failed(struct table *, const uint8_t pk[static 32], const struct path
 // Would this newcomer get a slot or replace somebody unresponsive, if it answered?
 bool table_wants(const struct table *, const uint8_t id[static 32], const struct path *);
 bool table_has(const struct table *, const uint8_t pk[static 32], const struct path *);
+unsigned table_depth(const struct table *); // buckets up to the deepest with anybody in it
+unsigned table_bucket_size(const struct table *, unsigned bucket);
+// Who in that bucket was silent longest; 0: empty. Not counted.
+book_ref table_oldest(const struct table *, unsigned bucket);
+// Since somebody in the bucket answered, or table_touch.
+uint32_t table_quiet_s(const struct table *, unsigned bucket, uint32_t now_s);
+void table_touch(struct table *, unsigned bucket, uint32_t at_s);
 // Up to max live ones nearest to the target, nearest first. References are not counted.
 size_t table_nearest(const struct table *, const uint8_t target[static 32], book_ref *out,
                      size_t max);

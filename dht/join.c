@@ -1,0 +1,239 @@
+// Joining: bootstraps and cached contacts, the own centre, and the look-ups round it.
+#include "crypto/bytes.h"
+#include "dht/internal.h"
+
+// ---- bootstraps and cached contacts ---------------------------------------------------------------
+
+static void ask_to_join(struct dht *d, const struct contact *c)
+{
+    struct wire_request q;
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_FIND;
+    q.want = WIRE_WANT_V4 | WIRE_WANT_V6;
+    q.bits = 256;
+    rng_fill(&d->config.rng, q.target, 32);
+    book_ref ref = dht_hold(d, c);
+    if (ref == 0)
+        return;
+    upkeep_put_self(d, ref, &q);
+    struct call_spec spec = {.owner_kind = CALL_BOOTSTRAP,
+                             .ref = ref,
+                             .class_min = upkeep_first_class(d),
+                             .sendings_max = 1}; // it is retried anyhow
+    (void)call_start(d, &spec, &q, NULL);
+    book_drop(d->config.book, ref);
+}
+
+void join_forget_imports(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    arena_give(d->config.arena, u->import, CACHE_MAX * sizeof *u->import);
+    u->import = NULL;
+    u->imports = u->import_next = 0;
+}
+
+// A few cached contacts first; who told us of bootstraps wants them asked when those are silent.
+void join_bootstrap(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    u->bootstrap_at = USEC_NEVER;
+    if ((u->bootstraps == 0 && u->imports == 0) || dht_live(d) > 0)
+        return;
+    bool first = u->bootstrap_step == BOOTSTRAP_RETRY_MIN_US;
+    for (unsigned i = 0; i < IMPORT_AT_ONCE && i < u->imports; i++)
+        ask_to_join(d, &u->import[u->import_next++ % u->imports]);
+    for (unsigned i = 0; i < u->bootstraps && (u->imports == 0 || !first); i++)
+        ask_to_join(d, &u->bootstrap[i]);
+    usec_t step = u->bootstrap_step;
+    u->bootstrap_at = d->now + step + rng_below(&d->config.rng, step / 4);
+    u->bootstrap_step = 2 * step > BOOTSTRAP_RETRY_MAX_US ? BOOTSTRAP_RETRY_MAX_US : 2 * step;
+}
+
+static void join_now(struct dht *d)
+{
+    if (dht_live(d) > 0)
+        return;
+    d->upkeep.bootstrap_step = BOOTSTRAP_RETRY_MIN_US;
+    d->upkeep.bootstrap_at = d->now;
+    upkeep_arm(d);
+}
+
+void join_again(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    if ((u->bootstraps == 0 && u->imports == 0) || u->bootstrap_at != USEC_NEVER)
+        return;
+    u->bootstrap_at = d->now + u->bootstrap_step;
+    upkeep_arm(d);
+}
+
+int dht_bootstrap(struct dht *d, usec_t now, const struct contact *c)
+{
+    struct upkeep *u = &d->upkeep;
+    d->now = now;
+    if (d->server != NULL && memcmp(c->pk, d->pk, 32) == 0)
+        return 0; // ourselves: nothing to ask
+    if (u->bootstrap == NULL)
+        u->bootstrap = arena_take(d->config.arena, BOOTSTRAPS_MAX * sizeof *u->bootstrap);
+    if (u->bootstrap == NULL || u->bootstraps == BOOTSTRAPS_MAX)
+        return BAUTA_ELIMIT;
+    for (unsigned i = 0; i < u->bootstraps; i++)
+        if (memcmp(u->bootstrap[i].pk, c->pk, 32) == 0 &&
+            path_equal(&u->bootstrap[i].path, &c->path))
+            return 0;
+    u->bootstrap[u->bootstraps++] = *c;
+    join_now(d);
+    return 0;
+}
+
+int dht_contacts_import(struct dht *d, usec_t now, const struct contact *c, size_t n)
+{
+    struct upkeep *u = &d->upkeep;
+    d->now = now;
+    if (u->import == NULL)
+        u->import = arena_take(d->config.arena, CACHE_MAX * sizeof *u->import);
+    if (u->import == NULL)
+        return BAUTA_ESPACE;
+    int taken = 0;
+    for (size_t i = 0; i < n && u->imports < CACHE_MAX; i++) {
+        if (!path_reachable(&c[i].path, d->config.lab) ||
+            (d->server != NULL && memcmp(c[i].pk, d->pk, 32) == 0))
+            continue;
+        // Shuffled, so that not everybody who took over one list asks its first lines.
+        unsigned at = (unsigned)rng_below(&d->config.rng, u->imports + 1);
+        u->import[u->imports++] = u->import[at];
+        u->import[at] = c[i];
+        taken++;
+    }
+    if (taken > 0)
+        join_now(d);
+    return taken;
+}
+
+// The first server has answered.
+void join_heard(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    bool candidate = d->server != NULL && !upkeep_serves_any(d);
+    if (u->joined_at == USEC_NEVER)
+        u->joined_at = d->now;
+    u->bootstrap_at = USEC_NEVER;
+    u->bootstrap_step = BOOTSTRAP_RETRY_MIN_US;
+    u->centre_step = CENTRE_RETRY_MIN_US;
+    // Who wants to be dialled back by servers that it has not contacted leaves some alone first.
+    u->centre_at = candidate ? d->now + DIAL_HOLD_US : d->now;
+    u->fill_left = FILL_STEPS_MAX;
+    u->fill_fast = FILL_FAST_STEPS;
+    u->fill_at = upkeep_about(d, FILL_FAST_US) + (candidate ? DIAL_HOLD_US : 0);
+    if (u->refresh_at == USEC_NEVER)
+        u->refresh_at = upkeep_about(d, REFRESH_TICK_US);
+    upkeep_arm(d);
+}
+
+// ---- the own centre -------------------------------------------------------------------------------
+
+void upkeep_recentre(struct dht *d, unsigned f, const struct path *seen)
+{
+    struct upkeep *u = &d->upkeep;
+    uint8_t id[32];
+    node_id(id, &d->config.net, d->pk, d->config.puzzle_nonce, seen->family, path_id_prefix(seen));
+    u->own_centre[f] = true;
+    u->centre_seen[f] = *seen;
+    if (memcmp(id, d->centre[f], 32) == 0)
+        return;
+    memcpy(d->centre[f], id, 32);
+    if (d->table[f] != NULL)
+        table_recentre(d->table[f], id);
+    if (d->server != NULL)
+        memcpy(d->server->store.centre, id, 32);
+    u->centre_step = CENTRE_RETRY_MIN_US;
+    u->centre_at = d->now;
+    u->looks = 0;
+    upkeep_arm(d);
+}
+
+// Wide: who joins wants many contacts of few answers.
+static uint16_t look_class(const struct dht *d)
+{
+    bool wide = d->now - d->upkeep.joined_at < CENTRE_WIDE_FOR_US;
+    return wide ? upkeep_first_class(d) : CLASS_CHAT;
+}
+
+// The next of the wanted look-ups, one at a time.
+static void look_next(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    while (u->lookup == 0 && u->wanted != 0) {
+        uint8_t target[32];
+        unsigned k = 0;
+        while ((u->wanted >> k & 1) == 0)
+            k++;
+        u->wanted = (uint8_t)(u->wanted & ~(1u << k));
+        if (k < 2 && (d->table[k] == NULL || d->table[k]->live == 0))
+            continue;
+        if (k < 2)
+            memcpy(target, d->centre[k], 32);
+        if (k < 2 && !u->own_centre[k]) // random bytes that would tell one run from all others
+            dht_blur(d, target, dht_zone_bits(d));
+        if (k >= 2)
+            rng_fill(&d->config.rng, target, 32);
+        if (lookup_start(d, target, NULL, look_class(d)) == 0)
+            return;
+    }
+}
+
+// One find to one of the nearest: who joined in the same second is found by it, and nothing else is
+// asked for.
+static void look_beside(struct dht *d, unsigned f)
+{
+    book_ref near[CENTRE_NEIGHBOURS];
+    size_t n = d->table[f] == NULL
+                   ? 0
+                   : table_nearest(d->table[f], d->centre[f], near, CENTRE_NEIGHBOURS);
+    if (n == 0)
+        return;
+    uint8_t target[32];
+    memcpy(target, d->centre[f], 32);
+    if (!d->upkeep.own_centre[f])
+        dht_blur(d, target, dht_zone_bits(d));
+    refresh_ask(d, near[rng_below(&d->config.rng, n)], target, look_class(d));
+}
+
+void join_look(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    u->centre_at = USEC_NEVER;
+    if (dht_live(d) == 0)
+        return;
+    usec_t step = u->centre_step;
+    bool settled = 2 * step > CENTRE_RETRY_MAX_US;
+    u->centre_step = settled ? CENTRE_RETRY_MAX_US : 2 * step;
+    u->centre_at = settled ? upkeep_about(d, CENTRE_RETRY_MAX_US)
+                           : d->now + step + rng_below(&d->config.rng, step / 4);
+    u->looks = u->looks == UINT8_MAX ? UINT8_MAX - 1 : (uint8_t)(u->looks + 1); // odd, even, odd
+    if (settled) // a family may have come meanwhile
+        memset(u->unheard_family, 0, sizeof u->unheard_family);
+    if (u->looks == 1)
+        u->wanted |= WANT_CENTRES;
+    else if (u->looks == RANDOM_FIRST_LOOK || u->looks == RANDOM_SECOND_LOOK)
+        u->wanted |= WANT_RANDOM;
+    else if (settled) // a client's neighbourhood is nobody's business, not even its own
+        u->wanted |= upkeep_serves_any(d) && u->looks % 2 == 0 ? WANT_CENTRES : WANT_RANDOM;
+    if (u->looks > 1 && !settled)
+        for (unsigned f = 0; f < 2; f++)
+            look_beside(d, f);
+    look_next(d);
+}
+
+void upkeep_looked_up(struct dht *d, const struct lookup *l)
+{
+    d->upkeep.lookup = 0;
+    // It has asked the nearest; of the others that it heard of some may fill farther buckets.
+    for (unsigned i = 0, tried = 0; i < l->n && tried < LOOKUP_PINGS_MAX; i++) {
+        unsigned before = d->upkeep.verifying;
+        if (l->cand[i].state == CAND_NEW)
+            newcomer_try(d, &dht_entry(d, l->cand[i].ref)->contact, false);
+        tried += d->upkeep.verifying > before;
+    }
+    look_next(d);
+}

@@ -1,0 +1,52 @@
+// Newcomers: pinged at the address that they are seen at, or told to have, before they count.
+#include "crypto/bytes.h"
+#include "dht/internal.h"
+
+static bool being_verified(const struct dht *d, const struct contact *c)
+{
+    for (const struct call *x = d->calls; x != NULL; x = x->next) {
+        if (x->owner_kind != CALL_VERIFY || x->failed)
+            continue;
+        const struct contact *y = &dht_entry(d, x->ref)->contact;
+        if (memcmp(y->pk, c->pk, 32) == 0 && path_equal(&y->path, &c->path))
+            return true;
+    }
+    return false;
+}
+
+bool newcomer_wanted(struct dht *d, const struct contact *c)
+{
+    if (!dht_contact_ok(d, c, true) || being_verified(d, c))
+        return false;
+    struct table *t = upkeep_table(d, c->path.family);
+    if (t == NULL || table_has(t, c->pk, &c->path))
+        return false;
+    book_ref ref = dht_hold(d, c);
+    if (ref == 0)
+        return false;
+    bool wanted = table_wants(t, dht_entry(d, ref)->id, &c->path);
+    book_drop(d->config.book, ref);
+    return wanted;
+}
+
+void newcomer_try(struct dht *d, const struct contact *c, bool proven)
+{
+    unsigned max = proven ? VERIFY_MAX : VERIFY_UNPROVEN_MAX;
+    if (d->upkeep.verifying >= max || !newcomer_wanted(d, c))
+        return;
+    book_ref ref = dht_hold(d, c);
+    if (ref != 0)
+        upkeep_ping(d, ref, CALL_VERIFY, proven ? 0 : 1);
+    book_drop(d->config.book, ref);
+}
+
+void upkeep_candidate(struct dht *d, const struct path *from, const struct wire_request *q,
+                      bool proven)
+{
+    struct contact c;
+    memset(&c, 0, sizeof c);
+    memcpy(c.pk, q->pk, 32);
+    memcpy(c.puzzle_nonce, q->puzzle_nonce, PUZZLE_NONCE_BYTES);
+    c.path = *from;
+    newcomer_try(d, &c, proven);
+}

@@ -1,0 +1,144 @@
+// Buckets: filled after joining, asked where nobody in them was heard for long, and kept alive.
+#include "crypto/bytes.h"
+#include "dht/internal.h"
+
+// A random id that shares exactly `bits` with the centre.
+static void random_in_bucket(struct dht *d, const uint8_t centre[static 32], unsigned bits,
+                             uint8_t target[static 32])
+{
+    memcpy(target, centre, 32);
+    dht_blur(d, target, bits);
+    uint8_t bit = (uint8_t)(0x80u >> bits % 8);
+    target[bits / 8] = (uint8_t)((target[bits / 8] & (uint8_t)~bit) | (~centre[bits / 8] & bit));
+}
+
+void refresh_ask(struct dht *d, book_ref who, const uint8_t target[static 32], uint16_t class_min)
+{
+    struct wire_request q;
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_FIND;
+    q.want = WIRE_WANT_V4 | WIRE_WANT_V6;
+    q.bits = 256;
+    memcpy(q.target, target, 32);
+    if (class_min == CLASS_FULL) // a shorter one would not be followed by a ping anyhow
+        upkeep_put_self(d, who, &q);
+    struct call_spec spec = {.owner_kind = CALL_REFRESH, .ref = who, .class_min = class_min};
+    (void)call_start(d, &spec, &q, NULL);
+}
+
+// ---- filling --------------------------------------------------------------------------------------
+
+// The emptiest of the farther buckets, if one is less than half full. The deepest few have too few
+// servers to be filled, and the look-up of the centre has met them anyway.
+static bool emptiest(const struct dht *d, unsigned *family, unsigned *bucket)
+{
+    unsigned least = TABLE_K / 2;
+    for (unsigned f = 0; f < 2; f++) {
+        unsigned depth = d->table[f] == NULL ? 0 : table_depth(d->table[f]);
+        for (unsigned i = 0; i + FILL_SPARE_BUCKETS < depth; i++) {
+            unsigned n = table_bucket_size(d->table[f], i);
+            if (n >= least)
+                continue;
+            least = n;
+            *family = f;
+            *bucket = i;
+        }
+    }
+    return least < TABLE_K / 2;
+}
+
+static void walk_to(struct dht *d, book_ref ref)
+{
+    struct upkeep *u = &d->upkeep;
+    book_drop(d->config.book, u->walk);
+    u->walk = ref == 0 ? 0 : book_keep(d->config.book, ref);
+}
+
+// The farther half of a network is in bucket 0, and look-ups of the own centre never go there: without
+// contacts in each of the farther buckets no look-up would find its way. A walk: each step asks
+// whom the step before has heard of, so that each request brings a contact, well spread over the bucket.
+void refresh_fill(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    unsigned f, i;
+    u->fill_at = USEC_NEVER;
+    if (u->fill_left == 0 || !emptiest(d, &f, &i)) {
+        walk_to(d, 0);
+        return;
+    }
+    uint8_t target[32];
+    struct table *t = d->table[f];
+    random_in_bucket(d, t->centre, i, target);
+    book_ref who = u->walk;
+    if (who == 0 && table_nearest(t, target, &who, 1) == 0)
+        return;
+    refresh_ask(d, who, target, CLASS_CHAT);
+    walk_to(d, 0);
+    u->fill_left--;
+    bool fast = u->fill_fast > 0;
+    u->fill_fast = (uint8_t)(u->fill_fast - fast);
+    u->fill_at = upkeep_about(d, fast ? FILL_FAST_US : FILL_US);
+}
+
+void refresh_heard(struct dht *d, struct call *c, const struct wire_answer *a)
+{
+    if (c->owner_kind != CALL_REFRESH || a->status != RPC_OK)
+        return;
+    struct upkeep *u = &d->upkeep;
+    unsigned first = a->n == 0 ? 0 : (unsigned)rng_below(&d->config.rng, a->n), tried = 0;
+    for (unsigned k = 0; k < a->n && tried < REFRESH_PINGS_MAX; k++) {
+        const struct contact *contact = &a->contact[(first + k) % a->n];
+        if (!newcomer_wanted(d, contact))
+            continue;
+        if (u->walk == 0 && u->fill_at != USEC_NEVER) {
+            book_ref ref = dht_hold(d, contact);
+            walk_to(d, ref);
+            book_drop(d->config.book, ref);
+            continue;
+        }
+        if (u->fill_at != USEC_NEVER && c->datagram_len == CLASS_CHAT)
+            break; // the walk meets more
+        newcomer_try(d, contact, false);
+        tried++;
+    }
+}
+
+// ---- refresh --------------------------------------------------------------------------------------
+
+// The contact that was silent longest is asked: it is either still there, or gives way.
+static void refresh_bucket(struct dht *d, struct table *t, unsigned i)
+{
+    uint8_t target[32];
+    book_ref who = table_oldest(t, i);
+    random_in_bucket(d, t->centre, i, target);
+    if (who == 0 && table_nearest(t, target, &who, 1) == 0)
+        return;
+    refresh_ask(d, who, target, CLASS_CHAT);
+}
+
+void refresh_tick(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    uint32_t now_s = upkeep_seconds(d);
+    uint32_t after_s = upkeep_serves_any(d) ? REFRESH_AFTER_S : REFRESH_AFTER_CLIENT_S;
+    unsigned left = REFRESH_PER_TICK;
+    for (unsigned f = 0; f < 2; f++) {
+        struct table *t = d->table[f];
+        unsigned depth = t == NULL ? 0 : table_depth(t);
+        for (unsigned i = 0; i < depth && left > 0; i++) {
+            if (table_quiet_s(t, i, now_s) < after_s)
+                continue;
+            // Not all buckets of a node, nor of all who joined together, come due at once again.
+            table_touch(t, i, now_s - (uint32_t)rng_below(&d->config.rng, after_s / 4));
+            refresh_bucket(d, t, i);
+            left--;
+        }
+        dialback_check(d, f);
+    }
+    unsigned f, i;
+    if (u->fill_at == USEC_NEVER && emptiest(d, &f, &i)) {
+        u->fill_left += u->fill_left < REFRESH_PER_TICK;
+        u->fill_at = d->now;
+    }
+    u->refresh_at = upkeep_about(d, REFRESH_TICK_US);
+}
