@@ -232,10 +232,10 @@ void attend_answered(struct dht *d, struct call *c, const struct wire_answer *an
     a->seen = answer->seen;
     a->has_seen = true;
     a->old_until = a->old.open ? d->now + RPC_LATE_US : USEC_NEVER;
-    a->renew_at =
-        d->now + (upkeep_serves(d, dht_entry(d, a->ref)->contact.path.family) ? ATTEND_RENEW_SERVER_US
-                                   : rng_between(&d->config.rng, ATTEND_RENEW_CLIENT_MIN_US,
-                                                 ATTEND_RENEW_CLIENT_MAX_US));
+    a->renew_at = d->now + (upkeep_serves(d, dht_entry(d, a->ref)->contact.path.family)
+                                ? ATTEND_RENEW_SERVER_US
+                                : rng_between(&d->config.rng, ATTEND_RENEW_CLIENT_MIN_US,
+                                              ATTEND_RENEW_CLIENT_MAX_US));
     attend_arm(d, a);
     if (!a->told) {
         a->told = true;

@@ -157,6 +157,10 @@ void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *
     // `a` is NULL when the rest of an answer has not come: the contact was heard before.
     // A candidate that we dialled for somebody else is no contact yet.
     book_ref corrected = a == NULL || c->owner_kind == CALL_DIAL ? 0 : upkeep_heard(d, c, a);
+    if (a != NULL && a->status == RPC_OK && c->kind == RPC_FIND)
+        dialback_heard(d, a);
+    if (a != NULL && a->status == RPC_OK && (c->kind == RPC_PING || c->kind == RPC_FIND))
+        cache_heard(d, corrected, a->listed);
     switch (c->owner_kind) {
     case CALL_LOOKUP:
         if (a != NULL)

@@ -93,7 +93,7 @@ void dht_contacted(struct dht *d, const struct path *p)
         b->contacted[b->contacted_next++ % DIAL_CONTACTED_MAX] = address;
 }
 
-void dialback_heard_of(struct dht *d, const struct contact *c)
+static void heard_of(struct dht *d, const struct contact *c)
 {
     struct dialback *b = d->upkeep.dial[family_of(&c->path)];
     if (b == NULL || !dht_contact_ok(d, c, true))
@@ -104,6 +104,14 @@ void dialback_heard_of(struct dht *d, const struct contact *c)
             return;
     if (!was_contacted(b, k.address))
         b->known[b->known_next++ % DIAL_KNOWN_MAX] = k;
+}
+
+void dialback_heard(struct dht *d, const struct wire_answer *a)
+{
+    struct contact c;
+    for (size_t at = 0; (d->upkeep.dial[0] != NULL || d->upkeep.dial[1] != NULL) &&
+                        wire_answer_contact(a, &at, &c);)
+        heard_of(d, &c);
 }
 
 // min(3, servers known and not contacted, their groups).
@@ -126,9 +134,7 @@ static unsigned backs_needed(const struct dialback *b)
 static void ask(struct dht *d, unsigned f)
 {
     book_ref all[TABLE_BUCKETS * TABLE_K];
-    size_t n = d->table[f] == NULL
-                   ? 0
-                   : table_list(d->table[f], all, sizeof all / sizeof *all);
+    size_t n = d->table[f] == NULL ? 0 : table_list(d->table[f], all, sizeof all / sizeof *all);
     for (unsigned i = 0; n > 0 && i < DIAL_ASKS; i++) {
         struct wire_request q;
         memset(&q, 0, sizeof q);
@@ -257,9 +263,7 @@ static book_ref somebody_else(struct dht *d, const struct path *candidate)
 {
     book_ref all[TABLE_BUCKETS * TABLE_K];
     unsigned f = family_of(candidate);
-    size_t n = d->table[f] == NULL
-                   ? 0
-                   : table_list(d->table[f], all, sizeof all / sizeof *all);
+    size_t n = d->table[f] == NULL ? 0 : table_list(d->table[f], all, sizeof all / sizeof *all);
     uint64_t theirs = group_of(d, candidate);
     uint64_t ours = d->upkeep.seen[f].family == 0 ? 0 : group_of(d, &d->upkeep.seen[f]);
     size_t first = n == 0 ? 0 : (size_t)rng_below(&d->config.rng, n);

@@ -184,10 +184,10 @@ struct upkeep {
     unsigned bootstraps, imports, import_next;
     usec_t bootstrap_at, bootstrap_step;
     usec_t centre_at, centre_step;
-    usec_t joined_at; // the first server answered; USEC_NEVER
-    uint32_t lookup;  // running, or 0
-    uint8_t looks;    // round the own centre, since it is what it is
-    uint8_t wanted;   // look-ups that come next
+    usec_t joined_at;           // the first server answered; USEC_NEVER
+    uint32_t lookup;            // running, or 0
+    uint8_t looks;              // round the own centre, since it is what it is
+    uint8_t wanted;             // look-ups that come next
     bool own_centre[2];         // the centre is the own id
     struct path centre_seen[2]; // the address that it was made of; family 0: none
     // refresh.c
@@ -339,13 +339,14 @@ void upkeep_free(struct dht *);
 void upkeep_timer(struct dht *);
 void upkeep_arm(struct dht *);
 uint32_t upkeep_seconds(const struct dht *);
-usec_t upkeep_about(struct dht *, usec_t in); // jittered by a quarter: what starts together drifts apart
+usec_t upkeep_about(struct dht *,
+                    usec_t in); // jittered by a quarter: what starts together drifts apart
 bool upkeep_serves(const struct dht *, uint8_t family); // as a server, in this family
 bool upkeep_serves_any(const struct dht *);
 uint16_t upkeep_first_class(const struct dht *); // of a find without a token
 void upkeep_put_self(const struct dht *, book_ref to, struct wire_request *);
 void upkeep_ping(struct dht *, book_ref, enum call_owner, uint8_t sendings); // 0: RPC_SENDINGS_MAX
-struct table *upkeep_table(struct dht *, uint8_t family); // NULL without memory
+struct table *upkeep_table(struct dht *, uint8_t family);                    // NULL without memory
 // Any answer: the contact is alive. Returns a counted reference, with the puzzle nonce that it told.
 book_ref upkeep_heard(struct dht *, struct call *, const struct wire_answer *);
 void upkeep_unheard(struct dht *, struct call *);
@@ -379,10 +380,11 @@ void refresh_tick(struct dht *);
 void refresh_heard(struct dht *, struct call *, const struct wire_answer *);
 
 // dialback.c
-void dialback_begin(struct dht *, unsigned f); // a family works: be dialled back, unless a server already
+void dialback_begin(struct dht *,
+                    unsigned f); // a family works: be dialled back, unless a server already
 void dialback_end(struct dht *, unsigned f);
 void dialback_timer(struct dht *);
-void dialback_heard_of(struct dht *, const struct contact *);
+void dialback_heard(struct dht *, const struct wire_answer *); // servers that it names
 void dialback_pinged(struct dht *, const struct path *from);
 void dialback_moved(struct dht *, unsigned f);
 void dialback_check(struct dht *, unsigned f); // nobody asks us any more?

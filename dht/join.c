@@ -187,9 +187,8 @@ static void look_next(struct dht *d)
 static void look_beside(struct dht *d, unsigned f)
 {
     book_ref near[CENTRE_NEIGHBOURS];
-    size_t n = d->table[f] == NULL
-                   ? 0
-                   : table_nearest(d->table[f], d->centre[f], near, CENTRE_NEIGHBOURS);
+    size_t n =
+        d->table[f] == NULL ? 0 : table_nearest(d->table[f], d->centre[f], near, CENTRE_NEIGHBOURS);
     if (n == 0)
         return;
     uint8_t target[32];

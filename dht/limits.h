@@ -47,37 +47,39 @@
 #define BOOTSTRAPS_MAX 16u
 #define BOOTSTRAP_RETRY_MIN_US (200 * USEC_PER_MS) // PROTOCOL 3
 #define BOOTSTRAP_RETRY_MAX_US (30 * USEC_PER_S)
-#define CACHE_MAX 64u       // PROTOCOL 8: contacts of an earlier run
-#define IMPORT_AT_ONCE 3u   // of them are asked, then as many others
+#define CACHE_MAX 64u                           // PROTOCOL 8: contacts of an earlier run
+#define IMPORT_AT_ONCE 3u                       // of them are asked, then as many others
 #define CENTRE_RETRY_MIN_US (500 * USEC_PER_MS) // looks round the own centre, doubling: who joined
 #define CENTRE_RETRY_MAX_US (3600 * USEC_PER_S) // in the same second is found by the second one
 #define CENTRE_WIDE_FOR_US (15 * USEC_PER_S) // from joining on they ask for 10 contacts, then for 4
-#define CENTRE_NEIGHBOURS 3u   // one of so many is asked, so that no one neighbour hides the others
-#define RANDOM_FIRST_LOOK 4u   // instead of such a look two random targets are looked up: after 3 s
-#define RANDOM_SECOND_LOOK 6u  // and 15 s. They bring far contacts and the first estimates of the size
-#define FILL_SPARE_BUCKETS 3u  // the deepest ones: fewer than 16 servers are in them altogether
+#define CENTRE_NEIGHBOURS 3u // one of so many is asked, so that no one neighbour hides the others
+#define RANDOM_FIRST_LOOK 4u // instead of such a look two random targets are looked up: after 3 s
+#define RANDOM_SECOND_LOOK                                                                         \
+    6u // and 15 s. They bring far contacts and the first estimates of the size
+#define FILL_SPARE_BUCKETS 3u // the deepest ones: fewer than 16 servers are in them altogether
 #define FILL_FAST_US (100 * USEC_PER_MS) // a few steps of filling at first, for small networks,
 #define FILL_FAST_STEPS 4u
 #define FILL_US (5 * USEC_PER_S) // then slowly: half of 12 buckets are full in 5 minutes
 #define FILL_STEPS_MAX 200u      // 16 buckets and as many failures
 #define FAMILY_FAILURES_MAX 4u   // until an address family that never worked is left alone
-#define VERIFY_MAX 32u          // newcomers that are pinged at the same time,
-#define VERIFY_UNPROVEN_MAX 24u // of which so many at most may be forged source addresses
-#define SEEN_VOTES 8u           // servers whose word on our address is remembered
-#define SEEN_AGREE 2u           // PROTOCOL 3
+#define VERIFY_MAX 32u           // newcomers that are pinged at the same time,
+#define VERIFY_UNPROVEN_MAX 24u  // of which so many at most may be forged source addresses
+#define SEEN_VOTES 8u            // servers whose word on our address is remembered
+#define SEEN_AGREE 2u            // PROTOCOL 3
 
 // ---- dial-back ------------------------------------------------------------------------------------
-#define DIAL_BACKS 3u          // PROTOCOL 3
-#define DIAL_ASKS 3u           // servers asked for one at a time
-#define DIAL_CONTACTED_MAX 256u // addresses; a NAT forgets them in minutes, a candidate sends slower
-#define DIAL_KNOWN_MAX 16u     // servers heard of and not contacted
+#define DIAL_BACKS 3u // PROTOCOL 3
+#define DIAL_ASKS 3u  // servers asked for one at a time
+#define DIAL_CONTACTED_MAX                                                                         \
+    256u                   // addresses; a NAT forgets them in minutes, a candidate sends slower
+#define DIAL_KNOWN_MAX 16u // servers heard of and not contacted
 #define DIAL_HOLD_US (2 * USEC_PER_S) // a candidate's look-ups of its own wait so long for it
 #define DIAL_RETRY_MIN_US (500 * USEC_PER_MS)
 #define DIAL_RETRY_MAX_US (900 * USEC_PER_S)
 #define DIAL_SILENCE_US (1800 * USEC_PER_S) // a server of which nobody asks anything doubts itself,
-#define DIAL_SILENCE_CONTACTS 8u // if there are that many who could
-#define DIAL_PER_S 8u            // done for others, in all: 1 kB/s
-#define DIAL_PREFIX_PER_S 2u     // and for one source
+#define DIAL_SILENCE_CONTACTS 8u            // if there are that many who could
+#define DIAL_PER_S 8u                       // done for others, in all: 1 kB/s
+#define DIAL_PREFIX_PER_S 2u                // and for one source
 
 // ---- look-ups -------------------------------------------------------------------------------------
 #define LOOKUPS_MAX 80u         // one a place, and upkeep

@@ -82,25 +82,26 @@ void refresh_fill(struct dht *d)
 
 void refresh_heard(struct dht *d, struct call *c, const struct wire_answer *a)
 {
+    struct upkeep *u = &d->upkeep;
     if (c->owner_kind != CALL_REFRESH || a->status != RPC_OK)
         return;
-    struct upkeep *u = &d->upkeep;
-    unsigned first = a->n == 0 ? 0 : (unsigned)rng_below(&d->config.rng, a->n), tried = 0;
-    for (unsigned k = 0; k < a->n && tried < REFRESH_PINGS_MAX; k++) {
-        const struct contact *contact = &a->contact[(first + k) % a->n];
-        if (!newcomer_wanted(d, contact))
+    bool filling = u->fill_at != USEC_NEVER && c->datagram_len == CLASS_CHAT;
+    struct contact other, chosen;
+    uint64_t wanted = 0;
+    unsigned tried = 0;
+    for (size_t at = 0; wire_answer_contact(a, &at, &other);) {
+        if (!newcomer_wanted(d, &other))
             continue;
-        if (u->walk == 0 && u->fill_at != USEC_NEVER) {
-            book_ref ref = dht_hold(d, contact);
-            walk_to(d, ref);
-            book_drop(d->config.book, ref);
-            continue;
-        }
-        if (u->fill_at != USEC_NEVER && c->datagram_len == CLASS_CHAT)
-            break; // the walk meets more
-        newcomer_try(d, contact, false);
-        tried++;
+        if (rng_below(&d->config.rng, ++wanted) == 0)
+            chosen = other;
+        if (!filling && tried++ < REFRESH_PINGS_MAX)
+            newcomer_try(d, &other, false);
     }
+    if (!filling || wanted == 0 || u->walk != 0)
+        return;
+    book_ref ref = dht_hold(d, &chosen);
+    walk_to(d, ref);
+    book_drop(d->config.book, ref);
 }
 
 // ---- refresh --------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ void refresh_tick(struct dht *d)
     }
     unsigned f, i;
     if (u->fill_at == USEC_NEVER && emptiest(d, &f, &i)) {
-        u->fill_left += u->fill_left < REFRESH_PER_TICK;
+        u->fill_left = (uint16_t)(u->fill_left + (u->fill_left < REFRESH_PER_TICK));
         u->fill_at = d->now;
     }
     u->refresh_at = upkeep_about(d, REFRESH_TICK_US);

@@ -73,6 +73,7 @@ static void answer_init(struct dht *d, const struct request *r, struct wire_answ
     a->kind = r->q.kind;
     a->seen = *r->from;
     memcpy(a->puzzle_nonce, d->config.puzzle_nonce, PUZZLE_NONCE_BYTES);
+    a->listed = d->config.listed;
     a->minute = d->unix_us > 0 ? (uint32_t)(d->unix_us / 60000000) : 0;
     guard_token(&d->server->guard, d->now, r->from, r->header.e, a->token);
 }
@@ -289,7 +290,7 @@ static void dispatch(struct dht *d, const struct request *r)
         answer_status(d, r, intro_relay_back(intro, d->now, &from, &r->q));
         break;
     case RPC_DIAL_BACK:
-        answer_status(d, r, RPC_UNKNOWN);
+        answer_status(d, r, dialback_request(d, r->from, r->source, &r->q));
         break;
     }
     // The ping that a newcomer gets counts: answer and ping are no more than the request was, or else

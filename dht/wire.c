@@ -211,6 +211,7 @@ static void put_pong(struct wr *w, const struct wire_answer *a)
     wr_bytes(w, a->puzzle_nonce, PUZZLE_NONCE_BYTES);
     path_put(w, &a->seen);
     wr_le32(w, a->minute);
+    wr_u8(w, a->listed ? WIRE_FLAG_LISTED : 0);
 }
 
 static void get_pong(struct rd *r, struct wire_answer *a)
@@ -218,6 +219,7 @@ static void get_pong(struct rd *r, struct wire_answer *a)
     rd_copy(r, a->puzzle_nonce, PUZZLE_NONCE_BYTES);
     path_get(r, &a->seen);
     a->minute = rd_le32(r);
+    a->listed = (rd_u8(r) & WIRE_FLAG_LISTED) != 0;
 }
 
 // What stands behind the token, up to and with n.

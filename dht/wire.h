@@ -38,6 +38,7 @@ enum push_kind { PUSH_OFFER = 1, PUSH_BACK = 2 };
 #define WIRE_WANT_V4 1u // find: contacts of which families
 #define WIRE_WANT_V6 2u
 #define WIRE_FLAG_SELF 1u    // ping, find, dial_back: pk and puzzle_nonce follow
+#define WIRE_FLAG_LISTED 1u  // answers to ping and find: --public, relays
 #define WIRE_FLAG_CONTACT 2u // dial_back: a contact follows; dial_back has just one of the two
 
 // Sizes of bodies without padding.
@@ -63,8 +64,9 @@ enum push_kind { PUSH_OFFER = 1, PUSH_BACK = 2 };
 #define WIRE_DIAL_BACK_BYTES_MAX (WIRE_REQUEST_HEAD_BYTES + 1 + WIRE_CONTACT_V6_BYTES)
 #define WIRE_FULL_BYTES (WIRE_ANSWER_HEAD_BYTES + 1 + 2) // hint live
 #define WIRE_EFFORT_BYTES (WIRE_ANSWER_HEAD_BYTES + 4)   // effort
-#define WIRE_PONG_BYTES_MAX (WIRE_ANSWER_HEAD_BYTES + PUZZLE_NONCE_BYTES + WIRE_PATH_V6_BYTES + 4)
-#define WIRE_FOUND_BYTES_MAX (WIRE_PONG_BYTES_MAX + 1) // n; contacts follow
+#define WIRE_PONG_BYTES_MAX                                                                        \
+    (WIRE_ANSWER_HEAD_BYTES + PUZZLE_NONCE_BYTES + WIRE_PATH_V6_BYTES + 4 + 1) // minute flags
+#define WIRE_FOUND_BYTES_MAX (WIRE_PONG_BYTES_MAX + 1)                         // n; contacts follow
 #define WIRE_SAMPLE_BYTES                                                                          \
     (WIRE_ANSWER_HEAD_BYTES + 2 + 1 + 4 + 1)          // count hint effort n; records follow
 #define WIRE_PUSH_HEAD_BYTES (1 + DHT_LINK_BYTES + 2) // kind link len16
@@ -140,6 +142,7 @@ struct wire_answer {
     uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES]; // ping, find
     struct path seen;                         // ping, find, attend
     uint32_t minute;                          // ping, find: unix time / 60
+    bool listed;                              // ping, find: it says that everybody may know it
     uint16_t ttl_s;                           // attend
     uint16_t live;                            // announce, seek, FULL: records at the place
     uint8_t hint;                             // > 0: the place is full

@@ -29,6 +29,8 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
         .book = cfg->book,
         .puzzle_bits = cfg->puzzle_bits,
         .server = cfg->server,
+        .listed = cfg->listed,
+        .keep_contacts = cfg->keep_contacts,
         .lab = cfg->lab,
         .prefix_limits = cfg->prefix_limits,
         .store_bytes_max =
@@ -97,7 +99,7 @@ int node_bootstrap(struct node *n, usec_t now, const struct contact *c)
 
 bool node_contact(const struct node *n, const struct path *bound, struct contact *c)
 {
-    if (!n->cfg.server)
+    if (!n->cfg.server || !n->cfg.listed)
         return false;
     memset(c, 0, sizeof *c);
     uint8_t sk[32];

@@ -25,7 +25,9 @@ struct node_config {
     struct outbox *out;                       // shared by all nodes of the driver
     struct contact_book *book;                // shared
     uint8_t secret[32];                       // of the server key
-    bool server;                              // --lab or --public
+    bool server;                              // wants to be a server
+    bool listed;                              // is one at once: --lab, --public
+    bool keep_contacts;                       // for dht_contacts_export
     bool lab;                                 // loopback and private addresses count as public
     bool prefix_limits;                       // false only in --lab
     uint8_t puzzle_bits;                      // 0 in --lab
@@ -130,7 +132,7 @@ struct node_status {
     uint64_t uptime_us;
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short, dropped_unknown,
-        dropped_channel; // with dht's and meet's: every drop has a counter
+        dropped_channel;     // with dht's and meet's: every drop has a counter
     size_t pool_held_bytes;  // of all nodes of the process
     size_t arena_used_bytes; // of this one
     const char *network;

@@ -357,7 +357,7 @@ static int open_guests(struct demo *d, char *error)
         struct host_node_config hc = {.listens = 1, .event = on_guest_event, .ctx = g};
         hc.listen[0] = path_v4(loopback, 0);
         hc.node.network = d->config.network;
-        hc.node.server = hc.node.lab = true;
+        hc.node.server = hc.node.listed = hc.node.lab = true;
         hc.node.privacy = NODE_DIRECT;
         hc.node.store_bytes_max = DEMO_STORE_BYTES;
         randombytes_buf(hc.node.secret, sizeof hc.node.secret);

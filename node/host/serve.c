@@ -186,7 +186,8 @@ static void open_node(struct serve *s)
     struct host_node_config hc = {.listens = c->listens, .event = on_event, .ctx = s};
     memcpy(hc.listen, c->listen, sizeof hc.listen);
     hc.node.network = c->network[0] != 0 ? c->network : NULL;
-    hc.node.server = c->lab || c->public_server;
+    hc.node.server = hc.node.listed = c->lab || c->public_server;
+    hc.node.keep_contacts = true;
     hc.node.lab = c->lab || c->lab_strict;
     hc.node.prefix_limits = !c->lab;
     hc.node.puzzle_bits = c->lab ? 0 : NODE_PUZZLE_BITS;

@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                               .out = b.out,
                               .book = book,
                               .server = true,
+                              .listed = true,
                               .lab = true,
                               .privacy = NODE_DIRECT};
     if (node_new(&b.api.node, BENCH_NOW, &cfg) != 0)

@@ -81,7 +81,7 @@ static struct dht *node(struct world *w, bool server)
     c.out = w->out;
     c.book = w->book;
     fill(&w->seed, c.secret, 32);
-    c.server = server;
+    c.server = c.listed = server;
     c.lab = true;
     c.store_bytes_max = 20000;
     require(dht_init(&d, &c) == 0);

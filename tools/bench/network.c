@@ -30,6 +30,7 @@ struct host_node *bench_network_node(struct bench_network *w, host_event_fn even
     static const uint8_t loopback[4] = {127, 0, 0, 1};
     struct host_node_config cfg = {.node = {.network = BENCH_NETWORK_NAME,
                                             .server = server,
+                                            .listed = server,
                                             .lab = true,
                                             .privacy = NODE_DIRECT},
                                    .listens = 1,

@@ -319,6 +319,7 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         .out = &s->out,
         .book = s->book,
         .server = h->config.server,
+        .listed = !h->config.candidate,
         .lab = s->config.lab,
         .prefix_limits = !s->config.lab && !s->config.no_prefix_limits,
         .puzzle_bits = s->config.puzzle_bits,

@@ -35,7 +35,8 @@ usec_t sim_now(const struct sim *);
 // ---- nodes ------------------------------------------------------------------------------------------
 struct sim_actor;
 struct sim_node_config {
-    bool server;
+    bool server;                            // at once,
+    bool candidate;                         // or once others have dialled it back
     uint32_t bootstrap[SIM_BOOTSTRAPS_MAX]; // nodes, servers
     uint32_t bootstraps;
     const struct sim_actor *actor; // copied; NULL: an honest node

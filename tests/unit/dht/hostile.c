@@ -379,7 +379,7 @@ static void test_liars_about_the_address(void **state)
     uint64_t before = w.node[0].dht->count.lookups;
     net_run(&w, 600 * USEC_PER_S);
     assert_int_equal(dht_live(w.node[0].dht), 5);
-    assert_true(path_equal(&w.node[0].dht->upkeep.seen, &w.node[0].path));
+    assert_true(path_equal(&w.node[0].dht->upkeep.seen[0], &w.node[0].path));
     assert_true(w.node[0].dht->count.lookups - before < 20);
     net_end(&w);
 }

@@ -94,7 +94,7 @@ static inline void net_config(struct network *w, struct net_node *x, struct dht_
     c->out = w->out;
     c->book = w->book;
     net_fill(&x->rng, c->secret, 32);
-    c->server = server;
+    c->server = c->listed = server;
     c->lab = true;
     c->store_bytes_max = 1u << 20;
 }

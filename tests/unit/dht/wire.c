@@ -123,6 +123,7 @@ static struct wire_answer answer(enum rpc_kind kind)
     if (kind == RPC_PING || kind == RPC_FIND) {
         fill_up(a.puzzle_nonce, 8, 0x50);
         a.minute = 28333333;
+        a.listed = kind == RPC_FIND;
     }
     if (kind == RPC_PING || kind == RPC_FIND || kind == RPC_ATTEND)
         assert_int_equal(path_parse(&a.seen, "192.0.2.1:4000", 14), 0);
@@ -292,8 +293,8 @@ static void test_bad_answers(void **state)
     } table[] = {
         {0, 1},                                                       // index not below the count
         {1, 0},   {1, 5}, {2, 0}, {2, 10}, {3, 7}, {3, 255}, {20, 5}, // family of the address seen
-        {31, 33}, // more contacts than a datagram holds
-        {32, 7},  // family of a contact
+        {32, 33}, // more contacts than a datagram holds
+        {33, 7},  // family of a contact
     };
     struct wire_answer a = answer(RPC_FIND), back;
     uint8_t good[CLASS_FULL], body[CLASS_FULL];

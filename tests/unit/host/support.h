@@ -30,6 +30,7 @@ static inline void bench_open(struct bench_node *b, struct contact_book **book,
                               .out = b->out,
                               .book = *book,
                               .server = true,
+                              .listed = true,
                               .lab = true,
                               .privacy = privacy};
     memset(cfg.secret, 7, sizeof cfg.secret);

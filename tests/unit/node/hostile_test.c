@@ -127,6 +127,7 @@ static int set_up(void **state)
                                   .out = w->out,
                                   .book = w->book,
                                   .server = true,
+                                  .listed = true,
                                   .lab = true,
                                   .privacy = NODE_DIRECT};
         fill(&w->draws, cfg.secret, sizeof cfg.secret);
