@@ -426,8 +426,7 @@ int dht_introduce_send(struct dht *d, usec_t now, uint32_t intro, const uint8_t 
 usec_t dht_introduce_rto(const struct dht *d, uint32_t intro)
 {
     const struct intro_out *x = intro_find(d, intro);
-    return x == NULL ? RPC_RTO_UNKNOWN_US
-                     : rtt_timeout(&d->rtt, dht_tag(d, dht_entry(d, x->ref)->contact.pk));
+    return x == NULL ? RPC_RTO_UNKNOWN_US : dht_rto(d, x->ref);
 }
 
 void intro_failed(struct dht *d, struct call *c)

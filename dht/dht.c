@@ -19,6 +19,43 @@ uint64_t dht_tag(const struct dht *d, const uint8_t pk[static 32])
     return tag == 0 ? 1 : tag;
 }
 
+// In the table for who has a slot there; what the cache knew moves there with the next sample.
+static rtt_value rtt_value_of(const struct dht *d, book_ref ref)
+{
+    const struct contact *c = &dht_entry(d, ref)->contact;
+    const struct table *t = d->table[c->path.family == 4 ? 0 : 1];
+    rtt_value v = 0;
+    if (t != NULL && table_rtt(t, ref, &v) && v != 0)
+        return v;
+    return rtt_get(&d->rtt, dht_tag(d, c->pk));
+}
+
+void dht_rtt_sample(struct dht *d, book_ref ref, usec_t took)
+{
+    uint32_t us = took > RPC_LATE_US ? (uint32_t)RPC_LATE_US : (uint32_t)took;
+    const struct contact *c = &dht_entry(d, ref)->contact;
+    struct table *t = d->table[c->path.family == 4 ? 0 : 1];
+    rtt_value old = 0;
+    bool listed = t != NULL && table_rtt(t, ref, &old);
+    uint64_t tag = old != 0 ? 0 : dht_tag(d, c->pk);
+    rtt_value v = rtt_value_add(old != 0 ? old : rtt_get(&d->rtt, tag), us);
+    rtt_sample(&d->rtt, us);
+    if (listed)
+        table_rtt_set(t, ref, v);
+    if (old == 0)
+        rtt_put(&d->rtt, tag, listed ? 0 : v);
+}
+
+usec_t dht_rto(const struct dht *d, book_ref ref)
+{
+    return rtt_timeout(&d->rtt, rtt_value_of(d, ref));
+}
+
+usec_t dht_rtt(const struct dht *d, book_ref ref)
+{
+    return rtt_value_smoothed(rtt_value_of(d, ref));
+}
+
 bool dht_contact_ok(const struct dht *d, const struct contact *c, bool with_nonce)
 {
     if (!path_reachable(&c->path, d->config.lab))

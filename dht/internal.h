@@ -274,6 +274,10 @@ void server_timer(struct dht *);
 // ---- between the parts ----------------------------------------------------------------------------
 uint32_t dht_next_id(struct dht *);
 uint64_t dht_tag(const struct dht *, const uint8_t pk[static 32]); // keyed, for rtt and votes
+// Round trip times of a server: one more; the retransmission timeout; smoothed, USEC_NEVER when unknown.
+void dht_rtt_sample(struct dht *, book_ref, usec_t took);
+usec_t dht_rto(const struct dht *, book_ref);
+usec_t dht_rtt(const struct dht *, book_ref);
 // Somebody that we may talk to: not ourselves, reachable, and with a solved puzzle (`nonce` known).
 bool dht_contact_ok(const struct dht *, const struct contact *, bool with_nonce);
 book_ref dht_hold(struct dht *, const struct contact *);

@@ -17,14 +17,15 @@
 #define RPC_FIND_DATAGRAMS_MAX 2u                // 16 contacts of each family fit two
 #define RTT_SAMPLES 32u                          // for the node's own p95
 #define RTT_SAMPLES_MIN 8u                       // fewer say nothing about a p95
-#define RTT_ENTRIES_MIN 32u                      // contacts whose RTT is remembered, at first
-#define RTT_ENTRIES_MAX 512u                     // 8 KB
-#define SESSIONS_MAX 64u                         // servers of one e: a look-up asks fewer
-#define IDS_MAX 16384u // open answer and push ids: 512 calls x 12, 320 series x 12
+#define RTT_ENTRIES_MIN 16u // servers outside of the table whose RTT is remembered, at first
+#define RTT_ENTRIES_MAX 64u // 512 bytes: the holders of a few places
+#define SESSIONS_MAX 64u    // servers of one e: a look-up asks fewer
+#define IDS_MAX 16384u      // open answer and push ids: 512 calls x 12, 320 series x 12
 
 // ---- routing table --------------------------------------------------------------------------------
 #define TABLE_K 16u                // of a bucket; DESIGN 5
 #define TABLE_BUCKETS 32u          // 2^32 servers before the last one overflows
+#define TABLE_NEAREST_MAX 128u     // asked for at once: 3 KB of stack
 #define TABLE_SPARES 8u            // replacement cache of a bucket
 #define TABLE_BUCKET_FINE_MAX 2u   // PROTOCOL 3: of one /24 or /48
 #define TABLE_BUCKET_COARSE_MAX 4u // of one /16 or /32

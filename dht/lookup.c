@@ -126,7 +126,7 @@ static struct candidate *next_to_ask(struct dht *d, struct lookup *l)
         unsigned bits = id_common_bits(e->id, l->target);
         if (best != NULL && bits != best_bits)
             break;
-        usec_t rtt = rtt_smoothed(&d->rtt, dht_tag(d, e->contact.pk));
+        usec_t rtt = dht_rtt(d, c->ref);
         if (best == NULL || rtt < best_rtt) {
             best = c;
             best_bits = bits;
@@ -141,7 +141,7 @@ unsigned dht_zone_bits(const struct dht *d)
     unsigned most = 0;
     for (unsigned f = 0; f < 2; f++) {
         unsigned n = 0;
-        while (d->table[f] != NULL && n < TABLE_BUCKETS && d->table[f]->bucket[n].n == TABLE_K)
+        while (d->table[f] != NULL && table_bucket_size(d->table[f], n) == TABLE_K)
             n++;
         most = n > most ? n : most;
     }

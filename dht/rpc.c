@@ -154,7 +154,7 @@ static void send_first(struct dht *d, struct call *c)
     for (unsigned i = 0; i < RPC_SENDINGS_MAX; i++)
         sending_close(d, &c->sending[i]);
     c->sendings = 0;
-    c->rto = rtt_timeout(&d->rtt, dht_tag(d, dht_entry(d, c->ref)->contact.pk));
+    c->rto = dht_rto(d, c->ref);
     send_once(d, c);
     timers_arm(&d->timers, &c->timer, d->now + c->rto);
 }
@@ -372,8 +372,7 @@ int call_receive(struct dht *d, const struct path *from, struct call *c,
     }
     d->count.answers_in++;
     if (c->got == 0)
-        rtt_sample(&d->rtt, dht_tag(d, dht_entry(d, c->ref)->contact.pk),
-                   d->now - c->sending[sub].at);
+        dht_rtt_sample(d, c->ref, d->now - c->sending[sub].at);
     take_token(d, c, &a);
     if (a.status == RPC_NEED_TOKEN) {
         need_token(d, c, &a);

@@ -6,12 +6,20 @@
 #include "dht/book.h"
 #include "dht/limits.h"
 
+#include <assert.h>
+
+// What scans need stands here, so that they do not touch the book: 20 bytes.
 struct table_slot {
+    uint32_t head; // the 32 bits of the id that follow those that its bucket implies
     book_ref ref;
-    uint32_t seen_s;  // when it last answered
-    uint8_t failures; // requests in a row without an answer
+    uint32_t tag; // prefix: IPv4 the /24, IPv6 keyed hashes of /32 and /48, 16 bits each
+    uint32_t seen_s : 24,
+        failures : 8;  // when it last answered (modulo 194 days); unanswered in a row
+    uint32_t key : 12; // of the public key
+    uint32_t rtt : 20; // struct rtt_value, packed; 0: none yet
 };
-struct table_bucket {
+static_assert(sizeof(struct table_slot) == 20, "a table of 270 contacts takes 5.4 KB");
+struct table_row {           // one bucket
     struct table_slot *slot; // cap slots
     book_ref *spare;         // TABLE_SPARES, newest first; taken when the first one comes
     uint32_t traffic_s;      // when somebody in it answered, or it was refreshed
@@ -20,16 +28,18 @@ struct table_bucket {
 struct table {
     struct arena *arena;
     struct contact_book *book;
-    bool prefix_limits;
+    const uint8_t *hash_key; // 16 bytes, the node's own: collisions of tags can't be aimed for
+    struct table_row *row;   // as many as there are buckets in use
     uint8_t centre[32];
     uint32_t live; // with fewer than TABLE_DEAD_FAILURES failures
-    struct table_bucket bucket[TABLE_BUCKETS];
+    uint8_t rows;
+    bool prefix_limits;
 };
 
 enum table_result { TABLE_KNOWN, TABLE_ADDED, TABLE_SPARE, TABLE_REFUSED };
 
 void table_init(struct table *, struct arena *, struct contact_book *, bool prefix_limits,
-                const uint8_t centre[static 32]);
+                const uint8_t *hash_key, const uint8_t centre[static 32]);
 void table_end(struct table *);
 // Moves everybody to where they belong around another centre.
 void table_recentre(struct table *, const uint8_t centre[static 32]);
@@ -48,7 +58,10 @@ book_ref table_oldest(const struct table *, unsigned bucket);
 // Since somebody in the bucket answered, or table_touch.
 uint32_t table_quiet_s(const struct table *, unsigned bucket, uint32_t now_s);
 void table_touch(struct table *, unsigned bucket, uint32_t at_s);
-// Up to max live ones nearest to the target, nearest first. References are not counted.
+// The packed round trip time kept for this very contact; false when it has no slot.
+bool table_rtt(const struct table *, book_ref, uint32_t *rtt);
+void table_rtt_set(struct table *, book_ref, uint32_t rtt);
+// Up to max (at most TABLE_NEAREST_MAX) live ones nearest to the target, nearest first. References are not counted.
 size_t table_nearest(const struct table *, const uint8_t target[static 32], book_ref *out,
                      size_t max);
 // All live ones, in the order of buckets and slots.

@@ -111,7 +111,7 @@ struct table *upkeep_table(struct dht *d, uint8_t family)
         d->table[f] = arena_take(d->config.arena, sizeof *d->table[f]);
         if (d->table[f] != NULL)
             table_init(d->table[f], d->config.arena, d->config.book, d->config.prefix_limits,
-                       d->centre[f]);
+                       d->hash_key, d->centre[f]);
     }
     return d->table[f];
 }

@@ -3,7 +3,6 @@
 
 #include "crypto/bytes.h"
 #include "dht/ids.h"
-#include "dht/rtt.h"
 #include "dht/timer.h"
 #include "tests/unit/dht/help.h"
 
@@ -229,38 +228,13 @@ static void test_open_ids(void **state)
     help_arena_end(&arena);
 }
 
-static void test_round_trips(void **state)
-{
-    (void)state;
-    struct arena arena;
-    struct rtt r;
-    memory_arena(&arena, 1u << 20);
-    rtt_init(&r, &arena);
-    assert_int_equal(rtt_timeout(&r, 1), RPC_RTO_UNKNOWN_US);
-    rtt_sample(&r, 1, 100 * USEC_PER_MS); // RFC 6298: srtt = R, rttvar = R / 2
-    assert_int_equal(rtt_timeout(&r, 1), 300 * USEC_PER_MS);
-    for (unsigned i = 0; i < 100; i++)
-        rtt_sample(&r, 1, 100 * USEC_PER_MS);
-    assert_true(rtt_timeout(&r, 1) < 110 * USEC_PER_MS);
-    assert_int_equal(rtt_timeout(&r, 2), 100 * USEC_PER_MS); // the node's own p95
-    rtt_sample(&r, 3, 10);
-    assert_int_equal(rtt_timeout(&r, 3), RPC_RTO_MIN_US);
-    rtt_sample(&r, 4, 60 * USEC_PER_S);
-    assert_int_equal(rtt_timeout(&r, 4), RPC_RTO_MAX_US);
-    for (uint64_t i = 1; i < 5000; i++)
-        rtt_sample(&r, i * UINT64_C(0x9e3779b97f4a7c15), 1000);
-    assert_int_equal(r.cap, RTT_ENTRIES_MAX);
-    rtt_end(&r);
-    help_arena_end(&arena);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_token),       cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_rate),        cmocka_unit_test(test_keycache),
-        cmocka_unit_test(test_timers),      cmocka_unit_test(test_open_ids),
-        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_token),  cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_rate),   cmocka_unit_test(test_keycache),
+        cmocka_unit_test(test_timers), cmocka_unit_test(test_open_ids),
+
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

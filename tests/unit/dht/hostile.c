@@ -403,7 +403,7 @@ static void test_ever_nearer_servers(void **state)
     // One server is known, which answers with the next ones; here its answers are put in by hand.
     book_ref ref = dht_hold(d, &c), check;
     d->table[0] = arena_take(&w.node[i].arena, sizeof *d->table[0]);
-    table_init(d->table[0], &w.node[i].arena, w.book, false, d->centre[0]);
+    table_init(d->table[0], &w.node[i].arena, w.book, false, d->hash_key, d->centre[0]);
     assert_int_equal(table_answered(d->table[0], ref, 1, &check), TABLE_ADDED);
     book_drop(w.book, ref);
     id = lookup_start(d, target, NULL, CLASS_CHAT);
@@ -461,7 +461,7 @@ static void fill_table(struct network *w, unsigned i, unsigned buckets)
     memset(&c, 0, sizeof c);
     c.path = evil_path(0);
     d->table[0] = arena_take(&w->node[i].arena, sizeof *d->table[0]);
-    table_init(d->table[0], &w->node[i].arena, w->book, false, d->centre[0]);
+    table_init(d->table[0], &w->node[i].arena, w->book, false, d->hash_key, d->centre[0]);
     for (uint32_t k = 10; d->table[0]->live < buckets * TABLE_K; k++) {
         memcpy(c.pk, &k, sizeof k);
         book_ref ref = dht_hold(d, &c);

@@ -738,7 +738,7 @@ static void test_family_that_never_works(void **state)
     for (unsigned i = 0; i < 3; i++) {
         struct dht *d = w.node[i].dht;
         d->table[1] = arena_take(&w.node[i].arena, sizeof *d->table[1]);
-        table_init(d->table[1], &w.node[i].arena, w.book, false, d->centre[1]);
+        table_init(d->table[1], &w.node[i].arena, w.book, false, d->hash_key, d->centre[1]);
         for (uint8_t k = 0; k < 8; k++) {
             uint8_t ip[16] = {0x2a, 0, 0, k};
             struct contact c;

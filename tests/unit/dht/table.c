@@ -14,13 +14,13 @@ struct fixture {
 
 static void start(struct fixture *f, bool prefix_limits)
 {
-    static const uint8_t centre[32] = {0};
+    static const uint8_t centre[32] = {0}, hash_key[16] = {1};
     memset(f, 0, sizeof *f);
     memory_arena(&f->arena, 16u << 20);
     f->book = contact_book_new(&f->arena, 3000);
     assert_int_equal(net_init(&f->net, "test"), 0);
     f->tag = book_net_tag(&f->net);
-    table_init(&f->table, &f->arena, f->book, prefix_limits, centre);
+    table_init(&f->table, &f->arena, f->book, prefix_limits, hash_key, centre);
 }
 
 static void end(struct fixture *f)
@@ -222,7 +222,7 @@ static void test_prefix_limits(void **state)
     for (uint32_t i = 1; i < 3000; i++) {
         struct contact c = contact(i, 1, 2, 3);
         added += heard(&f, &c, 1, NULL) == TABLE_ADDED;
-        assert_true(f.table.bucket[0].n <= TABLE_BUCKET_FINE_MAX);
+        assert_true(f.table.row[0].n <= TABLE_BUCKET_FINE_MAX);
     }
     assert_int_equal(added, TABLE_FINE_MAX);
     table_end(&f.table);
@@ -232,7 +232,7 @@ static void test_prefix_limits(void **state)
     for (uint32_t i = 1; i < 30000; i++) {
         struct contact c = contact(i, 1, 2, (uint8_t)i);
         added += heard(&f, &c, 1, NULL) == TABLE_ADDED;
-        assert_true(f.table.bucket[0].n <= TABLE_BUCKET_COARSE_MAX);
+        assert_true(f.table.row[0].n <= TABLE_BUCKET_COARSE_MAX);
     }
     assert_int_equal(added, TABLE_COARSE_MAX);
     struct contact other = contact(99999, 7, 7, 7);
@@ -290,20 +290,140 @@ static void test_recentre(void **state)
     memset(centre, 0xa5, 32);
     table_recentre(&f.table, centre);
     assert_int_equal(f.table.live, 11); // who is dead stays dead
-    for (unsigned i = 0; i < TABLE_BUCKETS; i++)
-        for (unsigned j = 0; j < f.table.bucket[i].n; j++)
+    for (unsigned i = 0; i < f.table.rows; i++)
+        for (unsigned j = 0; j < f.table.row[i].n; j++)
             assert_int_equal(
-                id_common_bits(centre, book_at(f.book, f.table.bucket[i].slot[j].ref)->id), i);
+                id_common_bits(centre, book_at(f.book, f.table.row[i].slot[j].ref)->id), i);
+    end(&f);
+}
+
+// All live ones, sorted the slow way.
+static void check_nearest(struct fixture *f, const uint8_t target[static 32], size_t max)
+{
+    book_ref all[512], got[TABLE_NEAREST_MAX];
+    size_t n = table_list(&f->table, all, 512);
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = i; k > 0 && id_nearer(book_at(f->book, all[k])->id,
+                                              book_at(f->book, all[k - 1])->id, target);
+             k--) {
+            book_ref x = all[k];
+            all[k] = all[k - 1];
+            all[k - 1] = x;
+        }
+    assert_int_equal(table_nearest(&f->table, target, got, max), n < max ? n : max);
+    assert_memory_equal(got, all, (n < max ? n : max) * sizeof *got);
+}
+
+static void test_nearest_of_all(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, false);
+    for (uint32_t i = 1; i <= 1500; i++) {
+        struct contact c = contact(i, 1, 2, 3);
+        (void)heard(&f, &c, 1, NULL);
+    }
+    // Around somebody: he stands in the last bucket, those of his subtree in deep ones.
+    uint64_t seed = 3;
+    for (unsigned round = 0; round < 40; round++) {
+        book_ref all[512];
+        uint8_t centre[32], target[32];
+        size_t n = table_list(&f.table, all, 512);
+        memcpy(centre, book_at(f.book, all[round % n])->id, 32);
+        for (unsigned i = 0; i < 4; i++)
+            check_nearest(&f, centre, (size_t[]){1, 16, 17, 128}[i]);
+        centre[round % 2 == 0 ? 3 : 4] ^= 1; // bit 31, or one behind it
+        table_recentre(&f.table, centre);
+        for (unsigned i = 0; i < f.table.rows; i++)
+            for (unsigned j = 0; j < f.table.row[i].n; j++) {
+                book_ref ref = f.table.row[i].slot[j].ref;
+                unsigned bits = id_common_bits(centre, book_at(f.book, ref)->id);
+                assert_int_equal(bits < TABLE_BUCKETS ? bits : TABLE_BUCKETS - 1, i);
+            }
+        assert_int_equal(table_depth(&f.table), TABLE_BUCKETS);
+        check_nearest(&f, centre, 20);
+        for (unsigned i = 0; i < 20; i++) {
+            help_fill(&seed, target, 32);
+            memcpy(target, centre, i / 4);
+            check_nearest(&f, target, 20);
+        }
+    }
+    end(&f);
+}
+
+// What is kept beside a contact stays his when others come and go, and when the centre moves.
+static void test_round_trips_stay(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, false);
+    book_ref refs[200];
+    for (uint32_t i = 0; i < 200; i++) {
+        struct contact c = contact(i, 1, 2, 3);
+        (void)heard(&f, &c, 1, NULL);
+        refs[i] = book_hold(f.book, &f.net, f.tag, &c);
+        table_rtt_set(&f.table, refs[i], 1000 + i);
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        unsigned listed = 0;
+        for (uint32_t i = 0; i < 200; i++) {
+            uint32_t rtt;
+            bool has = table_rtt(&f.table, refs[i], &rtt);
+            assert_true(rtt == 0 || (has && rtt == 1000 + i)); // spares had none
+            listed += rtt != 0;
+        }
+        assert_true(round > 0 ? listed >= 20 : listed == f.table.live);
+        uint8_t centre[32];
+        memset(centre, 0x5a, 32);
+        for (uint32_t i = 0; i < 200; i += 3) {
+            struct contact c = contact(i, 1, 2, 3);
+            for (unsigned k = 0; k < TABLE_GONE_FAILURES; k++)
+                (void)table_failed(&f.table, c.pk, &c.path);
+        }
+        table_recentre(&f.table, centre);
+    }
+    for (uint32_t i = 0; i < 200; i++)
+        book_drop(f.book, refs[i]);
+    end(&f);
+}
+
+static void test_prefix_limits_of_ipv6(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    unsigned in = 0, net = 0;
+    for (uint32_t i = 0; i < 600; i++) { // one /48 each, of one /32
+        struct contact c = contact(i, 0, 0, 0);
+        const uint8_t ip[16] = {0x20, 0x01, 0x12, 0x34, (uint8_t)(i >> 8), (uint8_t)i, [15] = 1};
+        c.path = path_v6(ip, 4000);
+        in += heard(&f, &c, 1, NULL) == TABLE_ADDED;
+    }
+    assert_in_range(in, TABLE_BUCKET_COARSE_MAX + 1, TABLE_COARSE_MAX);
+    for (uint32_t i = 0; i < 600; i++) { // one /48
+        struct contact c = contact(1000 + i, 0, 0, 0);
+        const uint8_t ip[16] = {0x20,       0x01,    0x56, 0x78, 1, 1, (uint8_t)(i >> 8),
+                                (uint8_t)i, [15] = 1};
+        c.path = path_v6(ip, 4000);
+        net += heard(&f, &c, 1, NULL) == TABLE_ADDED;
+    }
+    assert_in_range(net, TABLE_BUCKET_FINE_MAX + 1, TABLE_FINE_MAX);
     end(&f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_book),          cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_old_ones_stay), cmocka_unit_test(test_dead_ones),
-        cmocka_unit_test(test_prefix_limits), cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_book),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_old_ones_stay),
+        cmocka_unit_test(test_dead_ones),
+        cmocka_unit_test(test_prefix_limits),
+        cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_recentre),
+        cmocka_unit_test(test_nearest_of_all),
+        cmocka_unit_test(test_round_trips_stay),
+        cmocka_unit_test(test_prefix_limits_of_ipv6),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
