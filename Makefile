@@ -76,11 +76,13 @@ NEED_sim     := sim $(PURE)
 NEED_host    := host $(PURE)
 NEED_bench   := bench host $(PURE)
 
-# ---- variants: plain, asan, fuzz ------------------------------------------------------------------
+# ---- variants: plain, asan, fuzz, weak: without defences, so that attacks are seen to be attacks ------------------------------------------------------------------
 FLAGS_obj  := -O2 -g
 FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS_weak := -O2 -g -DBAUTA_WEAK
 CC_obj  := $(CC)
+CC_weak := $(CC)
 CC_asan := $(CC)
 CC_fuzz := $(CLANG)
 
@@ -108,7 +110,7 @@ $(B)/$(1)/lib$(2).a: $(patsubst %.c,$(B)/$(1)/%.o,$(SRC_$(2)))
 	$$(Q)ar rcs $$@.new $$^
 	@mv -f $$@.new $$@
 endef
-$(foreach v,obj asan fuzz,$(eval $(call variant,$(v))))
+$(foreach v,obj asan fuzz weak,$(eval $(call variant,$(v))))
 
 # $(call libs,VARIANT,LAYER): archives that a program of a layer links
 libs = $(foreach l,$(NEED_$(2)),$(B)/$(1)/lib$(l).a)
@@ -154,6 +156,10 @@ TEST_LIBS := $$(DEPS_LIBS_TEST) $$(DEPS_LIBS_HOST)
 unit_layer = $(word 3,$(subst /, ,$(1)))
 $(foreach t,$(UNIT),$(foreach v,obj asan,$(eval $(call program,$(B)/$(v)/$(t:.c=),$(v),$(t),$(call unit_layer,$(t)),$(TEST_LIBS)))))
 $(foreach t,$(SIMT),$(foreach v,obj asan,$(eval $(call program,$(B)/$(v)/$(t:.c=),$(v),$(t),sim,$(TEST_LIBS)))))
+ATTACKT := $(wildcard tests/sim/attack_*.c)
+$(foreach t,$(ATTACKT),$(eval $(call program,$(B)/weak/$(t:.c=),weak,$(t),sim,$(TEST_LIBS))))
+$(eval $(call program,$(B)/weak/bauta-sim,weak,tools/sim/main.c,sim,$$(DEPS_LIBS_HOST)))
+TESTS_weak := $(patsubst %.c,$(B)/weak/%,$(ATTACKT))
 UNIT_obj := $(patsubst %.c,$(B)/obj/%,$(UNIT))
 TESTS_obj := $(patsubst %.c,$(B)/obj/%,$(UNIT) $(SIMT))
 TESTS_asan := $(patsubst %.c,$(B)/asan/%,$(UNIT) $(SIMT))
@@ -173,17 +179,19 @@ FUZZERS := $(patsubst %.c,$(B)/fuzz/%,$(FUZZ))
 FUZZ_RUNS := $(FUZZ:tests/fuzz/%.c=fuzz-%)
 
 # ---- what one types -------------------------------------------------------------------------------
-.PHONY: all run test check lint asan fuzz bench install clean distclean help $(FUZZ_RUNS)
+.PHONY: all run test check lint asan weak fuzz bench install clean distclean help $(FUZZ_RUNS)
 all: $(PROGRAMS)
 
 run: $(B)/bauta
 	$(B)/bauta demo
 
-test: $(PROGRAMS) $(ASAN_PROGRAMS) $(TESTS_obj) $(TESTS_asan) $(REPLAYS)
+test: $(PROGRAMS) $(ASAN_PROGRAMS) $(TESTS_obj) $(TESTS_asan) $(TESTS_weak) $(REPLAYS)
 	@tests/run --build $(B)
 
 check: $(UNIT_obj)
 	@tests/run --build $(B) --quick
+
+weak: $(B)/weak/bauta-sim $(TESTS_weak)
 
 asan: $(ASAN_PROGRAMS) $(TESTS_asan) $(REPLAYS)
 	@tests/run --build $(B) --asan
@@ -225,6 +233,7 @@ help:
 	@echo 'make test      everything: unit, simulation, end-to-end, corpora; plain and under sanitizers'
 	@echo 'make check     the quick part: unit tests only, plain'
 	@echo 'make asan      the sanitizer half of the tests'
+	@echo 'make weak      build/weak/bauta-sim and the attack tests without defences'
 	@echo 'make lint      the law of the house, then clang-format, clang-tidy, cppcheck'
 	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20), or one: make fuzz-NAME'
 	@echo 'make bench     build/bauta-bench'

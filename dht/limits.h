@@ -119,6 +119,8 @@
 #define EVENTS_MAX 4096u       // a driver drains them after each call
 
 // ---- the server's side ----------------------------------------------------------------------------
+#define UNPROVEN_ANSWER_FACTOR                                                                     \
+    1u // PROTOCOL 2: no more bytes to an address without a token than came
 #define TOKEN_PERIOD_US (60 * USEC_PER_S)
 #define KEYCACHE_SHARES 8u // a coarse prefix may use one of them
 #define KEYCACHE_WAYS 2u
@@ -148,5 +150,9 @@
 #define INTRO_ROUND_TRIPS 64u
 #define INTRO_DECOY_MIN_US (20 * USEC_PER_MS) // before there is experience
 #define INTRO_DECOY_MAX_US (60 * USEC_PER_MS)
+
+#ifdef BAUTA_WEAK // attackers are tried against a build without defences, too
+#include "tests/sim/weak.h"
+#endif
 
 #endif

@@ -89,7 +89,7 @@ static void answer(struct dht *d, const struct request *r, const struct wire_ans
     if (wire_answer_encode(a, slot->data + ANSWER_BODY_AT, WIRE_BODY_MAX, &body_len) != 0)
         return;
     slot->len = class_of((uint32_t)(body_len + ANSWER_OVERHEAD));
-    if (!r->token_ok && slot->len > r->len)
+    if (!r->token_ok && slot->len > UNPROVEN_ANSWER_FACTOR * r->len)
         return;
     slot->path = *r->from;
     uint8_t id[8], nonce[RPC_NONCE_BYTES];
@@ -140,9 +140,10 @@ static void on_find(struct dht *d, const struct request *r)
     if (!r->token_ok && n > max)
         n = max;
     // As many as fit, one datagram without a token, up to two with one.
-    size_t room = (r->token_ok             ? CLASS_FULL
-                   : r->len < CLASS_MEDIUM ? r->len
-                                           : CLASS_MEDIUM) -
+    size_t unproven = UNPROVEN_ANSWER_FACTOR * r->len;
+    size_t room = (r->token_ok               ? CLASS_FULL
+                   : unproven < CLASS_MEDIUM ? unproven
+                                             : CLASS_MEDIUM) -
                   ANSWER_OVERHEAD;
     uint8_t contacts[RPC_FIND_DATAGRAMS_MAX][CLASS_FULL];
     struct wire_answer part[RPC_FIND_DATAGRAMS_MAX];
@@ -296,7 +297,8 @@ static void dispatch(struct dht *d, const struct request *r)
     // The ping that a newcomer gets counts: answer and ping are no more than the request was, or else
     // a spoofed source would draw more than it costs.
     size_t out = (size_t)(d->count.bytes_out - out_before) + CLASS_SMALL;
-    if (r->q.has_self && r->q.kind != RPC_DIAL_BACK && (r->token_ok || out <= r->len))
+    if (r->q.has_self && r->q.kind != RPC_DIAL_BACK &&
+        (r->token_ok || out <= UNPROVEN_ANSWER_FACTOR * r->len))
         upkeep_candidate(d, r->from, &r->q, r->token_ok);
 }
 

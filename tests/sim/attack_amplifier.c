@@ -20,18 +20,20 @@ static void nobody_is_hit_harder_than_it_costs(void **state)
     for (cfg.form = 1; cfg.form <= ATTACK_FORMS; cfg.form++)
         attack[cfg.form - 1] = attack_new(s, &cfg);
     (void)sim_run(s, 70 * S, NULL, NULL);
-    unsigned drew = 0;
+    unsigned drew = 0, hit = 0;
     for (uint32_t i = 0; i < ATTACK_FORMS; i++) {
         struct attack_figures f;
         attack_figures(attack[i], &f);
         assert_true(f.sent >= RATE * 30 - 1);
-        if (f.victim_bytes > f.sent_bytes) {
+        hit += f.victim_bytes > f.sent_bytes;
+        if (!WEAK && f.victim_bytes > f.sent_bytes) {
             fprintf(stderr, "form %u: %llu bytes sent, %llu drawn\n", i,
                     (unsigned long long)f.sent_bytes, (unsigned long long)f.victim_bytes);
             fail();
         }
         drew += f.victim_bytes > 0;
     }
+    assert_true(WEAK ? hit > 4 : hit == 0);
     assert_true(drew > ATTACK_FORMS / 2); // most forms are answered: it is really tried
     sim_free(s);
     for (uint32_t i = 0; i < ATTACK_FORMS; i++)

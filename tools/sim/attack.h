@@ -26,7 +26,7 @@ enum attack_reply {
     ATTACK_SILENCE // no answer at all
 };
 
-#define ATTACK_FORMS 64u // of a request whose source is forged: kinds, sizes, asking to be listed
+#define ATTACK_FORMS 72u // of a request whose source is forged: kinds, sizes, asking to be listed
 
 struct attack_config {
     enum attack_kind kind;

@@ -46,8 +46,9 @@ static void amplify_once(struct sim *s, struct attack_member *m, const struct at
                          uint32_t number)
 {
     static const uint16_t sizes[] = {CLASS_SMALL, CLASS_CHAT, CLASS_MEDIUM, CLASS_FULL};
-    static const enum rpc_kind kinds[] = {RPC_PING, RPC_FIND,   RPC_ANNOUNCE,  RPC_WITHDRAW,
-                                          RPC_SEEK, RPC_ATTEND, RPC_INTRODUCE, RPC_RELAY_BACK};
+    static const enum rpc_kind kinds[] = {RPC_PING,      RPC_FIND,       RPC_ANNOUNCE,
+                                          RPC_WITHDRAW,  RPC_SEEK,       RPC_ATTEND,
+                                          RPC_INTRODUCE, RPC_RELAY_BACK, RPC_DIAL_BACK};
     uint8_t record[RECORD_BYTES], blob[WIRE_ANSWER_BLOB_MAX], e_pk[32], e_sk[32], secret[32];
     uint8_t token[RPC_TOKEN_BYTES];
     struct rpc_keys keys;
@@ -74,6 +75,8 @@ static void amplify_once(struct sim *s, struct attack_member *m, const struct at
     for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
         sim_stream_fill(&m->stream, noise[i].at, noise[i].len);
     key_pair(e_pk, e_sk, secret);
+    memcpy(q.contact.pk, q.pk, sizeof q.contact.pk); // nobody's, at the victim's address
+    q.contact.path = *sim_path(s, m->attack->member[1].self.host);
     if (rpc_keys_derive(&keys, e_sk, to->contact.pk, &m->attack->net, e_pk, to->contact.pk) == 0)
         attack_request(s, m, to, m->attack->member[1].self.host, e_pk, &keys, token, &q, size);
 }
