@@ -44,6 +44,58 @@ static void queue_keeps_the_order(void **state)
     sim_queue_free(&q);
 }
 
+static bool first_of(const struct sim_event *a, const struct sim_event *b)
+{
+    if (a->at_us != b->at_us)
+        return a->at_us < b->at_us;
+    if (a->destination != b->destination)
+        return a->destination < b->destination;
+    return a->sequence < b->sequence;
+}
+
+// Near and far, in any order, some while a bucket is open, some before what was looked at already:
+// always the least of all that wait.
+static void queue_gives_the_least_of_all(void **state)
+{
+    (void)state;
+    static const usec_t span[] = {1, 900, 3000, 900000, 40 * USEC_PER_S, 7200 * USEC_PER_S};
+    static struct sim_event waiting[4000];
+    struct sim_prf prf;
+    struct sim_queue q = {0};
+    sim_prf_init(&prf, 8);
+    size_t n = 0;
+    usec_t now = 0;
+    for (uint32_t i = 0; i < 30000; i++) {
+        uint64_t dice = sim_prf_below(&prf, SIM_PRF_PAIR, i, 0, 0, 100);
+        if (n == 0 || (n < 4000 && dice < (i < 15000 ? 55u : 45u))) {
+            usec_t later = span[sim_prf_below(&prf, SIM_PRF_PAIR, i, 1, 0, 6)];
+            struct sim_event e = {
+                .at_us = now + sim_prf_below(&prf, SIM_PRF_PAIR, i, 2, 0, (uint32_t)later),
+                .destination = (uint32_t)sim_prf_below(&prf, SIM_PRF_PAIR, i, 3, 0, 3),
+                .sequence = i,
+                .class_source = (uint64_t)SIM_WAKE << 32 | 7};
+            sim_queue_push(&q, e.at_us, e.destination, SIM_WAKE, 7, i, NULL);
+            waiting[n++] = e;
+            continue;
+        }
+        size_t least = 0;
+        for (size_t k = 1; k < n; k++)
+            if (first_of(&waiting[k], &waiting[least]))
+                least = k;
+        const struct sim_event *first = sim_queue_first(&q);
+        assert_non_null(first);
+        assert_int_equal(first->sequence, waiting[least].sequence);
+        if (dice >= 95)
+            continue; // looked at only: what is pushed next may be earlier
+        struct sim_event e;
+        assert_true(sim_queue_pop(&q, &e));
+        assert_memory_equal(&e, &waiting[least], sizeof e);
+        now = e.at_us;
+        waiting[least] = waiting[--n];
+    }
+    sim_queue_free(&q);
+}
+
 static void draws_depend_on_all_inputs(void **state)
 {
     (void)state;
@@ -203,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queue_keeps_the_order),
+        cmocka_unit_test(queue_gives_the_least_of_all),
         cmocka_unit_test(draws_depend_on_all_inputs),
         cmocka_unit_test(streams_are_one_stream),
         cmocka_unit_test(latency_is_as_promised),

@@ -233,7 +233,7 @@ static void find_honest(struct sim *s, struct attack *a)
     static const uint8_t none[PUZZLE_NONCE_BYTES];
     a->honest = sim_grow(NULL, s->hosts + 1, sizeof *a->honest);
     for (uint32_t i = 0; i < s->hosts; i++) {
-        if (!s->host[i]->config.server || !is_honest(s->host[i]))
+        if (!s->host[i]->server || !is_honest(s->host[i]))
             continue;
         uint8_t pk[32], sk[32];
         struct attack_server v;

@@ -2,7 +2,7 @@
 
 #include "tools/sim/limits.h"
 #include "tools/sim/modelled.h"
-#include "tools/sim/queue.h"
+#include "tools/sim/slab.h"
 
 #include <sodium.h>
 #include <stdlib.h>

@@ -27,8 +27,13 @@
 #define SIM_BOOK_CONTACTS(nodes) (2u * (nodes) + 64u)
 #define SIM_BOOK_BYTES_MAX (UINT64_C(4) << 30)
 #define SIM_FORGED_SEQUENCE 0x80000000u // numbers of datagrams that bear another's address
-#define SIM_BOOTSTRAPS_MAX 8u           // contacts that a newcomer is told
-#define SIM_TEXT_BYTES 160u             // of one message of a person
+// So many events before its turn a host is looked up, its first lines and its node's are asked for.
+#define SIM_FETCH_HOST 12u
+#define SIM_FETCH_LINES 8u
+#define SIM_FETCH_NODE 4u
+#define SIM_FETCH_NODE_BYTES 512u
+#define SIM_BOOTSTRAPS_MAX 8u // contacts that a newcomer is told
+#define SIM_TEXT_BYTES 160u   // of one message of a person
 
 // A person's reaction to an event comes this much later, so that it is an event of its own.
 #define SIM_REACTION_US 1000u

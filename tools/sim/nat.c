@@ -1,7 +1,7 @@
 #include "tools/sim/nat.h"
 
 #include "tools/sim/limits.h"
-#include "tools/sim/queue.h"
+#include "tools/sim/slab.h"
 
 #include <stdlib.h>
 

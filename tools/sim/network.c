@@ -2,7 +2,7 @@
 
 #include "dht/path.h"
 #include "tools/sim/limits.h"
-#include "tools/sim/queue.h"
+#include "tools/sim/slab.h"
 
 #include <assert.h>
 #include <stdlib.h>

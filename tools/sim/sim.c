@@ -29,7 +29,7 @@ struct command {
 static void *refill(void *ctx, size_t bytes)
 {
     (void)ctx;
-    return sim_grow(NULL, bytes, 1);
+    return sim_chunk(bytes);
 }
 
 static void release(void *ctx, void *chunk, size_t bytes)
@@ -70,21 +70,34 @@ static void stop_host(struct sim_host *h)
     arena_end(&h->arena);
 }
 
+static void free_payload(struct sim *s, const struct sim_event *e)
+{
+    if (e->payload == NULL)
+        return;
+    size_t bytes = sizeof(struct command);
+    if (sim_event_class(e) == SIM_DATAGRAM)
+        bytes = sizeof(struct datagram) + ((const struct datagram *)e->payload)->len;
+    else if (sim_event_class(e) == SIM_JOB)
+        bytes = sizeof(struct job);
+    slab_give(&s->slab, e->payload, bytes);
+}
+
 void sim_free(struct sim *s)
 {
     struct sim_event e;
     while (sim_queue_pop(&s->queue, &e))
-        free(e.payload);
+        free_payload(s, &e);
     sim_queue_free(&s->queue);
     for (uint32_t i = 0; i < s->hosts; i++) {
         stop_host(s->host[i]);
         free(s->host[i]->actor);
-        free(s->host[i]);
+        slab_give(&s->slab, s->host[i], sizeof *s->host[i]);
     }
     if (s->book != NULL)
         contact_book_end(s->book);
     arena_end(&s->book_arena);
     pool_end(&s->pool);
+    slab_end(&s->slab);
     sim_people_free(s);
     sim_network_free(&s->net);
     if (s->config.jobs == NULL)
@@ -168,7 +181,7 @@ static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct pat
     if (!sim_network_carry(&s->net, leaves_us, from, to, number, len, &way) ||
         (as != from && !sim_network_forge(&s->net, as, &way)))
         return;
-    struct datagram *d = sim_grow(NULL, 1, sizeof *d + len);
+    struct datagram *d = slab_take(&s->slab, sizeof *d + len);
     d->way = way;
     d->queued = false;
     d->len = (uint16_t)len;
@@ -203,7 +216,7 @@ static bool drain_jobs(struct sim *s, uint32_t node)
     struct job job;
     bool any = false;
     while (node_job(h->node, &job)) {
-        struct job *copy = sim_grow(NULL, 1, sizeof *copy);
+        struct job *copy = slab_take(&s->slab, sizeof *copy);
         *copy = job;
         sim_queue_push(&s->queue, s->now + sim_job_takes_us(&job), node, SIM_JOB, node,
                        h->sequence++, copy);
@@ -264,7 +277,7 @@ static void finish_turn(struct sim *s, uint32_t node)
 
 static int64_t wall_clock(const struct sim *s, const struct sim_host *h)
 {
-    return s->config.unix_start_s * INT64_C(1000000) + (int64_t)s->now + h->config.skew_us;
+    return s->config.unix_start_s * INT64_C(1000000) + (int64_t)s->now + h->skew_us;
 }
 
 static void begin_turn(struct sim *s, uint32_t node)
@@ -318,8 +331,8 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         .arena = &h->arena,
         .out = &s->out,
         .book = s->book,
-        .server = h->config.server,
-        .listed = !h->config.candidate,
+        .server = h->server,
+        .listed = !h->candidate,
         .lab = s->config.lab,
         .prefix_limits = !s->config.lab && !s->config.no_prefix_limits,
         .puzzle_bits = s->config.puzzle_bits,
@@ -330,7 +343,7 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
     memcpy(cfg.secret, h->secret, sizeof cfg.secret);
     if (h->actor != NULL)
         memcpy(cfg.puzzle_nonce, h->actor->puzzle_nonce, sizeof cfg.puzzle_nonce);
-    if (h->config.server)
+    if (h->server)
         solve_puzzle(s, h, &cfg);
     int rc = node_new(&h->node, s->now, &cfg);
     if (rc != 0) {
@@ -341,8 +354,8 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
     node_clock(h->node, s->now, wall_clock(s, h));
     struct path local[2];
     node_local_paths(h->node, s->now, local, sim_network_local(&s->net, i, local));
-    for (uint32_t b = 0; b < h->config.bootstraps; b++) {
-        uint32_t server = h->config.bootstrap[b];
+    for (uint32_t b = 0; b < h->bootstraps; b++) {
+        uint32_t server = h->bootstrap[b];
         struct contact c = {0};
         uint8_t sk[32];
         if (!sim_network_reach(&s->net, i, server, &c.path))
@@ -361,18 +374,21 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
         s->host = sim_grow(s->host, s->hosts_room, sizeof *s->host);
     }
     uint32_t i = s->hosts++;
-    struct sim_host *h = sim_grow(NULL, 1, sizeof *h);
+    struct sim_host *h = slab_take(&s->slab, sizeof *h);
     memset(h, 0, sizeof *h);
-    h->config = *cfg;
+    h->server = cfg->server;
+    h->candidate = cfg->candidate;
+    h->skew_us = cfg->skew_us;
+    h->bootstraps = (uint8_t)cfg->bootstraps;
+    memcpy(h->bootstrap, cfg->bootstrap, sizeof h->bootstrap);
     h->armed_us = USEC_NEVER;
     h->first_person = SIM_NOBODY;
     s->host[i] = h;
     const struct sim_actor *actor = cfg->actor;
-    uint32_t site = sim_network_add(&s->net, s->config.lab, &h->config.site);
+    uint32_t site = sim_network_add(&s->net, s->config.lab, &cfg->site);
     assert(site == i);
     (void)site;
     sim_prf_key(&s->prf, i, h->secret);
-    h->config.actor = NULL;
     if (actor != NULL) {
         h->actor = sim_grow(NULL, 1, sizeof *h->actor);
         *h->actor = *actor;
@@ -455,7 +471,7 @@ static bool actor_takes(struct sim *s, const struct sim_event *e)
 void sim_command(struct sim *s, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *run,
                  void *ctx, uint64_t arg)
 {
-    struct command *c = sim_grow(NULL, 1, sizeof *c);
+    struct command *c = slab_take(&s->slab, sizeof *c);
     *c = (struct command){run, ctx, arg};
     uint32_t sequence = source == SIM_NOBODY ? s->commands++ : s->host[source]->sequence++;
     sim_queue_push(&s->queue, at_us > s->now ? at_us : s->now, node, SIM_COMMAND, source, sequence,
@@ -548,6 +564,30 @@ static void dispatch(struct sim *s, struct sim_event *e)
         finish_turn(s, node);
 }
 
+// A node's memory is cold when its turn comes, in a large network: it is asked for a few events before.
+static void fetch_ahead(const struct sim *s)
+{
+    const struct sim_event *e = sim_queue_ahead(&s->queue, SIM_FETCH_HOST);
+    if (e != NULL && e->destination != SIM_NOBODY)
+        __builtin_prefetch(&s->host[e->destination]);
+    e = sim_queue_ahead(&s->queue, SIM_FETCH_LINES);
+    if (e != NULL && e->destination != SIM_NOBODY) {
+        const char *h = (const char *)s->host[e->destination];
+        __builtin_prefetch(h);
+        __builtin_prefetch(h + 64);
+        __builtin_prefetch(e->payload);
+    }
+    e = sim_queue_ahead(&s->queue, SIM_FETCH_NODE);
+    if (e != NULL && e->destination != SIM_NOBODY) {
+        const char *node = (const char *)s->host[e->destination]->node;
+        for (size_t i = 0; node != NULL && i < SIM_FETCH_NODE_BYTES; i += 64)
+            __builtin_prefetch(node + i);
+        if (e->payload != NULL)
+            for (size_t i = 64; i < 256; i += 64)
+                __builtin_prefetch((const char *)e->payload + i);
+    }
+}
+
 bool sim_run(struct sim *s, usec_t until_us, bool (*done)(const struct sim *, void *), void *ctx)
 {
     modelled_use(s->config.modelled);
@@ -557,10 +597,11 @@ bool sim_run(struct sim *s, usec_t until_us, bool (*done)(const struct sim *, vo
     while ((first = sim_queue_first(&s->queue)) != NULL && first->at_us <= until_us) {
         struct sim_event e;
         (void)sim_queue_pop(&s->queue, &e);
+        fetch_ahead(s);
         s->now = e.at_us;
         s->news = false;
         dispatch(s, &e);
-        free(e.payload);
+        free_payload(s, &e);
         if (s->news && done != NULL && done(s, ctx))
             return true;
     }

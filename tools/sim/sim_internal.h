@@ -4,27 +4,34 @@
 
 #include "tools/sim/queue.h"
 #include "tools/sim/sim.h"
+#include "tools/sim/slab.h"
 
-struct sim_host {      // one node and what the simulator knows of it
-    struct node *node; // NULL before its start and after its end
-    struct arena arena;
-    struct sim_stream stream;
-    struct sim_node_config config;
+#include <assert.h>
+
+struct sim_host {            // one node and what the simulator knows of it; a million of them
+    struct node *node;       // NULL before its start and after its end
+    usec_t armed_us;         // of its queue entry that counts; USEC_NEVER: none
+    usec_t clocked_us;       // when it was last told the wall clock
     struct sim_actor *actor; // its own copy; NULL: honest
-    uint8_t secret[32];
-    uint8_t chain[16]; // H_i of the digest
-    usec_t armed_us;   // of its queue entry that counts; USEC_NEVER: none
-    usec_t clocked_us; // when it was last told the wall clock
-    uint32_t sequence; // of its events
-    uint64_t number;   // of its datagrams
+    uint8_t chain[16];       // H_i of the digest
     uint64_t bytes_in, bytes_out;
-    bool idle; // in the idle measurement
+    uint64_t number;   // of its datagrams
+    uint32_t sequence; // of its events
+    uint32_t wakes;    // in this second, for SIM_WAKES_MAX
+    uint64_t wake_second;
+    struct sim_stream stream;
+    struct arena arena;
     uint64_t idle_in, idle_out;
+    uint8_t secret[32];
+    uint32_t bootstrap[SIM_BOOTSTRAPS_MAX];
+    int64_t skew_us;
     uint32_t first_person; // SIM_NOBODY: none
-    uint64_t wake_second;  // for SIM_WAKES_MAX
-    uint32_t wakes;
+    uint8_t bootstraps;
+    bool server, candidate;
+    bool idle; // in the idle measurement
     bool dead;
 };
+static_assert(sizeof(struct sim_host) <= 256, "four lines a node");
 
 struct sim_numbers { // values of which a percentile is wanted
     uint32_t *value;
@@ -36,6 +43,7 @@ struct sim {
     struct sim_prf prf;
     struct sim_network net;
     struct sim_queue queue;
+    struct slab slab; // of payloads and hosts
     struct sim_jobs *jobs;
     usec_t now;
     struct outbox out;
