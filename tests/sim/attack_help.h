@@ -4,7 +4,7 @@
 
 #include "tests/sim/help.h"
 #include "tools/sim/attack.h"
-#include "tools/sim/queue.h"
+#include "tools/sim/slab.h"
 
 #ifdef BAUTA_WEAK
 #define WEAK true // a build without the defences: here the attack has to succeed
