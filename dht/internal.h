@@ -194,7 +194,8 @@ struct upkeep {
     usec_t refresh_at, fill_at;
     book_ref walk; // whom the next step of filling asks, or 0
     uint16_t fill_left;
-    uint8_t fill_fast;
+    uint8_t fill_fast, fill_family, fill_bucket; // the last two: what the last step asked for
+    uint32_t exhausted[2]; // bits of buckets of which a step has brought nobody new
     // newcomer.c
     unsigned verifying;
     // votes.c

@@ -37,7 +37,7 @@ static bool emptiest(const struct dht *d, unsigned *family, unsigned *bucket)
         unsigned depth = d->table[f] == NULL ? 0 : table_depth(d->table[f]);
         for (unsigned i = 0; i + FILL_SPARE_BUCKETS < depth; i++) {
             unsigned n = table_bucket_size(d->table[f], i);
-            if (n >= least)
+            if (n >= least || (d->upkeep.exhausted[f] >> i & 1) != 0)
                 continue;
             least = n;
             *family = f;
@@ -74,6 +74,8 @@ void refresh_fill(struct dht *d)
         return;
     refresh_ask(d, who, target, CLASS_CHAT);
     walk_to(d, 0);
+    u->fill_family = (uint8_t)f;
+    u->fill_bucket = (uint8_t)i;
     u->fill_left--;
     bool fast = u->fill_fast > 0;
     u->fill_fast = (uint8_t)(u->fill_fast - fast);
@@ -97,6 +99,8 @@ void refresh_heard(struct dht *d, struct call *c, const struct wire_answer *a)
         if (!filling && tried++ < REFRESH_PINGS_MAX)
             newcomer_try(d, &other, false);
     }
+    if (filling && wanted == 0) // nobody new lives there
+        u->exhausted[u->fill_family] |= 1u << u->fill_bucket;
     if (!filling || wanted == 0 || u->walk != 0)
         return;
     book_ref ref = dht_hold(d, &chosen);
@@ -111,6 +115,7 @@ static void refresh_bucket(struct dht *d, struct table *t, unsigned i)
 {
     uint8_t target[32];
     book_ref who = table_oldest(t, i);
+    d->upkeep.exhausted[t == d->table[0] ? 0 : 1] &= ~(1u << i); // newcomers may have come
     random_in_bucket(d, t->centre, i, target);
     if (who == 0 && table_nearest(t, target, &who, 1) == 0)
         return;

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SETTLE_S 25.0 // the look-ups and fills of joining come to rest
 #define REST_MS 10000u
 
 static void on_rest(uv_timer_t *t)
@@ -80,7 +81,7 @@ int bench_memory(const struct bench_options *o)
     if (bench_network_open(&w, o->nodes) != 0)
         return 1;
     double start = bench_now_s();
-    while (bench_now_s() - start < 2.0) // let joining come to rest
+    while (bench_now_s() - start < SETTLE_S)
         uv_run(&w.loop, UV_RUN_ONCE);
     size_t used = 0, held = 0;
     for (unsigned i = 0; i < o->nodes; i++) {
