@@ -97,6 +97,26 @@ int node_bootstrap(struct node *n, usec_t now, const struct contact *c)
     return rc;
 }
 
+int node_serve(struct node *n, usec_t now, const uint8_t secret[static 32],
+               const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES])
+{
+    int rc = dht_serve(n->dht, now, secret, puzzle_nonce);
+    node_pump(n, now);
+    return rc;
+}
+
+size_t node_contacts(struct node *n, struct contact *out, size_t max)
+{
+    return dht_contacts_export(n->dht, out, max);
+}
+
+int node_add_contacts(struct node *n, usec_t now, const struct contact *c, size_t count)
+{
+    int rc = dht_contacts_import(n->dht, now, c, count);
+    node_pump(n, now);
+    return rc;
+}
+
 bool node_contact(const struct node *n, const struct path *bound, struct contact *c)
 {
     if (!n->cfg.server || !n->cfg.listed)
@@ -212,6 +232,7 @@ size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struc
         for (size_t j = 0; j < got; j++) {
             batch[k + j].id = (uint64_t)at + 1;
             used += batch[k + j].len;
+            dht_contacted(n->dht, &batch[k + j].path);
         }
         k += got;
         if (got == 0 && cap - used >= CLASS_FULL)

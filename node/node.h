@@ -43,7 +43,13 @@ void node_free(struct node *);            // wipes
 void node_clock(struct node *, usec_t now, int64_t unix_us);
 void node_local_paths(struct node *, usec_t now, const struct path *, size_t count);
 int node_bootstrap(struct node *, usec_t now, const struct contact *);
-// Our own contact, given the address that our socket is bound to. False for a client.
+// A client becomes a candidate for being a server: as dht_serve. Contacts out and in: as
+// dht_contacts_export and dht_contacts_import.
+int node_serve(struct node *, usec_t now, const uint8_t secret[static 32],
+               const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES]);
+size_t node_contacts(struct node *, struct contact *out, size_t max);
+int node_add_contacts(struct node *, usec_t now, const struct contact *, size_t count);
+// Our own contact, given the address that our socket is bound to. False for who is not listed.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
 
 void node_receive(struct node *, usec_t now, const struct rx *, size_t count);
