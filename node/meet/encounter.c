@@ -25,7 +25,6 @@ struct encounter *encounter_new(struct meet_env *env, uint32_t number, uint32_t 
     for (unsigned i = 0; i < FAILED_MAX; i++)
         memory_init(&e->failed[i], FAILED_PEOPLE_MAX);
     pairing_init(&e->pairing, env->rng);
-    decline_refill(env);
     for (unsigned i = 0; i < wish->topics; i++) {
         e->search[i] = search_new(env, (uint8_t)i, user, &e->wish.topic[i], &e->wish.card,
                                   start_delay(env, i));

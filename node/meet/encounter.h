@@ -26,6 +26,12 @@ struct decline {
     usec_t at; // 0: free
 };
 
+// Introducers of a record through which an answer came that could not be read.
+struct strike {
+    uint8_t hash[16]; // first bytes of the record's
+    uint8_t ways;     // bit i: its introducer i
+};
+
 enum encounter_warning { WARN_NO_INTRODUCER = 1, WARN_CLOCK = 2 };
 
 struct encounter {
@@ -40,6 +46,8 @@ struct encounter {
     struct offer_out *out[OFFER_OUT_MAX];
     struct offer_in *in[OFFER_IN_MAX];
     struct decline decline[DECLINE_WAITING_MAX];
+    struct strike strike[STRIKES_MAX];
+    unsigned strike_next;
 
     enum meet_stage stage;
     bool stage_news;

@@ -47,10 +47,7 @@ struct meet_env {
     uint32_t required_effort; // of introductions to us; 0 while the node is not under load
     struct rate pow_rate;     // of Argon2id checks
     struct encounter *encounter[MEET_ENCOUNTERS_MAX];
-
-    uint8_t decline_key[DECLINE_POOL_MAX][32]; // fresh public keys, each used once
-    unsigned decline_keys;
-    usec_t decline_refill_at; // USEC_NEVER: the pool is full
+    struct rate decline_rate;
 };
 
 static inline uint64_t env_unix_us(const struct meet_env *env)

@@ -17,6 +17,14 @@
 #define PAIRING_START_FEW_MAX_US (4 * USEC_PER_MS)
 #define PAIRING_ANSWER_US (1500 * USEC_PER_MS) // an offer waits so long, and up to a fifth more
 #define PAIRING_ANSWER_JITTER_US (300 * USEC_PER_MS)
+// An offer without an answer for so long lets another go out beside it, if anybody else is known: a
+// round trip through an introducer takes 0.2 s, 0.5 s at the 95th percentile. Halved for each miss up to
+// two, for then there may be people who never answer.
+#define PAIRING_QUIET_US (600 * USEC_PER_MS)
+#define PAIRING_QUIET_HALVINGS_MAX 2u
+#define PAIRING_QUIET_MAX 6u // such offers at once
+#define PAIRING_GARBLED_US                                                                         \
+    (1000 * USEC_PER_MS) // before another introducer of the same record is tried
 #define PAIRING_CONFIRM_US (1000 * USEC_PER_MS) // an accepted offer waits so long for its confirm
 #define PAIRING_LATE_US (1000 * USEC_PER_MS)    // and a late confirm counts for so long after that
 #define PAIRING_SILENT_US (500 * USEC_PER_MS)   // who did not answer is left alone so long,
@@ -75,7 +83,9 @@
 // ---- offers -----------------------------------------------------------------------------------------
 #define OFFER_IN_MAX 16u // half-open handshakes of an encounter
 #define OFFER_IN_US (10 * USEC_PER_S)
-#define OFFER_OUT_MAX 8u // own offers, all but one retracted or refused and lingering
+#define OFFER_OUT_MAX                                                                              \
+    16u // own offers: one in flight, quiet ones, and those that linger after a retract
+#define STRIKES_MAX 64u // records of which an introducer's answer could not be read
 #define OFFER_LINGER_US (3 * USEC_PER_S) // an answer to a retracted offer may still come
 #define OFFER_SENDINGS_MAX 3u            // of one msg1
 #define OFFER_RETRACTS_MAX 4u // of one offer: two at first, then one for each late accept
@@ -91,12 +101,16 @@
 #define OFFER_ANSWER_DELAY_US (20 * USEC_PER_MS) // covers what the decision cost
 #define OFFER_ANSWER_DELAY_FEW_US (4 * USEC_PER_MS)
 #define CONFIRM_SENDINGS_MAX 5u                // of a confirm, until the channel is heard,
+#define CONFIRM_SECOND_WAY 3u                  // from this one on by another introducer too
 #define CONFIRM_GAP_MAX_US (200 * USEC_PER_MS) // all of them while the other still waits
 #define CONFIRM_WINDOW_US (2 * USEC_PER_S)     // within this
 
-#define DECLINE_POOL_MAX 16u // public keys made ahead, so that a decline costs no DH
-#define DECLINE_REFILL_US (50 * USEC_PER_MS) // one key; so at most 20 declines a second for long
-#define DECLINE_WAITING_MAX 32u              // declines on their way to their time
+// A decline begins with a fresh public key: 20 us. Each introducer has a share, so whoever floods a person
+// through one of them can't turn declines through the others into silence.
+#define DECLINE_RATE_INTRODUCER 32u // a second, and as burst
+#define DECLINE_RATE 200u           // of all; 0.4 % of a core
+#define DECLINE_WAITING_MAX                                                                        \
+    96u // the bursts of three introducers: declines on their way to their time
 
 // ---- memory of people -------------------------------------------------------------------------------
 #define BLOCK_PEOPLE_MAX 1024u // of this run; the oldest is forgotten first

@@ -70,7 +70,6 @@ static void end(struct meet *m)
             continue;
         encounter_settle(&m->env, e);
         at = earlier(at, encounter_deadline(&m->env, e));
-        at = earlier(at, m->env.decline_refill_at);
     }
     m->deadline = at;
 }
@@ -232,7 +231,6 @@ bool meet_expire(struct meet *m, usec_t now, unsigned budget)
         }
         encounter_expire(env, e);
     }
-    decline_refill(env);
     end(m);
     return more;
 }

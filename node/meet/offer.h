@@ -32,10 +32,13 @@ struct offer_out {
     uint32_t effort;
     uint8_t m[32]; // BLAKE2b-32(msg1)
     uint8_t rec_id[RECORD_ID_BYTES];
+    uint8_t hash[32]; // of the record's plaintext
+    uint8_t all_ways; // one bit for each of the record's introducers
     struct noise noise;
     uint8_t blob[WIRE_OFFER_BYTES], retract[WIRE_OFFER_BYTES], confirm[WIRE_OFFER_BYTES];
     unsigned introducers, next; // tried in order; `next`: the first untried
     struct wire_introducer introducer[DHT_INTRODUCERS_MAX];
+    uint8_t way[DHT_INTRODUCERS_MAX]; // index in the record of each
     struct offer_link link[DHT_INTRODUCERS_MAX];
     unsigned answered_on;
     unsigned sendings, retracts, confirms;
@@ -95,8 +98,5 @@ void offer_in_joined(struct meet_env *, struct encounter *, const struct pairing
 void offer_in_expire(struct meet_env *, struct encounter *);
 usec_t offer_in_deadline(const struct meet_env *, const struct encounter *);
 void offer_in_close(struct meet_env *, struct encounter *);
-
-// The pool of public keys for declines.
-void decline_refill(struct meet_env *);
 
 #endif

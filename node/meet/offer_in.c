@@ -41,34 +41,26 @@ static unsigned free_slot(struct meet_env *env, struct encounter *e)
 
 // ---- declines: what fails before any DH ---------------------------------------------------------------
 
-void decline_refill(struct meet_env *env)
-{
-    if (env->decline_refill_at > env->now)
-        return;
-    bool first = env->decline_keys == 0 && env->decline_refill_at == 0;
-    do {
-        uint8_t seed[32], sk[32];
-        rng_fill(&env->rng, seed, sizeof seed);
-        key_pair(env->decline_key[env->decline_keys++], sk, seed);
-        sodium_memzero(seed, sizeof seed);
-        sodium_memzero(sk, sizeof sk);
-    } while (first && env->decline_keys < DECLINE_POOL_MAX);
-    env->decline_refill_at =
-        env->decline_keys < DECLINE_POOL_MAX ? env->now + DECLINE_REFILL_US : USEC_NEVER;
-}
-
 static usec_t delay_of(const struct spot *p)
 {
     return p->records <= SEARCH_FEW_RECORDS ? OFFER_ANSWER_DELAY_FEW_US : OFFER_ANSWER_DELAY_US;
 }
 
-static void decline(struct meet_env *env, struct encounter *e, const struct spot *p,
-                    const struct spot_attend *a, const struct dht_event *ev)
+static void decline(struct meet_env *env, struct encounter *e, struct spot *p, uint32_t attend,
+                    const uint8_t link[static DHT_LINK_BYTES])
 {
+    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
+        struct spot_attend *a = &p->attend[i];
+        if (a->state != ATTEND_NONE && a->id == attend &&
+            !rate_take(&a->rate_declines, env->now, DECLINE_RATE_INTRODUCER)) {
+            env->count.dropped_rate++;
+            return;
+        }
+    }
     for (unsigned i = 0; i < DECLINE_WAITING_MAX; i++)
         if (e->decline[i].at == 0) {
-            e->decline[i].attend = a->id;
-            memcpy(e->decline[i].link, ev->link, sizeof ev->link);
+            e->decline[i].attend = attend;
+            memcpy(e->decline[i].link, link, DHT_LINK_BYTES);
             e->decline[i].at = env->now + delay_of(p);
             return;
         }
@@ -77,15 +69,16 @@ static void decline(struct meet_env *env, struct encounter *e, const struct spot
 
 static void send_decline(struct meet_env *env, const struct decline *d)
 {
-    uint8_t blob[WIRE_ANSWER_BYTES];
-    if (env->decline_keys == 0) {
+    uint8_t blob[WIRE_ANSWER_BYTES], seed[32], sk[32];
+    if (!rate_take(&env->decline_rate, env->now, DECLINE_RATE)) {
         env->count.dropped_rate++;
         return;
     }
     rng_fill(&env->rng, blob, sizeof blob);
-    memcpy(blob, env->decline_key[--env->decline_keys], 32);
-    if (env->decline_refill_at == USEC_NEVER)
-        env->decline_refill_at = env->now + DECLINE_REFILL_US;
+    rng_fill(&env->rng, seed, sizeof seed);
+    key_pair(blob, sk, seed);
+    sodium_memzero(seed, sizeof seed);
+    sodium_memzero(sk, sizeof sk);
     dht_attend_answer(env->dht, env->now, d->attend, d->link, blob, sizeof blob);
     env->count.declined++;
 }
@@ -323,11 +316,8 @@ static void open_offer(struct meet_env *env, struct encounter *e, struct search 
     struct wire_msg1 m = {0};
     int rc = open_msg1(env, s, p, o, &m);
     if (rc == BAUTA_EAUTH) {
-        struct dht_event where = {0};
-        struct spot_attend via = {.id = o->attend};
-        memcpy(where.link, o->link, sizeof where.link);
         env->count.dropped_auth++;
-        decline(env, e, p, &via, &where);
+        decline(env, e, p, o->attend, o->link);
         drop(env, e, i);
         return;
     }
@@ -388,11 +378,8 @@ static void check_proofs(struct meet_env *env, struct encounter *e)
         if (p == NULL) {
             drop(env, e, best);
         } else if (!proof_right(o)) {
-            struct dht_event where = {0};
-            struct spot_attend via = {.id = o->attend};
-            memcpy(where.link, o->link, sizeof where.link);
             env->count.dropped_pow++;
-            decline(env, e, p, &via, &where);
+            decline(env, e, p, o->attend, o->link);
             drop(env, e, best);
         } else {
             open_offer(env, e, s, p, best);
@@ -449,7 +436,7 @@ void offer_in_arrived(struct meet_env *env, struct encounter *e, struct search *
     assert(rc == BAUTA_OK);
     (void)rc;
     if (!cheap_checks(env, e, s, p, a, &x)) {
-        decline(env, e, p, a, ev);
+        decline(env, e, p, a->id, ev->link);
         return;
     }
     unsigned i = free_slot(env, e);

@@ -72,14 +72,15 @@ static usec_t gap_of(struct meet_env *env, const struct offer_out *o)
     return gap < OFFER_RTO_MIN_US ? OFFER_RTO_MIN_US : earlier(gap, OFFER_RTO_MAX_US);
 }
 
-// Opens a link through the next introducer that takes it.
-static bool open_next(struct meet_env *env, struct encounter *e, struct offer_out *o)
+// Opens a link through the next introducer that takes it, with `blob` as the first message.
+static bool open_next(struct meet_env *env, struct encounter *e, struct offer_out *o,
+                      const uint8_t *blob)
 {
     while (o->next < o->introducers) {
         unsigned i = o->next++;
         const struct wire_introducer *via = &o->introducer[i];
-        if (dht_introduce_open(env->dht, env->now, o->place, &via->contact, via->handle, o->blob,
-                               sizeof o->blob, e->user, &o->link[i].intro) == BAUTA_OK) {
+        if (dht_introduce_open(env->dht, env->now, o->place, &via->contact, via->handle, blob,
+                               WIRE_OFFER_BYTES, e->user, &o->link[i].intro) == BAUTA_OK) {
             o->link[i].open = true;
             return true;
         }
@@ -100,7 +101,7 @@ static bool send_on_open(struct meet_env *env, struct offer_out *o, const uint8_
 
 static bool send_first(struct meet_env *env, struct encounter *e, struct offer_out *o)
 {
-    if (!open_next(env, e, o))
+    if (!open_next(env, e, o, o->blob))
         return false;
     o->state = OUT_SENT;
     o->sendings = 1;
@@ -114,7 +115,7 @@ static bool send_first(struct meet_env *env, struct encounter *e, struct offer_o
 // The second sending goes the same way, the third through the next introducer.
 static void send_again(struct meet_env *env, struct encounter *e, struct offer_out *o)
 {
-    bool same_way = o->sendings == 1 || !open_next(env, e, o);
+    bool same_way = o->sendings == 1 || !open_next(env, e, o, o->blob);
     if (same_way)
         send_on_open(env, o, o->blob);
     o->sendings++;
@@ -131,14 +132,17 @@ static void send_retract(struct meet_env *env, struct offer_out *o)
     o->again_at = o->retracts < OFFER_RETRACTS_FIRST ? env->now + gap_of(env, o) : USEC_NEVER;
 }
 
-static void send_confirm(struct meet_env *env, struct offer_out *o)
+// The way by which the answer came may lose or garble what goes there: the third goes by another one too.
+static void send_confirm(struct meet_env *env, struct encounter *e, struct offer_out *o)
 {
     const struct offer_link *link = &o->link[o->answered_on];
     o->again_at = USEC_NEVER;
     if (o->confirms >= CONFIRM_SENDINGS_MAX || env->now >= o->confirmed_at + CONFIRM_WINDOW_US)
         return;
     o->confirms++;
-    if (link->open)
+    if (o->confirms == CONFIRM_SECOND_WAY)
+        (void)open_next(env, e, o, o->confirm);
+    if (o->confirms <= CONFIRM_SECOND_WAY && link->open)
         dht_introduce_send(env->dht, env->now, link->intro, o->confirm, sizeof o->confirm);
     else
         send_on_open(env, o, o->confirm);
@@ -183,6 +187,48 @@ static void make_blobs(struct meet_env *env, struct offer_out *o,
     wire_put_envelope(o->blob, &envelope);
 }
 
+// ---- introducers that were of no use ------------------------------------------------------------------
+
+static struct strike *strike_of(struct encounter *e, const uint8_t hash[static 32])
+{
+    for (unsigned i = 0; i < STRIKES_MAX; i++)
+        if (e->strike[i].ways != 0 &&
+            memcmp(e->strike[i].hash, hash, sizeof e->strike[i].hash) == 0)
+            return &e->strike[i];
+    return NULL;
+}
+
+// An answer through the introducer `way` could not be read. True: all of the record's had their turn.
+static bool strike(struct encounter *e, const struct offer_out *o, unsigned way)
+{
+    struct strike *x = strike_of(e, o->hash);
+    if (x == NULL) {
+        x = &e->strike[e->strike_next++ % STRIKES_MAX];
+        memcpy(x->hash, o->hash, sizeof x->hash);
+        x->ways = 0;
+    }
+    x->ways |= (uint8_t)(1u << way);
+    return (x->ways & o->all_ways) == o->all_ways;
+}
+
+// Each offer draws its own order, so that load and traces spread; who was of no use is left out.
+static void choose_ways(struct meet_env *env, struct encounter *e, struct offer_out *o,
+                        const struct wire_record *record)
+{
+    const struct strike *x = strike_of(e, o->hash);
+    o->all_ways = (uint8_t)((1u << record->introducers) - 1u);
+    uint8_t used = x == NULL || (x->ways & o->all_ways) == o->all_ways ? 0 : x->ways;
+    for (unsigned k = 0; k < record->introducers; k++) {
+        if ((used >> k & 1u) != 0)
+            continue;
+        unsigned at = (unsigned)rng_below(&env->rng, o->introducers + 1u);
+        o->introducer[o->introducers] = o->introducer[at];
+        o->way[o->introducers++] = o->way[at];
+        o->introducer[at] = record->introducer[k];
+        o->way[at] = (uint8_t)k;
+    }
+}
+
 bool offer_out_start(struct meet_env *env, struct encounter *e, const struct pairing_action *a)
 {
     const struct listing *l = &e->listing[a->slot];
@@ -200,13 +246,8 @@ bool offer_out_start(struct meet_env *env, struct encounter *e, const struct pai
                    : search_any_place(e->search[o->peer.topic]);
     o->effort = l->record.effort;
     memcpy(o->rec_id, l->rec_id, sizeof o->rec_id);
-    o->introducers = l->record.introducers;
-    // Each offer draws its own order, so that load and traces spread.
-    for (unsigned k = 0; k < o->introducers; k++) {
-        unsigned at = (unsigned)rng_below(&env->rng, k + 1);
-        o->introducer[k] = o->introducer[at];
-        o->introducer[at] = l->record.introducer[k];
-    }
+    memcpy(o->hash, l->hash, sizeof o->hash);
+    choose_ways(env, e, o, &l->record);
     o->again_at = o->close_at = USEC_NEVER;
     if (!make_msg1(env, e, o, l, msg1)) {
         drop(env, e, i);
@@ -342,7 +383,8 @@ static void answered(struct meet_env *env, struct encounter *e, unsigned i, cons
     struct pairing_out out = {0};
     struct pairing_peer peer = o->peer;
     uint32_t generation = o->generation;
-    // What can't be opened is a decline, which is a no for good.
+    // What can't be opened is a decline, or was garbled on its way: a no for good when it has come through
+    // each of the record's introducers.
     int rc = open_answer(o, blob, &m);
     bool accepted = rc == BAUTA_OK && m.verdict == WIRE_ACCEPT;
     if (accepted && prepare(env, o, &m) == BAUTA_OK) {
@@ -356,9 +398,13 @@ static void answered(struct meet_env *env, struct encounter *e, unsigned i, cons
         send_retract(env, o);
         pairing_refused(&e->pairing, env->now, &peer, generation, true, &out);
     } else {
+        bool dead = rc != BAUTA_OK && strike(e, o, o->way[o->answered_on]);
         drop(env, e, i);
-        bool for_good = rc != BAUTA_OK || m.verdict == WIRE_NO_FOR_GOOD;
-        pairing_refused(&e->pairing, env->now, &peer, generation, for_good, &out);
+        if (rc != BAUTA_OK && !dead)
+            pairing_garbled(&e->pairing, env->now, &peer, generation, &out);
+        else
+            pairing_refused(&e->pairing, env->now, &peer, generation,
+                            dead || m.verdict == WIRE_NO_FOR_GOOD, &out);
     }
     sodium_memzero(&m, sizeof m);
     encounter_perform(env, e, &out);
@@ -385,7 +431,7 @@ static void came_back(struct meet_env *env, struct encounter *e, unsigned i, uns
     case OUT_CONFIRMED:
         // Its answer again: my confirm was lost.
         if (o->again_at != USEC_NEVER)
-            send_confirm(env, o);
+            send_confirm(env, e, o);
         break;
     case OUT_PUZZLE:
     case OUT_ACCEPTED:
@@ -403,7 +449,7 @@ static void link_failed(struct meet_env *env, struct encounter *e, unsigned i, u
     bool open = false;
     for (unsigned k = 0; k < DHT_INTRODUCERS_MAX; k++)
         open = open || o->link[k].open;
-    if (!open && !open_next(env, e, o))
+    if (!open && !open_next(env, e, o, o->blob))
         give_up(env, e, i);
 }
 
@@ -467,7 +513,7 @@ void offer_out_confirm(struct meet_env *env, struct encounter *e, const struct p
     o->close_at = env->now + OFFER_LINGER_US;
     // Not the gap that msg1 has doubled: the other waits for a second only.
     o->gap = earlier(gap_of(env, o), CONFIRM_GAP_MAX_US);
-    send_confirm(env, o);
+    send_confirm(env, e, o);
     encounter_matched(env, e, &o->peer, &o->channel);
     sodium_memzero(&o->channel, sizeof o->channel);
 }
@@ -498,7 +544,7 @@ void offer_out_expire(struct meet_env *env, struct encounter *e)
         else if (o->state == OUT_RETRACTED)
             send_retract(env, o);
         else if (o->state == OUT_CONFIRMED)
-            send_confirm(env, o);
+            send_confirm(env, e, o);
         else
             o->again_at = USEC_NEVER;
     }

@@ -36,9 +36,9 @@ void pairing_reset(struct pairing *p)
     memset(p->candidate, 0, sizeof p->candidate);
     p->state = PAIRING_FREE;
     p->sampled = p->offered = false;
-    p->doublings = 0;
+    p->doublings = p->misses = 0;
     p->partner = NOBODY;
-    p->start_at = p->answer_at = p->look_at = USEC_NEVER;
+    p->start_at = p->quiet_at = p->answer_at = p->look_at = USEC_NEVER;
 }
 
 // ---- candidates -----------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ static uint64_t record_hash(const struct pairing_peer *peer, const uint8_t rec_i
 
 static void drop(struct pairing *p, unsigned slot)
 {
-    assert(!p->candidate[slot].taken);
+    assert(!p->candidate[slot].taken && !p->candidate[slot].quiet);
     memset(&p->candidate[slot], 0, sizeof p->candidate[slot]);
 }
 
@@ -84,7 +84,7 @@ static void unlist(struct pairing *p, unsigned slot)
 {
     struct pairing_candidate *c = &p->candidate[slot];
     c->listed = false;
-    if (!c->held && !c->taken)
+    if (!c->held && !c->taken && !c->quiet)
         drop(p, slot);
 }
 
@@ -98,38 +98,39 @@ static void bury(struct pairing *p, unsigned slot)
     unlist(p, slot);
 }
 
-// A slot for somebody new, at the cost of the worst that is neither held nor taken, if it is worse.
-static unsigned make_room(struct pairing *p, const struct pairing_candidate *for_whom, bool must)
+// A slot for somebody new. Who is left out is drawn, after those of whom nothing is known any more and
+// those who do not answer: weights can be ground, and so must not decide whom a sample crowds out.
+static unsigned make_room(struct pairing *p)
 {
-    unsigned worst = NOBODY;
+    unsigned worst = NOBODY, ties = 0, worst_rank = 0;
     for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
         const struct pairing_candidate *c = &p->candidate[i];
         if (!c->used)
             return i;
-        if (c->held || c->taken)
+        if (c->held || c->taken || c->quiet)
             continue;
-        if (worst == NOBODY || (p->candidate[worst].listed && !c->listed) ||
-            (p->candidate[worst].listed == c->listed && better(&p->candidate[worst], c)))
+        unsigned rank = c->listed ? c->unanswered : PAIRING_SILENT_DOUBLINGS_MAX + 1u;
+        if (worst != NOBODY && rank < worst_rank)
+            continue;
+        ties = worst == NOBODY || rank > worst_rank ? 1 : ties + 1;
+        if (rng_below(&p->rng, ties) == 0)
             worst = i;
+        worst_rank = rank;
     }
-    // Held are at most PAIRING_HELD_MAX, so somebody always can go.
+    // Held and quiet ones are few, so somebody always can go.
     assert(worst != NOBODY);
-    if (!must && p->candidate[worst].listed && better(&p->candidate[worst], for_whom))
-        return NOBODY;
     drop(p, worst);
     return worst;
 }
 
 static unsigned enter(struct pairing *p, const struct pairing_peer *peer, uint64_t weight,
-                      uint8_t score, bool must)
+                      uint8_t score)
 {
     unsigned slot = find(p, peer);
     if (slot == NOBODY) {
-        struct pairing_candidate c = {
+        slot = make_room(p);
+        p->candidate[slot] = (struct pairing_candidate){
             .used = true, .peer = *peer, .weight = weight, .score = score};
-        slot = make_room(p, &c, must);
-        if (slot != NOBODY)
-            p->candidate[slot] = c;
     } else {
         p->candidate[slot].weight = weight;
         p->candidate[slot].score = score;
@@ -144,9 +145,7 @@ unsigned pairing_add(struct pairing *p, const struct pairing_peer *peer,
     for (unsigned i = 0; i < PAIRING_DEAD_MAX; i++)
         if (p->dead[i] == hash)
             return NOBODY;
-    unsigned slot = enter(p, peer, weight, score, false);
-    if (slot == NOBODY)
-        return NOBODY;
+    unsigned slot = enter(p, peer, weight, score);
     struct pairing_candidate *c = &p->candidate[slot];
     if (memcmp(c->rec_id, rec_id, sizeof c->rec_id) != 0)
         c->unanswered = 0;
@@ -191,10 +190,54 @@ static unsigned offer_over(struct pairing *p, usec_t usable_at)
     assert(p->offered && slot != NOBODY);
     p->offered = false;
     p->partner = NOBODY;
-    p->answer_at = USEC_NEVER;
+    p->quiet_at = p->answer_at = USEC_NEVER;
     p->candidate[slot].taken = false;
     p->candidate[slot].usable_at = usable_at;
     return slot;
+}
+
+static void missed(struct pairing *p)
+{
+    if (p->misses < UINT8_MAX)
+        p->misses++;
+}
+
+static unsigned quiet_count(const struct pairing *p)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++)
+        n += p->candidate[i].quiet ? 1 : 0;
+    return n;
+}
+
+// The own offer stays out, but does not keep me from another one.
+static void make_quiet(struct pairing *p)
+{
+    usec_t until = p->answer_at;
+    uint32_t generation = p->partner_generation;
+    struct pairing_candidate *c = &p->candidate[offer_over(p, until)];
+    c->quiet = true;
+    c->quiet_generation = generation;
+    c->quiet_until = until;
+    missed(p);
+}
+
+static void quiet_over(struct pairing *p, unsigned slot, enum pairing_action_kind how,
+                       struct pairing_out *out)
+{
+    struct pairing_candidate *c = &p->candidate[slot];
+    c->quiet = false;
+    act(p, out, how, slot, c->quiet_generation);
+    if (!c->listed && !c->held && !c->taken)
+        drop(p, slot);
+}
+
+// All quiet offers but that to `slot` are taken back; that one is void, and its peer knows.
+static void give_up_quiet(struct pairing *p, unsigned slot, struct pairing_out *out)
+{
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++)
+        if (p->candidate[i].quiet)
+            quiet_over(p, i, i == slot ? PAIRING_ABANDON : PAIRING_RETRACT, out);
 }
 
 // Somebody else, or the same person's own offer, goes before mine.
@@ -214,6 +257,7 @@ static void accept(struct pairing *p, usec_t now, unsigned slot, struct pairing_
     struct pairing_candidate *c = &p->candidate[slot];
     assert(p->state == PAIRING_FREE && c->held);
     give_up_offer(p, now, slot, out);
+    give_up_quiet(p, slot, out);
     p->state = PAIRING_PENDING;
     p->partner = slot;
     p->partner_generation = c->held_generation;
@@ -231,6 +275,9 @@ static void offer(struct pairing *p, usec_t now, unsigned slot, struct pairing_o
     p->offered = true;
     p->partner = slot;
     p->partner_generation = generation;
+    unsigned halvings =
+        p->misses < PAIRING_QUIET_HALVINGS_MAX ? p->misses : PAIRING_QUIET_HALVINGS_MAX;
+    p->quiet_at = now + (PAIRING_QUIET_US >> halvings);
     p->answer_at = now + PAIRING_ANSWER_US + rng_below(&p->rng, PAIRING_ANSWER_JITTER_US + 1);
     p->look_at = USEC_NEVER;
     c->taken = true;
@@ -243,37 +290,53 @@ static void wait_idle(struct pairing *p, usec_t now)
     p->look_at = now + rng_between(&p->rng, gap / 2, gap + gap / 2);
 }
 
-// FREE with no offer out: the best of all usable candidates and held offers.
-static void choose(struct pairing *p, usec_t now, struct pairing_out *out)
+// The best of all usable candidates and held offers. After a miss every second choice is drawn, for
+// somebody may have ground weights that go before everybody's.
+static unsigned pick(const struct pairing *p, usec_t now)
 {
-    if (p->state != PAIRING_FREE || p->offered)
-        return;
-    unsigned best = NOBODY;
-    bool may_offer = now >= p->start_at;
+    unsigned best = NOBODY, usable = 0;
+    bool may_offer = now >= p->start_at, draw = p->misses % 2 == 1;
     for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
         const struct pairing_candidate *c = &p->candidate[i];
-        if (!c->used || !(c->held || (may_offer && c->listed && c->usable_at <= now)))
+        if (!c->used || c->taken || c->quiet ||
+            !(c->held || (may_offer && c->listed && c->usable_at <= now)))
             continue;
-        if (best == NOBODY || better(c, &p->candidate[best]))
+        usable++;
+        if (best == NOBODY ||
+            (draw ? rng_below(&p->rng, usable) == 0 : better(c, &p->candidate[best])))
             best = i;
     }
+    return best;
+}
+
+// FREE, with no offer out or one that waits for long: what comes next.
+static void choose(struct pairing *p, usec_t now, struct pairing_out *out)
+{
+    if (p->state != PAIRING_FREE ||
+        (p->offered && (now < p->quiet_at || quiet_count(p) >= PAIRING_QUIET_MAX)))
+        return;
+    unsigned best = pick(p, now);
     if (best == NOBODY) {
-        if (p->sampled && p->look_at == USEC_NEVER)
+        if (!p->offered && p->sampled && p->look_at == USEC_NEVER)
             wait_idle(p, now);
-    } else if (p->candidate[best].held) {
-        accept(p, now, best, out);
-    } else {
-        offer(p, now, best, out);
+        return;
     }
+    if (p->offered)
+        make_quiet(p);
+    if (p->candidate[best].held)
+        accept(p, now, best, out);
+    else
+        offer(p, now, best, out);
 }
 
 static void matched(struct pairing *p, enum pairing_action_kind how, struct pairing_out *out)
 {
     unsigned slot = p->partner;
     p->state = PAIRING_MATCHED;
-    p->answer_at = p->look_at = USEC_NEVER;
+    p->quiet_at = p->answer_at = p->look_at = USEC_NEVER;
     p->offered = false;
     act(p, out, how, slot, p->partner_generation);
+    give_up_quiet(p, slot, out);
     p->candidate[slot].held = false;
     for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
         struct pairing_candidate *c = &p->candidate[i];
@@ -298,10 +361,28 @@ static void set_free(struct pairing *p, usec_t usable_at)
     c->usable_at = usable_at;
 }
 
-static bool mine_out_to(const struct pairing *p, const struct pairing_peer *peer,
-                        uint32_t generation)
+// The slot of the own offer of that generation, in flight or quiet; NOBODY.
+static unsigned mine_out_to(const struct pairing *p, const struct pairing_peer *peer,
+                            uint32_t generation)
 {
-    return p->offered && p->partner_generation == generation && find(p, peer) == p->partner;
+    unsigned slot = find(p, peer);
+    if (slot == NOBODY || p->state != PAIRING_FREE)
+        return NOBODY;
+    const struct pairing_candidate *c = &p->candidate[slot];
+    bool out = (p->offered && slot == p->partner && p->partner_generation == generation) ||
+               (c->quiet && c->quiet_generation == generation);
+    return out ? slot : NOBODY;
+}
+
+// An answer to it has come: it is not out any more.
+static void mine_answered(struct pairing *p, unsigned slot, usec_t usable_at)
+{
+    struct pairing_candidate *c = &p->candidate[slot];
+    if (c->quiet)
+        c->quiet = false;
+    else
+        offer_over(p, usable_at);
+    c->usable_at = usable_at;
 }
 
 static bool pending_with(const struct pairing *p, const struct pairing_peer *peer)
@@ -352,7 +433,8 @@ void pairing_offer(struct pairing *p, usec_t now, const struct pairing_peer *pee
         accept(p, now, slot, out);
         return;
     }
-    bool crossing = p->offered && slot == p->partner;
+    bool crossing =
+        slot != NOBODY && ((p->offered && slot == p->partner) || p->candidate[slot].quiet);
     bool wins = p->state == PAIRING_FREE &&
                 (crossing ? memcmp(p->own[peer->topic], peer->pk, 32) < 0
                           : !p->offered || weight < p->candidate[p->partner].weight);
@@ -361,7 +443,7 @@ void pairing_offer(struct pairing *p, usec_t now, const struct pairing_peer *pee
             refuse(p, peer, generation, false, out);
         return;
     }
-    slot = enter(p, peer, weight, score, true);
+    slot = enter(p, peer, weight, score);
     struct pairing_candidate *c = &p->candidate[slot];
     c->held = true;
     c->held_generation = generation;
@@ -379,8 +461,15 @@ void pairing_repeated(struct pairing *p, usec_t now, const struct pairing_peer *
 void pairing_accepted(struct pairing *p, usec_t now, const struct pairing_peer *peer,
                       uint32_t generation, struct pairing_out *out)
 {
-    (void)now;
-    if (p->state == PAIRING_FREE && mine_out_to(p, peer, generation)) {
+    unsigned slot = mine_out_to(p, peer, generation);
+    if (slot != NOBODY) {
+        if (p->candidate[slot].quiet) {
+            p->candidate[slot].quiet = false;
+            give_up_offer(p, now, NOBODY, out);
+            p->partner = slot;
+            p->partner_generation = generation;
+            p->candidate[slot].taken = true;
+        }
         matched(p, PAIRING_CONFIRM, out);
         return;
     }
@@ -391,25 +480,53 @@ void pairing_accepted(struct pairing *p, usec_t now, const struct pairing_peer *
     a->peer = *peer;
 }
 
+// Where one has gone, the others of that sample have aged as much.
+static void drop_aged(struct pairing *p, usec_t now, uint8_t topic, unsigned but)
+{
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
+        struct pairing_candidate *c = &p->candidate[i];
+        if (!c->used || i == but || c->peer.topic != topic)
+            continue;
+        // Those that a garbled answer spared keep their turn with the next introducer.
+        if (c->unanswered > 0 && c->usable_at > now)
+            continue;
+        c->listed = false;
+        if (!c->held && !c->taken && !c->quiet && c->usable_at <= now)
+            drop(p, i);
+    }
+}
+
 void pairing_refused(struct pairing *p, usec_t now, const struct pairing_peer *peer,
                      uint32_t generation, bool for_good, struct pairing_out *out)
 {
-    if (p->state != PAIRING_FREE || !mine_out_to(p, peer, generation))
+    unsigned slot = mine_out_to(p, peer, generation);
+    if (slot == NOBODY)
         return;
     usec_t pause = rng_between(&p->rng, PAIRING_NOT_NOW_MIN_US, PAIRING_NOT_NOW_MAX_US);
-    unsigned slot = offer_over(p, now + pause);
+    mine_answered(p, slot, now + pause);
     p->candidate[slot].unanswered = 0;
     if (for_good) {
-        // Where one has gone, the others of that sample have aged as much.
+        missed(p);
         bury(p, slot);
-        for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++)
-            if (p->candidate[i].used && p->candidate[i].peer.topic == peer->topic) {
-                p->candidate[i].listed = false;
-                if (!p->candidate[i].held && p->candidate[i].usable_at <= now)
-                    drop(p, i);
-            }
+        drop_aged(p, now, peer->topic, NOBODY);
         look(p, peer->topic, out);
     }
+    choose(p, now, out);
+}
+
+void pairing_garbled(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                     uint32_t generation, struct pairing_out *out)
+{
+    unsigned slot = mine_out_to(p, peer, generation);
+    if (slot == NOBODY)
+        return;
+    unsigned doublings = p->candidate[slot].unanswered;
+    mine_answered(p, slot, now + (PAIRING_GARBLED_US << doublings));
+    if (doublings < PAIRING_SILENT_DOUBLINGS_MAX)
+        p->candidate[slot].unanswered++;
+    missed(p);
+    drop_aged(p, now, peer->topic, slot);
+    look(p, peer->topic, out);
     choose(p, now, out);
 }
 
@@ -462,13 +579,29 @@ static void unanswered(struct pairing *p, usec_t now, struct pairing_out *out)
     act(p, out, PAIRING_RETRACT, slot, generation);
     if (doublings < PAIRING_SILENT_DOUBLINGS_MAX)
         p->candidate[slot].unanswered++;
+    missed(p);
     choose(p, now, out);
+}
+
+// As unanswered, of a quiet offer.
+static void quiet_unanswered(struct pairing *p, usec_t now, unsigned slot, struct pairing_out *out)
+{
+    struct pairing_candidate *c = &p->candidate[slot];
+    c->usable_at = now + (PAIRING_SILENT_US << c->unanswered);
+    if (c->unanswered < PAIRING_SILENT_DOUBLINGS_MAX)
+        c->unanswered++;
+    quiet_over(p, slot, PAIRING_RETRACT, out);
 }
 
 void pairing_unreachable(struct pairing *p, usec_t now, const struct pairing_peer *peer,
                          uint32_t generation, struct pairing_out *out)
 {
-    if (p->state == PAIRING_FREE && mine_out_to(p, peer, generation))
+    unsigned slot = mine_out_to(p, peer, generation);
+    if (slot == NOBODY)
+        return;
+    if (p->candidate[slot].quiet)
+        quiet_unanswered(p, now, slot, out);
+    else
         unanswered(p, now, out);
 }
 
@@ -492,13 +625,16 @@ void pairing_lost(struct pairing *p, usec_t now, const struct pairing_peer *peer
     }
     if (for_good && !c->taken)
         bury(p, slot);
-    else if (!c->listed && !c->taken)
+    else if (!c->listed && !c->taken && !c->quiet)
         drop(p, slot);
     choose(p, now, out);
 }
 
 void pairing_expire(struct pairing *p, usec_t now, struct pairing_out *out)
 {
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++)
+        if (p->candidate[i].quiet && p->candidate[i].quiet_until <= now)
+            quiet_unanswered(p, now, i, out);
     if (p->answer_at <= now) {
         if (p->offered) {
             unanswered(p, now, out);
@@ -521,15 +657,20 @@ void pairing_expire(struct pairing *p, usec_t now, struct pairing_out *out)
 usec_t pairing_deadline(const struct pairing *p)
 {
     usec_t at = p->answer_at < p->look_at ? p->answer_at : p->look_at;
-    if (p->state != PAIRING_FREE || p->offered)
+    if (p->state != PAIRING_FREE)
         return at;
+    bool waits = p->offered && quiet_count(p) >= PAIRING_QUIET_MAX;
     for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
         const struct pairing_candidate *c = &p->candidate[i];
-        if (!c->used || !c->listed)
+        if (c->quiet && c->quiet_until < at)
+            at = c->quiet_until;
+        if (!c->used || c->taken || c->quiet || waits || !(c->listed || c->held))
             continue;
-        usec_t usable_at = c->usable_at > p->start_at ? c->usable_at : p->start_at;
-        if (usable_at < at)
-            at = usable_at;
+        usec_t turn = c->held ? 0 : c->usable_at > p->start_at ? c->usable_at : p->start_at;
+        if (p->offered && turn < p->quiet_at)
+            turn = p->quiet_at;
+        if (turn < at)
+            at = turn;
     }
     return at;
 }

@@ -1,8 +1,8 @@
 // The pairing rule (PROTOCOL 6) as a pure state machine: who of the people that one encounter knows
 // of becomes its partner. It sends nothing; each input appends the actions that follow from it.
 //
-// A person is FREE, PENDING (accepted somebody, awaits the confirm) or MATCHED, with at most one own
-// offer in flight. Candidates are keyed by (topic of the encounter, pseudonym). Every offer has a
+// A person is FREE, PENDING (accepted somebody, awaits the confirm) or MATCHED, with one own offer in
+// flight, and a few quiet ones: those that nobody has answered in good time, while others are known. Candidates are keyed by (topic of the encounter, pseudonym). Every offer has a
 // generation of its initiator; an input of another generation is stale and changes nothing.
 // The lowest weight among all offers in flight is always accepted, so a crowd can't livelock.
 #ifndef BAUTA_NODE_MEET_PAIRING_H
@@ -23,6 +23,8 @@ struct pairing_candidate {
     bool listed; // a record is known: an offer can go out
     bool held;   // an offer from it waits for my decision
     bool taken;  // the own offer is out to it, or I am PENDING or MATCHED with it
+    bool
+        quiet; // an own offer is out to it that it leaves unanswered: another one may go out meanwhile
     struct pairing_peer peer;
     uint8_t rec_id[16]; // of the record, where listed
     uint64_t weight;    // w(me, peer), lower is better
@@ -31,7 +33,9 @@ struct pairing_candidate {
     uint32_t held_generation;
     uint32_t late_generation; // of an offer that I accepted, whose confirm may still come
     usec_t late_until;
-    usec_t usable_at; // no offer goes out before
+    uint32_t quiet_generation;
+    usec_t quiet_until; // its answer counts so long
+    usec_t usable_at;   // no offer goes out before
 };
 
 enum pairing_action_kind {
@@ -55,8 +59,8 @@ struct pairing_action {
     bool for_good;
 };
 
-// At most: retract, accept, a refusal to each held, confirm, withdraw, look, offer.
-#define PAIRING_ACTIONS_MAX (PAIRING_HELD_MAX + 8u)
+// At most: retract, accept, a refusal to each held, a retract to each quiet, confirm, withdraw, look, offer.
+#define PAIRING_ACTIONS_MAX (PAIRING_HELD_MAX + 2 * PAIRING_QUIET_MAX + 8u)
 struct pairing_out {
     unsigned n;
     struct pairing_action action[PAIRING_ACTIONS_MAX];
@@ -73,9 +77,11 @@ struct pairing {
     bool sampled;      // some sample has come
     bool offered;      // the own offer is out, to candidate[partner]
     uint8_t doublings; // of the gap before looking again
+    uint8_t misses;    // offers that came to nothing since the last match
     unsigned partner;  // the candidate of the own offer, or of PENDING and MATCHED
     uint32_t partner_generation;
     usec_t start_at;  // the first offer; USEC_NEVER: no candidate was seen yet
+    usec_t quiet_at;  // the own offer may become a quiet one, if there is anybody else
     usec_t answer_at; // the own offer counts as unanswered, or PENDING ends
     usec_t look_at;   // look again; USEC_NEVER: not idle
 };
@@ -105,6 +111,10 @@ void pairing_accepted(struct pairing *, usec_t now, const struct pairing_peer *,
                       uint32_t generation, struct pairing_out *);
 void pairing_refused(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation,
                      bool for_good, struct pairing_out *);
+// The answer can't be read: a decline, or garbled on its way. The same record may be tried again through
+// another introducer.
+void pairing_garbled(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation,
+                     struct pairing_out *);
 void pairing_retracted(struct pairing *, usec_t now, const struct pairing_peer *,
                        uint32_t generation, struct pairing_out *);
 void pairing_confirmed(struct pairing *, usec_t now, const struct pairing_peer *,
