@@ -25,30 +25,56 @@ static void reads_every_setting(void **state)
     struct scenario sc;
     char error[256];
     static const char text[] =
-        "; a comment\n[network]\nname = lab7\nseed = 9223372036854775807\nnodes = "
-        "12\nservers_percent = 40\n"
-        "bootstraps = 2\nloss_percent = 2.5\nlab = yes\nprefix_limits = no\npuzzle_bits = "
-        "3\nno_aes_percent = 10\n"
-        "unix_start_s = 1700000000\njoin_s = 1.5\n[people]\npairs = 25%\ncrowd = 3\nseek_at_s = 4\n"
-        "seek_spread_s = 0.25\nmessages = 7\ngap_ms = 20\n[failure]\nkill_at_s = 6\nkill_percent = "
-        "33\n"
-        "[run]\nidle_s = 5\nduration_s = 60\n";
+        "; a comment\n[network]\nname = lab7\nseed = 9223372036854775807\nnodes = 12\n"
+        "servers_percent = 40\nnat_percent = 7\nsessions = steady\nup_kbit = 1\ndown_kbit = 2\n"
+        "queue_ms = 3\nbootstraps = 2\ntold = 1\nipv6_percent = 10\ndual_percent = 20\n"
+        "skew_percent = 5\nskew_s = 600\nloss_percent = 2.5\nburst_percent = 0.1\nlab = yes\n"
+        "prefix_limits = no\npuzzle_bits = 3\nno_aes_percent = 10\nunix_start_s = 1700000000\n"
+        "join_s = 1.5\ndial_back = yes\n"
+        "[churn]\nsession_percent = 50\nrejoin_percent = 40\npolite_percent = 30\ngap_s = 2.5\n"
+        "[class home]\nshare_percent = 60\nnat_percent = 70\n"
+        "[class mobile]\nshare_percent = 40\nservers_percent = 0\nsessions = mobile\n"
+        "up_kbit = 5000\ndown_kbit = 20000\nqueue_ms = 150\n"
+        "[phase one]\nat_s = 4\nduration_s = 5\nwaiting = 25%\ntogether = 1\ncrowd = 3\n"
+        "wait_s = 11\nmessages = 7\ngap_ms = 20\ntalk_s = 60\nquiet = yes\n"
+        "[phase two and more]\nat_s = 20\nbrowsing = 1\ntopics = 9\nseeks_per_hour = 8\n"
+        "patience_s = 77\nkill_percent = 33\nrestart_percent = 30\nback_s = 5\ncut_percent = 20\n"
+        "lossy_percent = 21\nlossy_loss_percent = 12.5\n"
+        "[run]\nduration_s = 60\nseries_s = 5\ncrypto = modelled\n";
     assert_int_equal(read_text(&sc, text, error), 0);
+    const struct sim_population *p = &sc.population;
     assert_string_equal(sc.network, "lab7");
-    assert_true(sc.seed == INT64_MAX && sc.nodes == 12 && sc.servers_percent == 40 &&
-                sc.bootstraps == 2);
-    assert_true(sc.loss_ppm == 25000 && sc.lab && !sc.prefix_limits && sc.puzzle_bits == 3);
-    assert_true(sc.no_aes_percent == 10 && sc.unix_start_s == 1700000000 &&
-                sc.join_us == 1500 * MS);
-    assert_true(sc.pairs.percent && sc.pairs.value == 25 && !sc.crowd.percent &&
-                sc.crowd.value == 3);
-    assert_true(sc.seek_at_us == 4 * S && sc.seek_spread_us == 250 * MS && sc.messages == 7);
-    assert_true(sc.gap_us == 20 * MS && sc.kill_at_us == 6 * S && sc.kill_percent == 33);
-    assert_true(sc.idle_us == 5 * S && sc.duration_us == 60 * S);
+    assert_true(sc.seed == INT64_MAX && sc.nodes == 12 && sc.plain.servers_percent == 40);
+    assert_true(sc.plain.nat_percent == 7 && sc.plain.session == SIM_SESSION_STEADY);
+    assert_true(sc.plain.up_kbit == 1 && sc.plain.down_kbit == 2 && sc.plain.queue_ms == 3);
+    assert_true(p->bootstraps == 2 && p->told == 1 && p->ipv6_percent == 10 &&
+                p->dual_percent == 20);
+    assert_true(p->skew_percent == 5 && p->skew_us == 600 * S && p->dial_back);
+    assert_true(sc.loss_ppm == 25000 && sc.burst_ppm == 1000 && sc.lab && !sc.prefix_limits);
+    assert_true(sc.puzzle_bits == 3 && sc.no_aes_percent == 10 && sc.unix_start_s == 1700000000);
+    assert_true(sc.join_us == 1500 * MS && p->session_percent == 50 && p->rejoin_percent == 40);
+    assert_true(p->polite_percent == 30 && p->gap_us == 2500 * MS && p->classes == 2);
+    assert_string_equal(p->class[0].name, "home");
+    assert_true(p->class[0].share_percent == 60 && p->class[0].nat_percent == 70);
+    assert_true(p->class[0].servers_percent == 40 && p->class[0].up_kbit == 1); // of [network]
+    assert_true(p->class[1].session == SIM_SESSION_MOBILE && p->class[1].servers_percent == 0);
+    assert_true(p->class[1].up_kbit == 5000 && p->class[1].down_kbit == 20000);
+    assert_true(p->class[1].queue_ms == 150 && sc.phases == 2);
+    const struct scenario_phase *one = &sc.phase[0], *two = &sc.phase[1];
+    assert_string_equal(two->name, "two and more");
+    assert_true(one->at_us == 4 * S && one->duration_us == 5 * S && one->wait_us == 11 * S);
+    assert_true(one->waiting.percent && one->waiting.value == 25 && !one->crowd.percent);
+    assert_true(one->together.value == 1 && one->crowd.value == 3 && one->messages == 7);
+    assert_true(one->gap_us == 20 * MS && one->talk_us == 60 * S && one->quiet && !two->quiet);
+    assert_true(two->browsing.value == 1 && two->topics == 9 && two->seeks_per_hour == 8);
+    assert_true(two->patience_us == 77 * S && two->kill_percent == 33 && two->back_us == 5 * S);
+    assert_true(two->restart_percent == 30 && two->cut_percent == 20 && two->lossy_percent == 21);
+    assert_true(two->lossy_loss_ppm == 125000 && sc.duration_us == 60 * S && sc.series_us == 5 * S);
+    assert_true(sc.modelled);
     assert_int_equal(scenario_check(&sc, error, sizeof error), 0);
-    sc.nodes = 8; // 2 pairs and 3 of a crowd still fit, and no fewer
+    sc.nodes = 11; // 2 pairs, 1 pair and 3 of a crowd still fit
     assert_int_equal(scenario_check(&sc, error, sizeof error), 0);
-    sc.crowd.value = 5;
+    sc.phase[0].crowd.value = 6;
     assert_int_equal(scenario_check(&sc, error, sizeof error), -1);
 }
 
@@ -66,7 +92,7 @@ static void refuses_nonsense(void **state)
         "[network]\nnodess = 5\n",
         "[people]\nnodes = 5\n",
         "nodes = 5\n",
-        "[network]\nbootstraps = 9\n",
+        "[network]\nbootstraps = 65\n",
         "[network]\nloss_percent = 99.5\n",
         "[network]\nloss_percent = 1.2345\n",
         "[network]\nloss_percent = .5\n",
@@ -74,8 +100,15 @@ static void refuses_nonsense(void **state)
         "[network]\nlab = maybe\n",
         "[network]\nname = two words\n",
         "[network]\nseed = 9223372036854775808\n",
-        "[people]\npairs = 101%\n",
-        "[people]\npairs = %\n",
+        "[phase a]\nwaiting = 101%\n",
+        "[phase a]\nwaiting = %\n",
+        "[phase]\nwaiting = 1\n",
+        "[phases a]\nwaiting = 1\n",
+        "[phase a name of more than thirty-two bytes]\nwaiting = 1\n",
+        "[class a name of more than 16]\nshare_percent = 1\n",
+        "[network two]\nnodes = 5\n",
+        "[class a]\nsessions = short\n",
+        "[class a]\nquiet = yes\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct scenario sc;
@@ -100,9 +133,22 @@ static void checks_what_does_not_fit(void **state)
     sc.nodes = 0;
     assert_int_equal(scenario_check(&sc, error, sizeof error), -1);
     sc.nodes = 10;
-    sc.idle_us = sc.duration_us + 1;
+    sc.phases = 1;
+    sc.phase[0] = (struct scenario_phase){.at_us = 100 * S, .duration_us = 20 * S};
+    assert_int_equal(scenario_check(&sc, error, sizeof error), 0);
+    sc.phase[0].at_us++;
     assert_int_equal(scenario_check(&sc, error, sizeof error), -1);
-    sc.idle_us = sc.duration_us = 0;
+    sc.phase[0] = (struct scenario_phase){.browsing = {1, false}, .topics = 5};
+    assert_int_equal(scenario_check(&sc, error, sizeof error), -1);
+    sc.phase[0].seeks_per_hour = 1;
+    assert_int_equal(scenario_check(&sc, error, sizeof error), 0);
+    sc.population.classes = 2;
+    sc.population.class[0].share_percent = 60;
+    sc.population.class[1].share_percent = 30;
+    assert_int_equal(scenario_check(&sc, error, sizeof error), -1);
+    sc.population.class[1].share_percent = 40;
+    assert_int_equal(scenario_check(&sc, error, sizeof error), 0);
+    sc.duration_us = 0;
     assert_int_equal(scenario_check(&sc, error, sizeof error), -1);
 }
 
@@ -118,7 +164,7 @@ static void small_runs(void **state)
     struct scenario sc;
     char error[256];
     assert_int_equal(scenario_read(&sc, "tools/sim/scenarios/small.ini", error, sizeof error), 0);
-    sc.nodes = 40;
+    sc.nodes = 75;
     assert_int_equal(scenario_check(&sc, error, sizeof error), 0);
     struct sim *s = scenario_build(&sc);
     (void)sim_run(s, sc.duration_us, NULL, NULL);
@@ -130,12 +176,12 @@ static void small_runs(void **state)
         if (!json_is_number(json_object_get(o, names[i])))
             fail_msg("no number: %s", names[i]);
     assert_int_equal(json_string_length(json_object_get(o, "digest")), 64);
-    assert_int_equal(json_integer_value(json_object_get(o, "nodes")), 40);
-    assert_int_equal(json_integer_value(json_object_get(o, "seeks")), 12);
-    assert_int_equal(json_integer_value(json_object_get(o, "matched")), 12);
-    assert_int_equal(json_integer_value(json_object_get(o, "messages_said")), 60);
-    assert_int_equal(json_integer_value(json_object_get(o, "messages_delivered")), 60);
-    assert_int_equal(json_integer_value(json_object_get(o, "messages_received")), 60);
+    assert_int_equal(json_integer_value(json_object_get(o, "nodes")), 75);
+    assert_int_equal(json_integer_value(json_object_get(o, "seeks")), 14);
+    assert_int_equal(json_integer_value(json_object_get(o, "matched")), 14);
+    assert_int_equal(json_integer_value(json_object_get(o, "messages_said")), 70);
+    assert_int_equal(json_integer_value(json_object_get(o, "messages_delivered")), 70);
+    assert_int_equal(json_integer_value(json_object_get(o, "messages_received")), 70);
     assert_true(json_integer_value(json_object_get(o, "lookups")) > 0);
     assert_true(json_integer_value(json_object_get(o, "lookup_ok")) > 0);
     assert_true(json_real_value(json_object_get(o, "match_ms_p50")) > 4);

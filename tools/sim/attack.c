@@ -264,7 +264,7 @@ static void add_member(struct sim *s, struct attack *a, uint32_t i)
     struct sim_actor actor = {.ctx = m, .alone = !is_server(a->config.kind)};
     uint8_t secret[32], pk[32];
     struct sim_node_config n = {.server = is_server(a->config.kind), .actor = &actor};
-    sim_prf_key(&s->prf, s->hosts | SIM_FORGED_SEQUENCE, secret);
+    sim_prf_key(&s->prf, s->hosts | SIM_FORGED_SEQUENCE, 0, secret);
     key_pair(pk, m->sk, secret);
     actor.secret = secret;
     if (actor.alone)

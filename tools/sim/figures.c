@@ -7,31 +7,6 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-void sim_numbers_add(struct sim_numbers *n, uint64_t value)
-{
-    if (n->count == n->room) {
-        n->room = n->room == 0 ? 256 : 2 * n->room;
-        n->value = sim_grow(n->value, n->room, sizeof *n->value);
-    }
-    n->value[n->count++] = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint32_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return x < y ? -1 : x > y;
-}
-
-uint64_t sim_numbers_at(struct sim_numbers *n, unsigned percent)
-{
-    if (n->count == 0)
-        return 0;
-    qsort(n->value, n->count, sizeof *n->value, compare);
-    return n->value[(n->count - 1) * percent / 100];
-}
-
 // The sum over all nodes of BLAKE2b-256(LE32 i || H_i), modulo 2^256.
 void sim_digest(const struct sim *s, char hex[static 65])
 {
@@ -66,22 +41,39 @@ void sim_idle_begin(struct sim *s)
     }
 }
 
-static void idle_figures(const struct sim *s, struct sim_figures *f)
+void sim_idle_end(struct sim *s)
 {
-    uint64_t in = 0, out = 0;
+    if (s->idle_since == USEC_NEVER)
+        return;
+    s->idle[0].nodes = s->idle[1].nodes = 0;
     for (uint32_t i = 0; i < s->hosts; i++) {
-        const struct sim_host *h = s->host[i];
+        struct sim_host *h = s->host[i];
+        struct sim_idle *t = &s->idle[h->server];
         if (!h->idle || !without_encounter(h))
             continue;
-        f->idle_nodes++;
-        in += h->bytes_in - h->idle_in;
-        out += h->bytes_out - h->idle_out;
+        t->nodes++;
+        t->node_us += s->now - s->idle_since;
+        t->bytes_in += h->bytes_in - h->idle_in;
+        t->bytes_out += h->bytes_out - h->idle_out;
+        h->idle = false;
     }
-    uint64_t node_us = f->idle_nodes * (s->now - s->idle_since);
-    if (s->idle_since == USEC_NEVER || node_us == 0)
-        return;
-    f->idle_Bps_in = in * USEC_PER_S / node_us;
-    f->idle_Bps_out = out * USEC_PER_S / node_us;
+    s->idle_since = USEC_NEVER;
+}
+
+static uint64_t per_s(uint64_t bytes, uint64_t node_us)
+{
+    return node_us > 0 ? bytes * USEC_PER_S / node_us : 0;
+}
+
+static void idle_figures(struct sim *s, struct sim_figures *f)
+{
+    sim_idle_end(s);
+    f->idle_nodes = s->idle[1].nodes;
+    f->idle_clients = s->idle[0].nodes;
+    f->idle_Bps_in = per_s(s->idle[1].bytes_in, s->idle[1].node_us);
+    f->idle_Bps_out = per_s(s->idle[1].bytes_out, s->idle[1].node_us);
+    f->idle_client_Bps_in = per_s(s->idle[0].bytes_in, s->idle[0].node_us);
+    f->idle_client_Bps_out = per_s(s->idle[0].bytes_out, s->idle[0].node_us);
 }
 
 void sim_figures(struct sim *s, struct sim_figures *f)
@@ -96,9 +88,9 @@ void sim_figures(struct sim *s, struct sim_figures *f)
                               .outbox_dropped = s->out.dropped,
                               .lookups = s->lookups,
                               .lookups_ok = s->lookups_ok,
-                              .lookup_us_p50 = sim_numbers_at(&s->lookup_us, 50),
-                              .lookup_us_p95 = sim_numbers_at(&s->lookup_us, 95),
-                              .lookup_hops_p50 = sim_numbers_at(&s->lookup_hops, 50)};
+                              .lookup_us_p50 = sim_hist_at(&s->lookup_us, 500),
+                              .lookup_us_p95 = sim_hist_at(&s->lookup_us, 950),
+                              .lookup_hops_p50 = sim_hist_at(&s->lookup_hops, 500)};
     for (uint32_t i = 0; i < s->hosts; i++)
         f->alive += s->host[i]->node != NULL;
     f->bytes_per_node = f->alive > 0 ? s->pool.held_bytes / f->alive : 0;

@@ -38,6 +38,15 @@
 // A person's reaction to an event comes this much later, so that it is an event of its own.
 #define SIM_REACTION_US 1000u
 
+// Comings and goings.
+#define SIM_LEAVE_US 2000000u        // a polite one's last words are under way so long
+#define SIM_LEAVE_AGAIN_US 60000000u // who talks stays; looked at again then
+#define SIM_RESTART_US 500000u       // a program takes this long to start again, at least
+#define SIM_FIRST_EVERY_US 100000u   // between the starts of the first nodes
+#define SIM_SEAT_TRIES 64u           // draws for a free node, before all are looked through
+#define SIM_GROUPS_MAX 32u
+#define SIM_PAIR_WAIT_US 10000000u // who can meet should have met by then
+
 // Virtual time of slow work.
 #define SIM_JOB_TOPIC_US 100000u
 #define SIM_JOB_PUZZLE_US 1000000u

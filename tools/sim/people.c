@@ -2,6 +2,7 @@
 #include "tools/sim/sim_internal.h"
 
 #include "crypto/bytes.h"
+#include "tools/sim/population.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -39,26 +40,167 @@ static bool node_of(const struct sim *s, const struct sim_person *p, struct node
     return *n != NULL;
 }
 
+static struct sim_group *group_of(const struct sim *s, const struct sim_person *p)
+{
+    return p->config.group > 0 ? &s->group[p->config.group - 1] : NULL;
+}
+
+// ---- groups and seats ---------------------------------------------------------------------------------
+
+uint32_t sim_group_add(struct sim *s, const struct sim_group_config *cfg)
+{
+    if (s->groups == SIM_GROUPS_MAX)
+        return 0;
+    s->group = sim_grow(s->group, s->groups + 1, sizeof *s->group);
+    struct sim_group *g = &s->group[s->groups++];
+    memset(g, 0, sizeof *g);
+    g->config = *cfg;
+    snprintf(g->name, sizeof g->name, "%s", cfg->name);
+    g->config.name = NULL;
+    g->zipf = sim_grow(NULL, cfg->topics + 1, sizeof *g->zipf);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < cfg->topics; i++)
+        g->zipf[i] = sum += (UINT64_C(1) << 32) / (i + 1);
+    return s->groups;
+}
+
+static void draw_topic(struct sim *s, uint32_t person)
+{
+    struct sim_person *p = &s->person[person];
+    const struct sim_group *g = group_of(s, p);
+    if (g == NULL || g->config.topics == 0)
+        return;
+    uint64_t sum = g->zipf[g->config.topics - 1];
+    uint64_t at = sim_prf_u64(&s->prf, SIM_PRF_TOPIC, person, 0, p->seeks) % sum;
+    uint32_t low = 0, high = g->config.topics - 1;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (g->zipf[middle] > at)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    char topic[48];
+    int len = snprintf(topic, sizeof topic, "%s %u", g->name, low + 1);
+    char *copy = sim_grow((char *)(uintptr_t)p->config.topic, (size_t)len + 1, 1);
+    memcpy(copy, topic, (size_t)len + 1);
+    p->config.topic = copy;
+}
+
+static void sit(struct sim *s, uint32_t person, uint32_t node)
+{
+    struct sim_person *p = &s->person[person];
+    p->config.node = node;
+    p->next_of_node = s->host[node]->first_person;
+    s->host[node]->first_person = person;
+}
+
+// Its node is gone: somewhere else, a moment later. False: it sits where it sat.
+static bool moves(struct sim *s, uint32_t person, sim_run_fn *run)
+{
+    struct sim_person *p = &s->person[person];
+    const struct sim_host *h = s->host[p->config.node];
+    if (p->config.group == 0 || h->node != NULL)
+        return false;
+    uint32_t node = sim_seat(s, person ^ p->config.node << 1);
+    if (node == SIM_NOBODY)
+        return true;
+    uint32_t *at = &s->host[p->config.node]->first_person;
+    while (*at != person)
+        at = &s->person[*at].next_of_node;
+    *at = p->next_of_node;
+    sit(s, person, node);
+    sim_command(s, s->now + SIM_REACTION_US, node, SIM_NOBODY, run, NULL, person);
+    return true;
+}
+
+bool sim_people_busy(const struct sim *s, uint32_t node)
+{
+    for (uint32_t i = s->host[node]->first_person; i != SIM_NOBODY; i = s->person[i].next_of_node) {
+        const struct sim_person *p = &s->person[i];
+        bool to_come = p->seeks == 0 && p->config.seek_at_us + SIM_LEAVE_AGAIN_US > s->now;
+        if (p->state == SIM_SEEKING || p->state == SIM_TALKING || to_come)
+            return true;
+    }
+    return false;
+}
+
+bool sim_people_gone(const struct sim *s, uint32_t node)
+{
+    for (uint32_t i = s->host[node]->first_person; i != SIM_NOBODY; i = s->person[i].next_of_node) {
+        const struct sim_group *g = group_of(s, &s->person[i]);
+        if (s->person[i].state != SIM_ABSENT || s->person[i].seeks == 0 ||
+            (g != NULL && g->config.kind == SIM_BROWSING))
+            return false;
+    }
+    return true;
+}
+
 // ---- commands -----------------------------------------------------------------------------------------
 
-static void run_seek(struct sim *s, void *ctx, uint64_t person)
+static void run_seek(struct sim *, void *, uint64_t);
+static void run_end(struct sim *, void *, uint64_t);
+
+// Who browses comes again after a pause: half to one and a half of the average.
+static void come_again(struct sim *s, uint32_t person)
+{
+    const struct sim_person *p = &s->person[person];
+    const struct sim_group *g = group_of(s, p);
+    if (g == NULL || g->config.kind != SIM_BROWSING)
+        return;
+    uint64_t r = sim_prf_u64(&s->prf, SIM_PRF_SEEK, person, 1, p->seeks);
+    usec_t at_us = s->now + g->config.pause_us / 2 + r % (g->config.pause_us + 1);
+    if (at_us < g->config.until_us)
+        sim_command(s, at_us, p->config.node, p->config.node, run_seek, NULL, person);
+}
+
+// Nobody came. arg: person || its seeks so far.
+static void give_up(struct sim *s, void *ctx, uint64_t arg)
+{
+    uint32_t person = (uint32_t)(arg >> 32);
+    struct sim_person *p = &s->person[person];
+    if (p->state != SIM_SEEKING || p->seeks != (uint32_t)arg)
+        return;
+    group_of(s, p)->gave_up++;
+    run_end(s, ctx, person);
+}
+
+static void count_seek(struct sim *s, uint32_t person)
+{
+    struct sim_person *p = &s->person[person];
+    struct sim_group *g = group_of(s, p);
+    p->state = SIM_SEEKING;
+    p->asked_us = s->now;
+    p->seeks++;
+    s->seeks++;
+    s->waiting++;
+    if (g == NULL)
+        return;
+    g->seeks++;
+    g->last_seek_us = s->now;
+    if (g->config.patience_us > 0)
+        sim_command(s, s->now + g->config.patience_us, p->config.node, p->config.node, give_up,
+                    NULL, (uint64_t)person << 32 | p->seeks);
+}
+
+static void run_seek(struct sim *s, void *ctx, uint64_t arg)
 {
     (void)ctx;
+    uint32_t person = (uint32_t)arg;
     struct sim_person *p = &s->person[person];
     struct node *n;
-    if (!node_of(s, p, &n))
+    if (moves(s, person, run_seek) || !node_of(s, p, &n))
         return;
+    draw_topic(s, person);
     struct node_topic topic = {.text = p->config.topic, .len = strlen(p->config.topic)};
     struct card card = {0};
     struct wishes wishes = {0};
     int rc = node_seek(n, s->now, &topic, 1, &card, &wishes, &p->encounter);
     if (rc != 0) {
-        sim_fail(s, "person %u: node_seek says %d", (unsigned)person, rc);
+        sim_fail(s, "person %u: node_seek says %d", person, rc);
         return;
     }
-    p->state = SIM_SEEKING;
-    p->asked_us = s->now;
-    s->seeks++;
+    count_seek(s, person);
 }
 
 static void end_match(struct sim *s, struct sim_person *p, const char *reason)
@@ -84,9 +226,7 @@ static void run_next(struct sim *s, void *ctx, uint64_t person)
     if (seeking)
         return;
     end_match(s, p, "next");
-    p->state = SIM_SEEKING;
-    p->asked_us = s->now;
-    s->seeks++;
+    count_seek(s, (uint32_t)person);
 }
 
 static void leave_encounter(struct sim *s, uint32_t person,
@@ -100,7 +240,10 @@ static void leave_encounter(struct sim *s, uint32_t person,
     if (rc != 0)
         sim_fail(s, "person %u: %s says %d", person, how, rc);
     end_match(s, p, how);
+    if (p->state == SIM_SEEKING)
+        s->waiting--;
     p->state = SIM_ABSENT;
+    come_again(s, person);
 }
 
 static void run_end(struct sim *s, void *ctx, uint64_t person)
@@ -113,6 +256,15 @@ static void run_block(struct sim *s, void *ctx, uint64_t person)
 {
     (void)ctx;
     leave_encounter(s, (uint32_t)person, node_block, "block");
+}
+
+// It has talked enough. arg: person || its match.
+static void run_talked(struct sim *s, void *ctx, uint64_t arg)
+{
+    uint32_t person = (uint32_t)(arg >> 32);
+    struct sim_person *p = &s->person[person];
+    if (current(p) == &p->match[(uint32_t)arg])
+        run_end(s, ctx, person);
 }
 
 // Long enough to see in a datagram if it were not sealed.
@@ -157,13 +309,17 @@ uint32_t sim_person_add(struct sim *s, const struct sim_person_config *cfg)
         s->person = sim_grow(s->person, s->people_room, sizeof *s->person);
     }
     uint32_t i = s->people++;
-    struct sim_host *h = s->host[cfg->node];
-    s->person[i] = (struct sim_person){.config = *cfg, .next_of_node = h->first_person};
-    h->first_person = i;
-    size_t len = strlen(cfg->topic) + 1;
-    char *topic = sim_grow(NULL, len, 1);
-    memcpy(topic, cfg->topic, len);
-    s->person[i].config.topic = topic;
+    s->person[i] = (struct sim_person){.config = *cfg};
+    sit(s, i, cfg->node);
+    s->person[i].config.topic = NULL;
+    if (cfg->topic != NULL) {
+        size_t len = strlen(cfg->topic) + 1;
+        char *topic = sim_grow(NULL, len, 1);
+        memcpy(topic, cfg->topic, len);
+        s->person[i].config.topic = topic;
+    }
+    if (cfg->group > 0)
+        group_of(s, &s->person[i])->people++;
     sim_person_seek(s, cfg->seek_at_us, i);
     return i;
 }
@@ -203,6 +359,9 @@ void sim_people_free(struct sim *s)
         free((char *)(uintptr_t)p->config.topic);
     }
     free(s->person);
+    for (uint32_t i = 0; i < s->groups; i++)
+        free(s->group[i].zipf);
+    free(s->group);
 }
 
 // ---- what they notice -----------------------------------------------------------------------------------
@@ -215,6 +374,17 @@ static uint32_t peer_node(const struct sim *s, const struct sim_person *p)
         if (st[i].encounter == p->encounter)
             return sim_network_find(&s->net, &st[i].channel.path);
     return SIM_NOBODY;
+}
+
+// Both ends are known: how long each waited since both sought.
+static void count_match(struct sim *s, const struct sim_person *p, const struct sim_match *m,
+                        const struct sim_match *other)
+{
+    usec_t both_us = other->asked_us > m->asked_us ? other->asked_us : m->asked_us;
+    struct sim_group *g = group_of(s, p);
+    sim_hist_add(&s->match_us, m->at_us - both_us);
+    if (g != NULL)
+        sim_hist_add(&g->wait_us, m->at_us - both_us);
 }
 
 // Joins a new match with its other end, if that end has matched already.
@@ -245,6 +415,8 @@ static void link_match(struct sim *s, uint32_t person)
         m->peer_match = o->matches - 1;
         om->peer = person;
         om->peer_match = p->matches - 1;
+        count_match(s, p, m, om);
+        count_match(s, o, om, m);
         return;
     }
 }
@@ -271,8 +443,20 @@ static void on_matched(struct sim *s, uint32_t person, const struct node_event *
     }
     m->ids = sim_grow(NULL, p->config.messages + 1, sizeof *m->ids);
     p->state = SIM_TALKING;
+    s->waiting--;
+    s->matches++;
+    struct sim_group *g = group_of(s, p);
+    if (g != NULL) {
+        g->matches++;
+        g->last_match_us = s->now;
+    }
     m->peer_node = peer_node(s, p);
     link_match(s, person);
+    if (p->config.talk_us > 0) {
+        uint64_t r = sim_prf_u64(&s->prf, SIM_PRF_TALK, person, p->matches, 0);
+        sim_command(s, s->now + p->config.talk_us / 2 + r % (p->config.talk_us + 1), p->config.node,
+                    p->config.node, run_talked, NULL, (uint64_t)person << 32 | (p->matches - 1));
+    }
     if (p->config.messages > 0)
         sim_command(s, s->now + SIM_REACTION_US, p->config.node, p->config.node, run_say, NULL,
                     (uint64_t)person << 32 | (p->matches - 1));
@@ -322,6 +506,9 @@ static void on_ended(struct sim *s, uint32_t person, const char *reason)
     if (p->config.next_when_left)
         sim_command(s, s->now + SIM_REACTION_US, p->config.node, p->config.node, run_next, NULL,
                     person);
+    else if (p->config.talk_us > 0) // it does not wait in an ended conversation
+        sim_command(s, s->now + SIM_REACTION_US, p->config.node, p->config.node, run_end, NULL,
+                    person);
 }
 
 void sim_people_event(struct sim *s, uint32_t node, const struct node_event *e)
@@ -365,8 +552,15 @@ void sim_people_event(struct sim *s, uint32_t node, const struct node_event *e)
 void sim_people_node_died(struct sim *s, uint32_t node)
 {
     for (uint32_t i = s->host[node]->first_person; i != SIM_NOBODY; i = s->person[i].next_of_node) {
-        end_match(s, &s->person[i], "died");
-        s->person[i].state = SIM_ABSENT;
+        struct sim_person *p = &s->person[i];
+        bool was_there = p->state != SIM_ABSENT;
+        end_match(s, p, "died");
+        if (p->state == SIM_SEEKING)
+            s->waiting--;
+        p->state = SIM_ABSENT;
+        p->cut_off = p->cut_off || was_there;
+        if (was_there)
+            come_again(s, i);
     }
 }
 
@@ -410,26 +604,38 @@ void sim_check_people(struct sim *s)
     }
 }
 
-void sim_people_figures(struct sim *s, struct sim_figures *f)
+// Pairs that could be told of by now: both sought long enough ago, at nodes that stayed.
+static void pair_figures(const struct sim *s, uint32_t person, struct sim_figures *f)
 {
-    struct sim_numbers wait = {0};
+    const struct sim_person *p = &s->person[person];
+    if (p->config.partner == 0)
+        return;
+    const struct sim_person *o = &s->person[p->config.partner - 1];
+    usec_t asked_us = p->asked_us > o->asked_us ? p->asked_us : o->asked_us;
+    if (p->seeks == 0 || o->seeks == 0 || p->cut_off || o->cut_off ||
+        asked_us + SIM_PAIR_WAIT_US > s->now)
+        return;
+    bool can = sim_can_meet(s, p->config.node, o->config.node);
+    f->pairs++;
+    f->pairs_possible += can;
+    f->pairs_matched += can && p->matches > 0 && o->matches > 0;
+}
+
+void sim_people_figures(const struct sim *s, struct sim_figures *f)
+{
     f->seeks = s->seeks;
+    f->matched = s->matches;
+    f->match_us_p50 = sim_hist_at(&s->match_us, 500);
+    f->match_us_p95 = sim_hist_at(&s->match_us, 950);
     for (uint32_t i = 0; i < s->people; i++) {
         const struct sim_person *p = &s->person[i];
-        f->matched += p->matches;
         for (uint32_t k = 0; k < p->matches; k++) {
             const struct sim_match *m = &p->match[k];
             f->said += m->said;
             f->delivered += m->delivered;
             f->undelivered += m->undelivered;
             f->received += m->received;
-            if (m->peer == SIM_NOBODY)
-                continue;
-            usec_t other = s->person[m->peer].match[m->peer_match].asked_us;
-            sim_numbers_add(&wait, m->at_us - (other > m->asked_us ? other : m->asked_us));
         }
+        pair_figures(s, i, f);
     }
-    f->match_us_p50 = sim_numbers_at(&wait, 50);
-    f->match_us_p95 = sim_numbers_at(&wait, 95);
-    free(wait.value);
 }

@@ -26,10 +26,10 @@ uint64_t sim_prf_below(const struct sim_prf *p, enum sim_purpose purpose, uint32
     return ((v >> 32) * n + ((v & UINT32_MAX) * n >> 32)) >> 32;
 }
 
-void sim_prf_key(const struct sim_prf *p, uint32_t node, uint8_t out[static 32])
+void sim_prf_key(const struct sim_prf *p, uint32_t node, uint32_t session, uint8_t out[static 32])
 {
     for (unsigned i = 0; i < 4; i++)
-        mix_store(out + 8 * i, sim_prf_u64(p, SIM_PRF_KEY, node, 0, i));
+        mix_store(out + 8 * i, sim_prf_u64(p, SIM_PRF_KEY, node, session, i));
 }
 
 void sim_stream_init(struct sim_stream *s, const struct sim_prf *p, uint32_t node)

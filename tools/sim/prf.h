@@ -45,8 +45,8 @@ uint64_t sim_prf_u64(const struct sim_prf *, enum sim_purpose, uint32_t a, uint3
 // In [0, n), n >= 1, by multiplication: the same everywhere; its bias of n / 2^64 doesn't matter here.
 uint64_t sim_prf_below(const struct sim_prf *, enum sim_purpose, uint32_t a, uint32_t b,
                        uint64_t counter, uint32_t n);
-// A node's server key.
-void sim_prf_key(const struct sim_prf *, uint32_t node, uint8_t out[static 32]);
+// A node's server key in its n-th session.
+void sim_prf_key(const struct sim_prf *, uint32_t node, uint32_t session, uint8_t out[static 32]);
 
 // Each node's own randomness: the PRF of its number and a counter.
 struct sim_stream {

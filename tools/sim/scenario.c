@@ -4,7 +4,6 @@
 #include "tools/sim/sim_internal.h"
 
 #include <ini.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,41 +65,81 @@ enum field_type {
     FIELD_BOOL,
     FIELD_AMOUNT,
     FIELD_NAME,
-    FIELD_CRYPTO
+    FIELD_CRYPTO,
+    FIELD_SESSION
 };
+// A section of "class" or "phase" has a name of its own behind that word, and may come several times.
 struct field {
     const char *section, *name;
     enum field_type type;
-    size_t offset;
+    size_t offset; // in struct scenario, sim_node_class, scenario_phase
     uint64_t max;
 };
 
 #define AT(member) offsetof(struct scenario, member)
+#define CLASS(member) offsetof(struct sim_node_class, member)
+#define PHASE(member) offsetof(struct scenario_phase, member)
 #define SECONDS_MAX (100u * DAY_SECONDS)
+#define KBIT_MAX 100000000u
 static const struct field fields[] = {
     {"network", "name", FIELD_NAME, AT(network), 0},
     {"network", "seed", FIELD_U64, AT(seed), INT64_MAX},
     {"network", "nodes", FIELD_U32, AT(nodes), SIM_NODES_MAX},
-    {"network", "servers_percent", FIELD_U32, AT(servers_percent), 100},
-    {"network", "bootstraps", FIELD_U32, AT(bootstraps), SIM_BOOTSTRAPS_MAX},
+    {"network", "servers_percent", FIELD_U32, AT(plain.servers_percent), 100},
+    {"network", "nat_percent", FIELD_U32, AT(plain.nat_percent), 100},
+    {"network", "sessions", FIELD_SESSION, AT(plain.session), 0},
+    {"network", "up_kbit", FIELD_U32, AT(plain.up_kbit), KBIT_MAX},
+    {"network", "down_kbit", FIELD_U32, AT(plain.down_kbit), KBIT_MAX},
+    {"network", "queue_ms", FIELD_U32, AT(plain.queue_ms), 10000},
+    {"network", "bootstraps", FIELD_U32, AT(population.bootstraps), 64},
+    {"network", "told", FIELD_U32, AT(population.told), SIM_BOOTSTRAPS_MAX},
+    {"network", "ipv6_percent", FIELD_U32, AT(population.ipv6_percent), 100},
+    {"network", "dual_percent", FIELD_U32, AT(population.dual_percent), 100},
+    {"network", "dial_back", FIELD_BOOL, AT(population.dial_back), 0},
+    {"network", "skew_percent", FIELD_U32, AT(population.skew_percent), 100},
+    {"network", "skew_s", FIELD_SECONDS, AT(population.skew_us), 86400},
     {"network", "loss_percent", FIELD_PPM, AT(loss_ppm), 99},
+    {"network", "burst_percent", FIELD_PPM, AT(burst_ppm), 99},
     {"network", "lab", FIELD_BOOL, AT(lab), 0},
     {"network", "prefix_limits", FIELD_BOOL, AT(prefix_limits), 0},
     {"network", "puzzle_bits", FIELD_U32, AT(puzzle_bits), NODE_PUZZLE_BITS},
     {"network", "no_aes_percent", FIELD_U32, AT(no_aes_percent), 100},
     {"network", "unix_start_s", FIELD_I64, AT(unix_start_s), INT32_MAX *UINT64_C(2)},
     {"network", "join_s", FIELD_SECONDS, AT(join_us), SECONDS_MAX},
-    {"people", "pairs", FIELD_AMOUNT, AT(pairs), SIM_NODES_MAX},
-    {"people", "crowd", FIELD_AMOUNT, AT(crowd), SIM_NODES_MAX},
-    {"people", "seek_at_s", FIELD_SECONDS, AT(seek_at_us), SECONDS_MAX},
-    {"people", "seek_spread_s", FIELD_SECONDS, AT(seek_spread_us), SECONDS_MAX},
-    {"people", "messages", FIELD_U32, AT(messages), 1000000},
-    {"people", "gap_ms", FIELD_MS, AT(gap_us), 86400000},
-    {"failure", "kill_at_s", FIELD_SECONDS, AT(kill_at_us), SECONDS_MAX},
-    {"failure", "kill_percent", FIELD_U32, AT(kill_percent), 100},
+    {"churn", "session_percent", FIELD_U32, AT(population.session_percent), 10000},
+    {"churn", "rejoin_percent", FIELD_U32, AT(population.rejoin_percent), 100},
+    {"churn", "polite_percent", FIELD_U32, AT(population.polite_percent), 100},
+    {"churn", "gap_s", FIELD_SECONDS, AT(population.gap_us), SECONDS_MAX},
+    {"class", "share_percent", FIELD_U32, CLASS(share_percent), 100},
+    {"class", "servers_percent", FIELD_U32, CLASS(servers_percent), 100},
+    {"class", "nat_percent", FIELD_U32, CLASS(nat_percent), 100},
+    {"class", "sessions", FIELD_SESSION, CLASS(session), 0},
+    {"class", "up_kbit", FIELD_U32, CLASS(up_kbit), KBIT_MAX},
+    {"class", "down_kbit", FIELD_U32, CLASS(down_kbit), KBIT_MAX},
+    {"class", "queue_ms", FIELD_U32, CLASS(queue_ms), 10000},
+    {"phase", "at_s", FIELD_SECONDS, PHASE(at_us), SECONDS_MAX},
+    {"phase", "duration_s", FIELD_SECONDS, PHASE(duration_us), SECONDS_MAX},
+    {"phase", "waiting", FIELD_AMOUNT, PHASE(waiting), SIM_NODES_MAX},
+    {"phase", "together", FIELD_AMOUNT, PHASE(together), SIM_NODES_MAX},
+    {"phase", "crowd", FIELD_AMOUNT, PHASE(crowd), SIM_NODES_MAX},
+    {"phase", "browsing", FIELD_AMOUNT, PHASE(browsing), SIM_NODES_MAX},
+    {"phase", "wait_s", FIELD_SECONDS, PHASE(wait_us), SECONDS_MAX},
+    {"phase", "talk_s", FIELD_SECONDS, PHASE(talk_us), SECONDS_MAX},
+    {"phase", "messages", FIELD_U32, PHASE(messages), 1000000},
+    {"phase", "gap_ms", FIELD_MS, PHASE(gap_us), 86400000},
+    {"phase", "topics", FIELD_U32, PHASE(topics), 1000000},
+    {"phase", "seeks_per_hour", FIELD_U32, PHASE(seeks_per_hour), 3600},
+    {"phase", "patience_s", FIELD_SECONDS, PHASE(patience_us), SECONDS_MAX},
+    {"phase", "quiet", FIELD_BOOL, PHASE(quiet), 0},
+    {"phase", "kill_percent", FIELD_U32, PHASE(kill_percent), 100},
+    {"phase", "restart_percent", FIELD_U32, PHASE(restart_percent), 100},
+    {"phase", "back_s", FIELD_SECONDS, PHASE(back_us), 4000},
+    {"phase", "cut_percent", FIELD_U32, PHASE(cut_percent), 100},
+    {"phase", "lossy_percent", FIELD_U32, PHASE(lossy_percent), 100},
+    {"phase", "lossy_loss_percent", FIELD_PPM, PHASE(lossy_loss_ppm), 100},
     {"run", "crypto", FIELD_CRYPTO, AT(modelled), 0},
-    {"run", "idle_s", FIELD_SECONDS, AT(idle_us), SECONDS_MAX},
     {"run", "duration_s", FIELD_SECONDS, AT(duration_us), SECONDS_MAX},
+    {"run", "series_s", FIELD_SECONDS, AT(series_us), SECONDS_MAX},
 };
 
 static bool set_amount(struct scenario_amount *a, const char *text, uint64_t max)
@@ -120,9 +159,21 @@ static bool set_amount(struct scenario_amount *a, const char *text, uint64_t max
     return true;
 }
 
-static bool set_field(struct scenario *sc, const struct field *f, const char *text)
+static bool set_session(enum sim_session *out, const char *text)
 {
-    void *at = (char *)sc + f->offset;
+    static const char *const names[] = {"steady", "mainline", "mobile"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(text, names[i]) != 0)
+            continue;
+        *out = (enum sim_session)i;
+        return true;
+    }
+    return false;
+}
+
+static bool set_field(void *base, const struct field *f, const char *text)
+{
+    void *at = (char *)base + f->offset;
     uint64_t v = 0;
     bool ok;
     switch (f->type) {
@@ -142,6 +193,8 @@ static bool set_field(struct scenario *sc, const struct field *f, const char *te
         v = strcmp(text, "modelled") == 0;
         ok = v == 1 || strcmp(text, "real") == 0;
         break;
+    case FIELD_SESSION:
+        return set_session(at, text);
     case FIELD_AMOUNT:
         return set_amount(at, text, f->max);
     case FIELD_NAME: {
@@ -168,13 +221,63 @@ static bool set_field(struct scenario *sc, const struct field *f, const char *te
     return ok;
 }
 
+// A fresh phase or class of this name, or the one that was begun.
+static void *phase_named(struct scenario *sc, const char *name)
+{
+    static const struct scenario_phase fresh = {.wait_us = 10 * USEC_PER_S,
+                                                .messages = 3,
+                                                .gap_us = 100 * USEC_PER_MS,
+                                                .topics = 1000,
+                                                .seeks_per_hour = 6,
+                                                .patience_us = 120 * USEC_PER_S};
+    for (uint32_t i = 0; i < sc->phases; i++)
+        if (strcmp(sc->phase[i].name, name) == 0)
+            return &sc->phase[i];
+    if (sc->phases == SCENARIO_PHASES_MAX)
+        return NULL;
+    struct scenario_phase *ph = &sc->phase[sc->phases++];
+    *ph = fresh;
+    snprintf(ph->name, sizeof ph->name, "%s", name);
+    return ph;
+}
+
+static void *class_named(struct scenario *sc, const char *name)
+{
+    struct sim_population *p = &sc->population;
+    for (uint32_t i = 0; i < p->classes; i++)
+        if (strcmp(p->class[i].name, name) == 0)
+            return &p->class[i];
+    if (p->classes == SIM_CLASSES_MAX)
+        return NULL;
+    struct sim_node_class *k = &p->class[p->classes++];
+    *k = sc->plain;
+    snprintf(k->name, sizeof k->name, "%s", name);
+    return k;
+}
+
+// What a section's settings go into, and the word by which they are listed; NULL: too many of them, or
+// a name that is missing or too long.
+static void *base_of(struct scenario *sc, const char *section, char word[static 16])
+{
+    size_t len = strcspn(section, " ");
+    snprintf(word, 16, "%.*s", (int)len, section);
+    bool phase = strcmp(word, "phase") == 0, class = strcmp(word, "class") == 0;
+    const char *name = section[len] == ' ' ? section + len + 1 : "";
+    size_t room = phase ? SCENARIO_NAME_BYTES : class ? SIM_CLASS_NAME_BYTES : 1;
+    if ((phase || class) == (*name == '\0') || strlen(name) >= room)
+        return NULL;
+    return phase ? phase_named(sc, name) : class ? class_named(sc, name) : (void *)sc;
+}
+
 static int take_line(void *ctx, const char *section, const char *name, const char *value)
 {
     struct reading *r = ctx;
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (strcmp(fields[i].section, section) != 0 || strcmp(fields[i].name, name) != 0)
+    char word[16];
+    void *base = base_of(r->scenario, section, word);
+    for (size_t i = 0; base != NULL && i < sizeof fields / sizeof *fields; i++) {
+        if (strcmp(fields[i].section, word) != 0 || strcmp(fields[i].name, name) != 0)
             continue;
-        if (set_field(r->scenario, &fields[i], value))
+        if (set_field(base, &fields[i], value))
             return 1;
         if (r->error[0] == '\0')
             snprintf(r->error, r->error_bytes, "[%.20s] %.30s = %.40s: not a value that it takes",
@@ -182,7 +285,10 @@ static int take_line(void *ctx, const char *section, const char *name, const cha
         return 0;
     }
     if (r->error[0] == '\0')
-        snprintf(r->error, r->error_bytes, "[%.20s] %.30s: no such setting", section, name);
+        snprintf(r->error, r->error_bytes,
+                 base != NULL ? "[%.40s] %.30s: no such setting"
+                              : "[%.40s] %.30s: a section that can't be",
+                 section, name);
     return 0;
 }
 
@@ -191,17 +297,20 @@ int scenario_read(struct scenario *sc, const char *file, char *error, size_t err
     *sc = (struct scenario){.seed = 1,
                             .network = "bauta",
                             .nodes = 100,
-                            .servers_percent = 50,
-                            .bootstraps = 3,
                             .prefix_limits = true,
+                            .unix_start_s = SIM_UNIX_START_S,
                             .join_us = 10 * USEC_PER_S,
-                            .seek_at_us = 30 * USEC_PER_S,
-                            .seek_spread_us = USEC_PER_S,
-                            .messages = 3,
-                            .gap_us = 100 * USEC_PER_MS,
-                            .idle_us = 60 * USEC_PER_S,
+                            .plain = {.name = "all",
+                                      .servers_percent = 50,
+                                      .session = SIM_SESSION_MAINLINE,
+                                      .queue_ms = 200},
+                            .population = {.bootstraps = 3,
+                                           .told = SIM_BOOTSTRAPS_MAX,
+                                           .rejoin_percent = 60,
+                                           .polite_percent = 50,
+                                           .gap_us = 10 * USEC_PER_S},
                             .duration_us = 120 * USEC_PER_S,
-                            .unix_start_s = SIM_UNIX_START_S};
+                            .series_us = USEC_PER_S};
     error[0] = '\0';
     FILE *in = fopen(file, "r");
     if (in == NULL) {
@@ -225,24 +334,25 @@ int scenario_read(struct scenario *sc, const char *file, char *error, size_t err
     return -1;
 }
 
-// ---- the cast ---------------------------------------------------------------------------------------
+// ---- does it make sense -------------------------------------------------------------------------------
 
-static uint32_t amount(const struct scenario *sc, struct scenario_amount a)
+uint32_t scenario_amount(const struct scenario *sc, struct scenario_amount a)
 {
     return a.percent ? (uint32_t)((uint64_t)sc->nodes * a.value / 100) : a.value;
 }
 
-// The first node is a server, and each that others are told of at the start.
-static uint32_t sure_servers(const struct scenario *sc)
+static const char *check_phase(const struct scenario *sc, const struct scenario_phase *ph)
 {
-    return sc->bootstraps == 0 ? 1 : sc->bootstraps < sc->nodes ? sc->bootstraps : sc->nodes;
-}
-
-static uint32_t people(const struct scenario *sc)
-{
-    // An odd one out of a share of the crowd would wait in vain.
-    uint32_t crowd = amount(sc, sc->crowd);
-    return 2 * amount(sc, sc->pairs) + (sc->crowd.percent ? crowd - crowd % 2 : crowd);
+    uint64_t people = (uint64_t)2 * scenario_amount(sc, ph->waiting) +
+                      (uint64_t)2 * scenario_amount(sc, ph->together) +
+                      scenario_amount(sc, ph->crowd) + scenario_amount(sc, ph->browsing);
+    if (people > sc->nodes)
+        return "more people than nodes in a phase";
+    if (ph->at_us + ph->duration_us > sc->duration_us)
+        return "a phase goes on beyond the end";
+    if (ph->browsing.value > 0 && (ph->seeks_per_hour == 0 || ph->topics == 0))
+        return "who browses needs topics and seeks_per_hour";
+    return NULL;
 }
 
 int scenario_check(const struct scenario *sc, char *error, size_t error_bytes)
@@ -250,141 +360,20 @@ int scenario_check(const struct scenario *sc, char *error, size_t error_bytes)
     const char *why = NULL;
     if (sc->nodes == 0)
         why = "a network has at least one node";
-    else if ((uint64_t)2 * amount(sc, sc->pairs) + amount(sc, sc->crowd) > sc->nodes)
-        why = "more people than nodes";
     else if (sc->duration_us == 0)
         why = "a run has a duration";
-    else if (sc->idle_us > sc->duration_us)
-        why = "the idle phase is longer than the run";
+    else if (sc->series_us == 0)
+        why = "series_s is more than 0";
+    else if (sc->population.ipv6_percent + sc->population.dual_percent > 100)
+        why = "ipv6_percent and dual_percent are more than all";
+    for (uint32_t i = 0; why == NULL && i < sc->phases; i++)
+        why = check_phase(sc, &sc->phase[i]);
+    uint32_t share = 0;
+    for (uint32_t i = 0; why == NULL && i < sc->population.classes; i++)
+        share += sc->population.class[i].share_percent;
+    if (why == NULL && sc->population.classes > 0 && share != 100)
+        why = "the classes' share_percent are not 100 together";
     if (why != NULL)
         snprintf(error, error_bytes, "%s", why);
     return why != NULL ? -1 : 0;
-}
-
-static void add_nodes(struct sim *s, const struct scenario *sc)
-{
-    uint32_t sure = sure_servers(sc);
-    for (uint32_t i = 0; i < sc->nodes; i++) {
-        struct sim_node_config n = {0};
-        n.server = i < sure ||
-                   sim_prf_below(sim_random(s), SIM_PRF_CLASS, i, 0, 0, 100) < sc->servers_percent;
-        // Each of the first knows those before it; all others know all of them.
-        n.bootstraps = i < sure ? i : sure;
-        for (uint32_t b = 0; b < n.bootstraps; b++)
-            n.bootstrap[b] = b;
-        usec_t at_us = i < sure
-                           ? 100 * USEC_PER_MS * i
-                           : sim_prf_u64(sim_random(s), SIM_PRF_JOIN, i, 0, 0) % (sc->join_us + 1);
-        sim_node_add(s, at_us, &n);
-    }
-}
-
-// People sit at nodes drawn at random, each at its own: a Fisher-Yates of PRF draws.
-static void add_people(struct sim *s, const struct scenario *sc)
-{
-    uint32_t pairs = amount(sc, sc->pairs), all = people(sc);
-    uint32_t *seat = sim_grow(NULL, sc->nodes, sizeof *seat);
-    for (uint32_t i = 0; i < sc->nodes; i++)
-        seat[i] = i;
-    for (uint32_t i = 0; i < all; i++) {
-        uint32_t j =
-            i + (uint32_t)sim_prf_below(sim_random(s), SIM_PRF_PERSON, i, 0, 0, sc->nodes - i);
-        uint32_t node = seat[j];
-        seat[j] = seat[i];
-        char topic[32] = "everybody's topic";
-        if (i < 2 * pairs)
-            snprintf(topic, sizeof topic, "topic %u", i / 2);
-        struct sim_person_config p = {
-            .node = node, .topic = topic, .messages = sc->messages, .gap_us = sc->gap_us};
-        p.seek_at_us = sc->seek_at_us +
-                       sim_prf_u64(sim_random(s), SIM_PRF_SEEK, i, 0, 0) % (sc->seek_spread_us + 1);
-        sim_person_add(s, &p);
-    }
-    free(seat);
-}
-
-static void begin_idle(struct sim *s, void *ctx, uint64_t arg)
-{
-    (void)ctx;
-    (void)arg;
-    sim_idle_begin(s);
-}
-
-struct sim *scenario_build(const struct scenario *sc)
-{
-    struct sim_config cfg = {.seed = sc->seed,
-                             .network = sc->network,
-                             .loss_ppm = sc->loss_ppm,
-                             .lab = sc->lab,
-                             .no_prefix_limits = !sc->prefix_limits,
-                             .puzzle_bits = (uint8_t)sc->puzzle_bits,
-                             .no_aes_percent = (uint8_t)sc->no_aes_percent,
-                             .unix_start_s = sc->unix_start_s,
-                             .modelled = sc->modelled};
-    struct sim *s = sim_new(&cfg);
-    add_nodes(s, sc);
-    add_people(s, sc);
-    for (uint32_t i = 0; sc->kill_at_us > 0 && i < sc->nodes; i++)
-        if (sim_prf_below(sim_random(s), SIM_PRF_VICTIM, i, 0, 0, 100) < sc->kill_percent)
-            sim_node_kill(s, sc->kill_at_us, i);
-    sim_at(s, sc->duration_us - sc->idle_us, begin_idle, NULL, 0);
-    return s;
-}
-
-// ---- the summary ------------------------------------------------------------------------------------
-
-static void put(json_t *o, const char *name, uint64_t v)
-{
-    json_object_set_new(o, name, json_integer((json_int_t)v));
-}
-
-static void put_ms(json_t *o, const char *name, uint64_t us)
-{
-    json_object_set_new(o, name, json_real((double)us / 1000));
-}
-
-char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s,
-                       uint64_t peak_rss_bytes)
-{
-    struct sim_figures f;
-    char digest[65];
-    sim_figures(s, &f);
-    sim_digest(s, digest);
-    json_t *o = json_object();
-    put(o, "nodes", f.nodes);
-    json_object_set_new(o, "seed", json_integer((json_int_t)sc->seed));
-    json_object_set_new(o, "virtual_s", json_real((double)sim_now(s) / 1e6));
-    json_object_set_new(o, "wall_s", json_real(wall_s));
-    put(o, "events", f.events);
-    json_object_set_new(o, "events_per_s", json_real(wall_s > 0 ? (double)f.events / wall_s : 0));
-    put(o, "peak_rss_bytes", peak_rss_bytes);
-    put(o, "bytes_per_node", f.bytes_per_node);
-    json_object_set_new(o, "digest", json_string(digest));
-    put(o, "lookups", f.lookups);
-    put(o, "lookup_ok", f.lookups_ok);
-    put_ms(o, "lookup_ms_p50", f.lookup_us_p50);
-    put_ms(o, "lookup_ms_p95", f.lookup_us_p95);
-    put(o, "lookup_hops_p50", f.lookup_hops_p50);
-    put(o, "seeks", f.seeks);
-    put(o, "matched", f.matched);
-    put_ms(o, "match_ms_p50", f.match_us_p50);
-    put_ms(o, "match_ms_p95", f.match_us_p95);
-    put(o, "idle_Bps_out", f.idle_Bps_out);
-    put(o, "idle_Bps_in", f.idle_Bps_in);
-    put(o, "idle_nodes", f.idle_nodes);
-    put(o, "alive", f.alive);
-    put(o, "datagrams", f.datagrams);
-    put(o, "datagrams_lost", f.lost);
-    put(o, "datagrams_filtered", f.filtered);
-    put(o, "datagrams_overflown", f.overflown);
-    put(o, "datagrams_oversized", f.oversized);
-    put(o, "outbox_dropped", f.outbox_dropped);
-    put(o, "messages_said", f.said);
-    put(o, "messages_received", f.received);
-    put(o, "messages_delivered", f.delivered);
-    put(o, "messages_undelivered", f.undelivered);
-    put(o, "failures", sim_failures(s));
-    char *text = json_dumps(o, JSON_REAL_PRECISION(9));
-    json_decref(o);
-    return text;
 }

@@ -4,6 +4,7 @@
 #include "crypto/nodekey.h"
 #include "tools/sim/mix.h"
 #include "tools/sim/modelled.h"
+#include "tools/sim/population.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -16,6 +17,11 @@ struct datagram {
     bool queued; // it has been admitted, and waited in its receiver's line
     uint16_t len;
     uint8_t data[]; // exactly len bytes, so that a sanitizer sees a read past the end
+};
+
+struct slow_job {
+    uint32_t session; // nobody waits for it any more in another
+    struct job job;
 };
 
 struct command {
@@ -78,7 +84,7 @@ static void free_payload(struct sim *s, const struct sim_event *e)
     if (sim_event_class(e) == SIM_DATAGRAM)
         bytes = sizeof(struct datagram) + ((const struct datagram *)e->payload)->len;
     else if (sim_event_class(e) == SIM_JOB)
-        bytes = sizeof(struct job);
+        bytes = sizeof(struct slow_job);
     slab_give(&s->slab, e->payload, bytes);
 }
 
@@ -102,8 +108,8 @@ void sim_free(struct sim *s)
     sim_network_free(&s->net);
     if (s->config.jobs == NULL)
         sim_jobs_free(s->jobs);
-    free(s->lookup_us.value);
-    free(s->lookup_hops.value);
+    sim_population_free(s);
+    free(s->stage);
     free(s->host);
     free(s->buf);
     free(s);
@@ -170,7 +176,7 @@ static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct pat
     struct sim_host *h = s->host[from];
     uint64_t number = h->number++;
     struct sim_way way;
-    h->bytes_out += len;
+    h->bytes_out += len + SIM_HEADER_BYTES;
     s->datagrams++;
     if (s->tap != NULL)
         s->tap(s->tap_ctx, s->now, from, to, data, len);
@@ -216,8 +222,8 @@ static bool drain_jobs(struct sim *s, uint32_t node)
     struct job job;
     bool any = false;
     while (node_job(h->node, &job)) {
-        struct job *copy = slab_take(&s->slab, sizeof *copy);
-        *copy = job;
+        struct slow_job *copy = slab_take(&s->slab, sizeof *copy);
+        *copy = (struct slow_job){h->session, job};
         sim_queue_push(&s->queue, s->now + sim_job_takes_us(&job), node, SIM_JOB, node,
                        h->sequence++, copy);
         any = true;
@@ -242,8 +248,8 @@ static void drain_lookups(struct sim *s, uint32_t node)
     while (dht_lookup_stat(node_dht(s->host[node]->node), &stat)) {
         s->lookups++;
         s->lookups_ok += stat.ok;
-        sim_numbers_add(&s->lookup_us, stat.took_us);
-        sim_numbers_add(&s->lookup_hops, stat.hops);
+        sim_hist_add(&s->lookup_us, stat.took_us);
+        sim_hist_add(&s->lookup_hops, stat.hops);
     }
 }
 
@@ -324,7 +330,9 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         }
     }
     arena_init(&h->arena, &s->pool, SIM_NODE_ARENA_BYTES_MAX);
-    sim_stream_init(&h->stream, &s->prf, i);
+    if (h->session == 0)
+        sim_stream_init(&h->stream, &s->prf, i);
+    h->started_us = s->now;
     struct node_config cfg = {
         .network = s->config.network,
         .rng = {sim_stream_fill, &h->stream},
@@ -365,6 +373,16 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         if (rc != 0)
             sim_fail(s, "node %u: node_bootstrap says %d", i, rc);
     }
+    sim_population_started(s, i);
+}
+
+void sim_node_start(struct sim *s, uint32_t node)
+{
+    struct sim_host *h = s->host[node];
+    h->dead = false;
+    if (!h->keeps_key)
+        sim_prf_key(&s->prf, node, h->session, h->secret);
+    start_host(s, NULL, node);
 }
 
 uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config *cfg)
@@ -378,6 +396,8 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
     memset(h, 0, sizeof *h);
     h->server = cfg->server;
     h->candidate = cfg->candidate;
+    h->keeps_key = cfg->keeps_key;
+    h->class = cfg->class;
     h->skew_us = cfg->skew_us;
     h->bootstraps = (uint8_t)cfg->bootstraps;
     memcpy(h->bootstrap, cfg->bootstrap, sizeof h->bootstrap);
@@ -388,7 +408,7 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
     uint32_t site = sim_network_add(&s->net, s->config.lab, &cfg->site);
     assert(site == i);
     (void)site;
-    sim_prf_key(&s->prf, i, h->secret);
+    sim_prf_key(&s->prf, i, 0, h->secret);
     if (actor != NULL) {
         h->actor = sim_grow(NULL, 1, sizeof *h->actor);
         *h->actor = *actor;
@@ -400,15 +420,21 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
     return i;
 }
 
+void sim_node_end(struct sim *s, uint32_t node)
+{
+    struct sim_host *h = s->host[node];
+    stop_host(h);
+    h->armed_us = USEC_NEVER;
+    h->dead = true;
+    h->idle = false;
+    sim_people_node_died(s, node);
+    s->news = true;
+}
+
 static void kill_host(struct sim *s, void *ctx, uint64_t node)
 {
     (void)ctx;
-    struct sim_host *h = s->host[node];
-    stop_host(h);
-    h->dead = true;
-    h->idle = false;
-    sim_people_node_died(s, (uint32_t)node);
-    s->news = true;
+    sim_node_end(s, (uint32_t)node);
 }
 
 void sim_node_kill(struct sim *s, usec_t at_us, uint32_t node)
@@ -461,7 +487,7 @@ static bool actor_takes(struct sim *s, const struct sim_event *e)
                  h->actor->receive(s, h->actor->ctx, e->destination, &from, d->data, d->len);
     if (taken || h->node == NULL) {
         chain(h, e, d);
-        h->bytes_in += d->len;
+        h->bytes_in += d->len + SIM_HEADER_BYTES;
     }
     return taken;
 }
@@ -489,7 +515,7 @@ static void deliver(struct sim *s, const struct sim_event *e)
     struct sim_host *h = s->host[e->destination];
     struct datagram *d = e->payload;
     chain(h, e, d);
-    h->bytes_in += d->len;
+    h->bytes_in += d->len + SIM_HEADER_BYTES;
     struct rx rx = {.path = sim_network_source(&s->net, sim_event_source(e), &d->way),
                     .seg_size = d->len,
                     .len = d->len,
@@ -552,10 +578,11 @@ static void dispatch(struct sim *s, struct sim_event *e)
         if (class == SIM_DATAGRAM) {
             deliver(s, e);
         } else if (class == SIM_JOB) {
-            struct job *job = e->payload;
+            const struct slow_job *j = e->payload;
             uint8_t result[JOB_RESULT_BYTES_MAX];
-            int len = sim_jobs_run(s->jobs, job, result);
-            node_job_done(h->node, s->now, job->id, result, len);
+            int len = j->session == h->session ? sim_jobs_run(s->jobs, &j->job, result) : 0;
+            if (j->session == h->session)
+                node_job_done(h->node, s->now, j->job.id, result, len);
         } else {
             wake(s, node);
         }

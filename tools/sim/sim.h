@@ -42,6 +42,8 @@ struct sim_node_config {
     const struct sim_actor *actor; // copied; NULL: an honest node
     struct sim_site_config site;   // where it lives
     int64_t skew_us;               // what its wall clock is ahead
+    bool keeps_key;                // its server key outlives a restart; it never leaves by itself
+    uint8_t class;                 // of the population, for figures
 };
 uint32_t sim_node_add(struct sim *, usec_t at_us,
                       const struct sim_node_config *); // its number, from 0
@@ -76,13 +78,31 @@ void sim_server_key(const struct sim *, uint32_t host, uint8_t pk[static 32],
                     uint8_t sk[static 32]);
 
 // ---- people: one encounter at a time of one node ------------------------------------------------------
+enum sim_kind {
+    SIM_PLAIN,
+    SIM_WAITING,  // two on a topic of their own; the first waits when the second comes
+    SIM_TOGETHER, // two on a topic of their own who come at the same moment
+    SIM_CROWD,    // many on one topic
+    SIM_BROWSING  // now and then, on topics that are popular or not
+};
+struct sim_group_config { // people who do the same, and are counted together
+    const char *name;     // copied, at most 31 bytes
+    enum sim_kind kind;
+    // For those who browse: topics, of which the k-th is sought 1/k as often as the first; from the end of one
+    // encounter to the next seek, on average; when they give up; after when they seek no more.
+    uint32_t topics;
+    usec_t pause_us, patience_us, until_us;
+};
 struct sim_person_config {
     uint32_t node;
-    const char *topic; // copied
+    const char *topic; // copied; NULL: drawn for each seek, of those of its group
     usec_t seek_at_us;
     uint32_t messages;   // that it says in each conversation
     usec_t gap_us;       // between two of them
     bool next_when_left; // goes on seeking when the other has ended the conversation
+    usec_t talk_us;      // ends each conversation after about this long; 0: never
+    uint32_t group;      // as sim_group_add says; 0: none in particular
+    uint32_t partner;    // of a pair: the other's number + 1, if it was added before
 };
 enum sim_person_state { SIM_ABSENT, SIM_SEEKING, SIM_TALKING, SIM_ENDED };
 
@@ -104,10 +124,13 @@ struct sim_person {
     usec_t asked_us;
     struct sim_match *match;
     uint32_t matches;
+    uint32_t seeks;
+    bool cut_off; // its node died while it was there
     uint32_t warnings;
     char warning[32];      // code of the last
     uint32_t next_of_node; // SIM_NOBODY: none
 };
+uint32_t sim_group_add(struct sim *, const struct sim_group_config *);   // its number, from 1
 uint32_t sim_person_add(struct sim *, const struct sim_person_config *); // its number, from 0
 uint32_t sim_people(const struct sim *);
 const struct sim_person *sim_person(const struct sim *, uint32_t person);
@@ -143,6 +166,7 @@ unsigned sim_failures(const struct sim *);
 void sim_digest(const struct sim *, char hex[static 65]);
 // From now on nodes that have no encounter are measured, until sim_figures.
 void sim_idle_begin(struct sim *);
+void sim_idle_end(struct sim *); // several such times count together
 
 struct sim_figures {
     uint32_t nodes, alive;
@@ -152,9 +176,12 @@ struct sim_figures {
     uint64_t lookup_us_p50, lookup_us_p95, lookup_hops_p50;
     uint32_t seeks, matched;             // of people: seeks and nexts; matches
     uint64_t match_us_p50, match_us_p95; // from when both sought
+    // Pairs that had time to meet, of these those with a path between them, and of those who met.
+    uint32_t pairs, pairs_possible, pairs_matched;
     uint64_t said, delivered, undelivered, received;
-    uint64_t idle_Bps_out, idle_Bps_in; // average, payload of UDP
-    uint32_t idle_nodes;
+    // Averages, with the headers of IP and UDP: of servers, of clients.
+    uint64_t idle_Bps_out, idle_Bps_in, idle_client_Bps_out, idle_client_Bps_in;
+    uint32_t idle_nodes, idle_clients;
     uint64_t bytes_per_node; // what the pool holds for them and the shared book, over living nodes
 };
 void sim_figures(struct sim *, struct sim_figures *);

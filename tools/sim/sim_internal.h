@@ -2,6 +2,7 @@
 #ifndef BAUTA_SIM_INTERNAL_H
 #define BAUTA_SIM_INTERNAL_H
 
+#include "tools/sim/hist.h"
 #include "tools/sim/queue.h"
 #include "tools/sim/sim.h"
 #include "tools/sim/slab.h"
@@ -26,16 +27,27 @@ struct sim_host {            // one node and what the simulator knows of it; a m
     uint32_t bootstrap[SIM_BOOTSTRAPS_MAX];
     int64_t skew_us;
     uint32_t first_person; // SIM_NOBODY: none
+    usec_t started_us;     // this session
     uint8_t bootstraps;
-    bool server, candidate;
+    uint8_t class;    // of the population
+    uint32_t session; // 0, 1, ...: it has been started so often before
+    bool server, candidate, keeps_key;
     bool idle; // in the idle measurement
     bool dead;
 };
 static_assert(sizeof(struct sim_host) <= 256, "four lines a node");
 
-struct sim_numbers { // values of which a percentile is wanted
-    uint32_t *value;
-    size_t count, room;
+struct sim_idle { // of nodes without an encounter, over all times of quiet
+    uint64_t bytes_in, bytes_out, node_us;
+    uint32_t nodes; // in the last
+};
+struct sim_group {
+    struct sim_group_config config;
+    char name[32];
+    uint64_t *zipf; // sums of the topics' shares
+    uint32_t people, seeks, matches, gave_up;
+    usec_t last_seek_us, last_match_us;
+    struct sim_hist wait_us; // of each match, from when both sought
 };
 
 struct sim {
@@ -58,10 +70,15 @@ struct sim {
     uint32_t people, people_room;
     bool news;
     unsigned failures;
-    usec_t idle_since; // USEC_NEVER: not measured
+    usec_t idle_since;       // USEC_NEVER: not measured
+    struct sim_idle idle[2]; // of clients, of servers
     uint64_t events, datagrams, oversized, lookups, lookups_ok;
-    uint32_t seeks;
-    struct sim_numbers lookup_us, lookup_hops;
+    uint32_t seeks, matches, waiting; // of people, and how many seek now
+    struct sim_hist lookup_us, lookup_hops, match_us;
+    void *stage;                   // of the scenario; freed with the run
+    struct population *population; // NULL: nodes as they were added
+    struct sim_group *group;       // from 1
+    uint32_t groups;
     void (*tap)(void *, usec_t, uint32_t, const struct path *, const uint8_t *, size_t);
     void *tap_ctx;
 };
@@ -72,9 +89,12 @@ void sim_command(struct sim *, usec_t at_us, uint32_t node, uint32_t source, sim
                  void *ctx, uint64_t arg);
 void sim_people_event(struct sim *, uint32_t node, const struct node_event *);
 void sim_people_node_died(struct sim *, uint32_t node);
-void sim_people_figures(struct sim *, struct sim_figures *);
+void sim_people_figures(const struct sim *, struct sim_figures *);
 void sim_people_free(struct sim *);
-void sim_numbers_add(struct sim_numbers *, uint64_t value);
-uint64_t sim_numbers_at(struct sim_numbers *, unsigned percent); // sorts; 0 when there are none
+bool sim_people_busy(const struct sim *, uint32_t node); // somebody there seeks or talks
+bool sim_people_gone(const struct sim *, uint32_t node); // nobody is there, or will be again
+void sim_population_free(struct sim *);
+void sim_node_start(struct sim *, uint32_t node); // again, with a new key unless it keeps it
+void sim_node_end(struct sim *, uint32_t node);   // at once; may start again
 
 #endif

@@ -1,0 +1,90 @@
+// A run's figures as one JSON object.
+#include "tools/sim/scenario.h"
+#include "tools/sim/sim_internal.h"
+
+#include <jansson.h>
+
+static void put(json_t *o, const char *name, uint64_t v)
+{
+    json_object_set_new(o, name, json_integer((json_int_t)v));
+}
+
+static void put_ms(json_t *o, const char *name, uint64_t us)
+{
+    json_object_set_new(o, name, json_real((double)us / 1000));
+}
+
+// People who do the same, phase by phase.
+static json_t *groups(const struct sim *s)
+{
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < s->groups; i++) {
+        const struct sim_group *g = &s->group[i];
+        json_t *o = json_object();
+        json_object_set_new(o, "name", json_string(g->name));
+        put(o, "people", g->people);
+        put(o, "seeks", g->seeks);
+        put(o, "matched", g->matches);
+        put(o, "gave_up", g->gave_up);
+        put_ms(o, "match_ms_p50", sim_hist_at(&g->wait_us, 500));
+        put_ms(o, "match_ms_p95", sim_hist_at(&g->wait_us, 950));
+        put_ms(o, "match_ms_max", g->wait_us.max);
+        put_ms(o, "last_match_after_last_seek_ms",
+               g->last_match_us > g->last_seek_us ? g->last_match_us - g->last_seek_us : 0);
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s,
+                       uint64_t peak_rss_bytes)
+{
+    struct sim_figures f;
+    char digest[65];
+    sim_figures(s, &f);
+    sim_digest(s, digest);
+    json_t *o = json_object();
+    put(o, "nodes", f.nodes);
+    json_object_set_new(o, "seed", json_integer((json_int_t)sc->seed));
+    json_object_set_new(o, "virtual_s", json_real((double)sim_now(s) / 1e6));
+    json_object_set_new(o, "wall_s", json_real(wall_s));
+    put(o, "events", f.events);
+    json_object_set_new(o, "events_per_s", json_real(wall_s > 0 ? (double)f.events / wall_s : 0));
+    put(o, "peak_rss_bytes", peak_rss_bytes);
+    put(o, "bytes_per_node", f.bytes_per_node);
+    json_object_set_new(o, "digest", json_string(digest));
+    put(o, "lookups", f.lookups);
+    put(o, "lookup_ok", f.lookups_ok);
+    put_ms(o, "lookup_ms_p50", f.lookup_us_p50);
+    put_ms(o, "lookup_ms_p95", f.lookup_us_p95);
+    put(o, "lookup_hops_p50", f.lookup_hops_p50);
+    put(o, "seeks", f.seeks);
+    put(o, "matched", f.matched);
+    put_ms(o, "match_ms_p50", f.match_us_p50);
+    put_ms(o, "match_ms_p95", f.match_us_p95);
+    put(o, "idle_Bps_out", f.idle_Bps_out);
+    put(o, "idle_Bps_in", f.idle_Bps_in);
+    put(o, "idle_nodes", f.idle_nodes);
+    put(o, "idle_client_Bps_out", f.idle_client_Bps_out);
+    put(o, "idle_client_Bps_in", f.idle_client_Bps_in);
+    put(o, "idle_clients", f.idle_clients);
+    put(o, "pairs", f.pairs);
+    put(o, "pairs_possible", f.pairs_possible);
+    put(o, "pairs_matched", f.pairs_matched);
+    put(o, "alive", f.alive);
+    put(o, "datagrams", f.datagrams);
+    put(o, "datagrams_lost", f.lost);
+    put(o, "datagrams_filtered", f.filtered);
+    put(o, "datagrams_overflown", f.overflown);
+    put(o, "datagrams_oversized", f.oversized);
+    put(o, "outbox_dropped", f.outbox_dropped);
+    put(o, "messages_said", f.said);
+    put(o, "messages_received", f.received);
+    put(o, "messages_delivered", f.delivered);
+    put(o, "messages_undelivered", f.undelivered);
+    put(o, "failures", sim_failures(s));
+    json_object_set_new(o, "groups", groups(s));
+    char *text = json_dumps(o, JSON_REAL_PRECISION(9));
+    json_decref(o);
+    return text;
+}
