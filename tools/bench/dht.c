@@ -180,7 +180,9 @@ static void start(struct bench *b, struct operation *op, bool announce)
     if (rc == 0 && announce) {
         uint8_t record[RECORD_BYTES];
         randombytes_buf(record, sizeof record);
-        rc = dht_place_announce(o->dht, now_us(), op->place, record, TTL_S, NULL);
+        rc = dht_place_record_id(o->dht, op->place, record);
+        if (rc == 0)
+            rc = dht_place_announce(o->dht, now_us(), op->place, record, TTL_S, NULL);
     } else if (rc == 0) {
         rc = dht_place_seek(o->dht, now_us(), op->place, SEEK_HOLDERS);
     }
