@@ -95,15 +95,19 @@ int dht_contacts_import(struct dht *d, usec_t now, const struct contact *c, size
     if (u->import == NULL)
         return BAUTA_ESPACE;
     int taken = 0;
-    for (size_t i = 0; i < n && u->imports < CACHE_MAX; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (!path_reachable(&c[i].path, d->config.lab) ||
             (d->server != NULL && memcmp(c[i].pk, d->pk, 32) == 0))
             continue;
+        taken++;
+        if (u->imports == CACHE_MAX) {
+            u->import[rng_below(&d->config.rng, CACHE_MAX)] = c[i];
+            continue;
+        }
         // Shuffled, so that not everybody who took over one list asks its first lines.
         unsigned at = (unsigned)rng_below(&d->config.rng, u->imports + 1);
         u->import[u->imports++] = u->import[at];
         u->import[at] = c[i];
-        taken++;
     }
     if (taken > 0)
         join_now(d);

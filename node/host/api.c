@@ -1,4 +1,5 @@
 #include "node/host/api.h"
+#include "node/host/limits.h"
 
 #include "crypto/bytes.h"
 #include "node/talk/talk.h"
@@ -366,6 +367,46 @@ static void call_privacy(struct call *c)
     done(c, BAUTA_OK);
 }
 
+static void call_contacts(struct call *c)
+{
+    static const char *const names[] = {NULL};
+    struct contact all[CONTACTS_KEPT_MAX];
+    char text[CONTACT_TEXT_BYTES];
+    only(c, c->params, names);
+    if (c->code != 0)
+        return;
+    size_t n = node_contacts(c->api->node, all, CONTACTS_KEPT_MAX);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        contact_format(text, &all[i]);
+        json_array_append_new(list, json_string(text));
+    }
+    c->result = json_pack("{s:o}", "contacts", list);
+}
+
+static void call_add_contacts(struct call *c)
+{
+    static const char *const names[] = {"contacts", NULL};
+    struct contact all[CONTACTS_KEPT_MAX];
+    only(c, c->params, names);
+    json_t *list = json_object_get(c->params, "contacts");
+    size_t n = json_array_size(list);
+    if (!json_is_array(list) || n > CONTACTS_KEPT_MAX)
+        fail(c, API_PARAMS, "contacts has to be a list of at most 64 texts ADDRESS:PORT/KEY.");
+    for (size_t i = 0; c->code == 0 && i < n; i++) {
+        json_t *t = json_array_get(list, i);
+        if (!json_is_string(t) ||
+            contact_parse(&all[i], json_string_value(t), json_string_length(t)) != BAUTA_OK)
+            fail(c, API_PARAMS, "Each contact has to be a text ADDRESS:PORT/KEY.");
+    }
+    if (c->code != 0)
+        return;
+    int taken = node_add_contacts(c->api->node, c->now, all, n);
+    done(c, taken < 0 ? taken : BAUTA_OK);
+    if (taken >= 0)
+        json_object_set_new(c->result, "taken", json_integer(taken));
+}
+
 static void call_subscribe(struct call *c)
 {
     static const char *const names[] = {NULL};
@@ -391,10 +432,19 @@ static void call_method(struct call *c, const char *method, size_t len)
     static const struct {
         const char *name;
         void (*run)(struct call *);
-    } methods[] = {{"status", call_status}, {"seek", call_seek},          {"say", call_say},
-                   {"typing", call_typing}, {"next", call_next},          {"end", call_end},
-                   {"block", call_block},   {"verify", call_verify},      {"privacy", call_privacy},
-                   {"stop", call_stop},     {"subscribe", call_subscribe}};
+    } methods[] = {{"status", call_status},
+                   {"seek", call_seek},
+                   {"say", call_say},
+                   {"typing", call_typing},
+                   {"next", call_next},
+                   {"end", call_end},
+                   {"block", call_block},
+                   {"verify", call_verify},
+                   {"privacy", call_privacy},
+                   {"stop", call_stop},
+                   {"subscribe", call_subscribe},
+                   {"contacts", call_contacts},
+                   {"add_contacts", call_add_contacts}};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strlen(methods[i].name) == len && memcmp(methods[i].name, method, len) == 0) {
             methods[i].run(c);

@@ -13,6 +13,7 @@ static json_t *dht_json(const struct dht_status *d)
 {
     json_t *o = json_object();
     json_object_set_new(o, "server", json_boolean(d->server));
+    json_object_set_new(o, "candidate", json_boolean(d->candidate));
     put(o, "contacts", d->contacts);
     put(o, "size_estimate", d->size_estimate);
     put(o, "records_held", d->records_held);

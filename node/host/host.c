@@ -529,6 +529,13 @@ int host_node_bootstrap(struct host_node *hn, const struct contact *c)
     return rc;
 }
 
+int host_node_add_contacts(struct host_node *hn, const struct contact *c, size_t n)
+{
+    int rc = node_add_contacts(hn->node, host_now(hn->host), c, n);
+    host_node_turn(hn);
+    return rc;
+}
+
 void host_node_counters(const struct host_node *hn, struct host_counters *out)
 {
     memset(out, 0, sizeof *out);

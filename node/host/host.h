@@ -51,6 +51,8 @@ void host_node_turn(struct host_node *);
 void host_node_listen(struct host_node *, bool on);
 int host_node_bootstrap(struct host_node *,
                         const struct contact *); // as node_bootstrap, with the turn
+int host_node_add_contacts(struct host_node *, const struct contact *,
+                           size_t n); // as node_add_contacts, with the turn
 
 // Addresses that the sockets are bound to, with real ports.
 size_t host_node_bound(const struct host_node *, struct path out[static HOST_SOCKETS_MAX]);

@@ -18,6 +18,12 @@
     512u                            // wait for a socket that is full; more are dropped, as UDP does
 #define UDP_SOCKET_BYTES (2u << 20) // asked of the kernel: bursts of a thousand full datagrams
 
+#define CONTACTS_KEPT_MAX 64u                          // PROTOCOL 8; as CACHE_MAX of dht/
+#define CONTACTS_TEXT_BYTES (CONTACTS_KEPT_MAX * 112u) // a line each: CONTACT_TEXT_BYTES
+#define CONTACTS_FIRST_MS 60000u   // with --state they are written a minute after the start,
+#define CONTACTS_EVERY_MS 3600000u // each hour, and at the end
+#define SOLVER_TRIES 16384u        // between two looks if it was given up: some milliseconds
+
 #define JOBS_RUNNING_MAX 4u // libuv's worker threads; each topic hash takes 64 MiB
 
 #define CONTROL_LINE_BYTES_MAX (256u * 1024) // one request

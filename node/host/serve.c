@@ -4,6 +4,7 @@
 #include "crypto/nodekey.h"
 #include "node/host/process.h"
 #include "node/host/resolve.h"
+#include "node/host/solver.h"
 #include "node/host/state.h"
 
 #include <sodium.h>
@@ -26,7 +27,8 @@ struct serve {
     uint8_t secret[32];
     uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES];
     enum node_privacy privacy;
-    uv_timer_t timer; // waits for the end
+    uv_timer_t timer; // writes contacts; at last waits for the end
+    struct solver *solver;
     unsigned waited_ms;
     bool searching, stopping, closed;
     int status;
@@ -60,11 +62,31 @@ static void on_timer_closed(uv_handle_t *handle)
     ended(ctx);
 }
 
+// Nothing is written where nobody is known: what an earlier run knew is better.
+static void keep_contacts(struct serve *s)
+{
+    const struct config *c = s->cfg.config;
+    struct contact all[CONTACTS_KEPT_MAX];
+    char error[HOST_ERROR_BYTES];
+    if (c->state[0] == 0 || s->node == NULL)
+        return;
+    size_t n = node_contacts(host_node_machine(s->node), all, CONTACTS_KEPT_MAX);
+    if (n > 0 && state_contacts_keep(c->state, all, n, error) != 0)
+        (void)process_fail(0, "%s", error);
+}
+
+static void on_keep(uv_timer_t *timer)
+{
+    keep_contacts(timer->data);
+}
+
 static void close_all(struct serve *s)
 {
     if (s->closed)
         return;
     s->closed = true;
+    solver_stop(s->solver);
+    keep_contacts(s);
     for (size_t i = 0; i < s->resolves; i++)
         resolve_stop(s->resolve[i]);
     if (s->control != NULL)
@@ -98,6 +120,7 @@ void serve_stop(struct serve *s)
     host_node_listen(s->node, true);
     node_stop(host_node_machine(s->node), host_now(s->cfg.host));
     host_node_turn(s->node);
+    uv_ref((uv_handle_t *)&s->timer);
     uv_timer_start(&s->timer, on_wait, IDLE_POLL_MS, IDLE_POLL_MS);
 }
 
@@ -171,6 +194,16 @@ static void describe(struct serve *s)
 static void bootstrap(struct serve *s)
 {
     const struct config *c = s->cfg.config;
+    struct contact kept[CONTACTS_KEPT_MAX];
+    if (c->state[0] != 0) {
+        int n = state_contacts(c->state, kept, s->error);
+        if (n < 0)
+            (void)process_fail(0, "%s", s->error);
+        if (n > 0)
+            (void)host_node_add_contacts(s->node, kept, (size_t)n);
+        uv_timer_start(&s->timer, on_keep, CONTACTS_FIRST_MS, CONTACTS_EVERY_MS);
+        uv_unref((uv_handle_t *)&s->timer);
+    }
     for (size_t i = 0; i < c->bootstraps; i++) {
         const struct bootstrap *b = &c->bootstrap[i];
         if (b->host[0] == 0)
@@ -178,6 +211,29 @@ static void bootstrap(struct serve *s)
         else if (resolve_start(&s->resolve[s->resolves], s->loop, s->node, b) == 0)
             s->resolves++;
     }
+}
+
+// Whoever runs a node lends a hand, once the key has its puzzle and others reach it (PROTOCOL 3).
+static void on_solved(void *ctx, const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES])
+{
+    struct serve *s = ctx;
+    (void)node_serve(host_node_machine(s->node), host_now(s->cfg.host), s->secret, puzzle_nonce);
+    host_node_turn(s->node);
+    solver_stop(s->solver);
+    s->solver = NULL;
+}
+
+static void lend_a_hand(struct serve *s)
+{
+    const struct config *c = s->cfg.config;
+    if (c->command != COMMAND_RUN || c->lab || c->public_server)
+        return;
+    uint8_t pk[32], seed[32];
+    memcpy(seed, s->secret, sizeof seed);
+    key_pair(pk, s->secret, seed);
+    sodium_memzero(seed, sizeof seed);
+    if (solver_start(&s->solver, s->loop, &s->net, pk, NODE_PUZZLE_BITS, on_solved, s) != 0)
+        s->solver = NULL; // a client, then
 }
 
 static void open_node(struct serve *s)
@@ -204,6 +260,7 @@ static void open_node(struct serve *s)
     }
     bootstrap(s);
     s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
+    lend_a_hand(s);
 }
 
 static void on_puzzle(void *ctx, const uint8_t *result, int len)

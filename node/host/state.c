@@ -1,6 +1,7 @@
 #include "node/host/state.h"
 
 #include "node/host/api.h"
+#include "node/host/contacts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #define FILE_BYTES_MAX 64u // a key and its nonce are 40
+#define NO_FILE (-2)
 
 static int explain(char *error, const char *what, const char *path)
 {
@@ -44,24 +46,21 @@ static int path_of(char path[static HOST_PATH_BYTES], const char *dir, const cha
     return -1;
 }
 
-// Returns the length, 0 when there is no such file, -1 on errors.
-static int read_file(const char *dir, const char *name, uint8_t out[static FILE_BYTES_MAX],
-                     char *error)
+// Returns the length, NO_FILE, or -1 with a line.
+static int read_file(const char *dir, const char *name, void *out, size_t cap, char *error)
 {
     char path[HOST_PATH_BYTES];
     if (path_of(path, dir, name, error) != 0)
         return -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return errno == ENOENT ? 0 : explain(error, "read", path);
-    ssize_t n = read(fd, out, FILE_BYTES_MAX);
+        return errno == ENOENT ? NO_FILE : explain(error, "read", path);
+    ssize_t n = read(fd, out, cap);
     int failed = errno;
     close(fd);
     errno = failed;
     if (n < 0)
         return explain(error, "read", path);
-    if (n == 0)
-        return (snprintf(error, HOST_ERROR_BYTES, "%.160s is damaged; remove it", path), -1);
     return (int)n;
 }
 
@@ -90,9 +89,9 @@ int state_privacy(const char *dir, enum node_privacy *p, char error[static HOST_
 {
     uint8_t data[FILE_BYTES_MAX];
     char word[FILE_BYTES_MAX + 1];
-    int n = read_file(dir, "privacy", data, error);
-    if (n <= 0)
-        return n;
+    int n = read_file(dir, "privacy", data, sizeof data, error);
+    if (n < 0)
+        return n == NO_FILE ? 0 : n;
     memcpy(word, data, (size_t)n);
     word[n] = 0;
     word[strcspn(word, "\n")] = 0;
@@ -113,12 +112,14 @@ int state_key(const char *dir, uint8_t secret[static 32],
               uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], char error[static HOST_ERROR_BYTES])
 {
     uint8_t data[FILE_BYTES_MAX];
-    int n = read_file(dir, "server.key", data, error);
+    int n = read_file(dir, "server.key", data, sizeof data, error);
     if (n == 32 + (int)PUZZLE_NONCE_BYTES) {
         memcpy(secret, data, 32);
         memcpy(puzzle_nonce, data + 32, PUZZLE_NONCE_BYTES);
         n = 1;
-    } else if (n > 0) {
+    } else if (n == NO_FILE) {
+        n = 0;
+    } else if (n >= 0) {
         snprintf(error, HOST_ERROR_BYTES, "%.160s/server.key is damaged; remove it", dir);
         n = -1;
     }
@@ -136,4 +137,21 @@ int state_key_keep(const char *dir, const uint8_t secret[static 32],
     int rc = write_file(dir, "server.key", data, sizeof data, error);
     sodium_memzero(data, sizeof data);
     return rc;
+}
+
+int state_contacts(const char *dir, struct contact out[static CONTACTS_KEPT_MAX],
+                   char error[static HOST_ERROR_BYTES])
+{
+    char text[CONTACTS_TEXT_BYTES];
+    int n = read_file(dir, "contacts", text, sizeof text, error);
+    if (n < 0)
+        return n == NO_FILE ? 0 : n;
+    return (int)contacts_read(out, CONTACTS_KEPT_MAX, text, (size_t)n);
+}
+
+int state_contacts_keep(const char *dir, const struct contact *c, size_t n,
+                        char error[static HOST_ERROR_BYTES])
+{
+    char text[CONTACTS_TEXT_BYTES];
+    return write_file(dir, "contacts", text, contacts_write(text, c, n), error);
 }

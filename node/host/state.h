@@ -1,5 +1,5 @@
-// The state folder, used only with --state: the choice of privacy, and of a --public node its key and
-// the key's puzzle. Files of mode 0600, replaced whole. Nothing of conversations, ever.
+// The state folder, used only with --state: the choice of privacy, up to 64 contacts that everybody may
+// know, and of a --public node its key and the key's puzzle. Files of mode 0600, replaced whole. Nothing of conversations, ever.
 #ifndef BAUTA_NODE_HOST_STATE_H
 #define BAUTA_NODE_HOST_STATE_H
 
@@ -17,5 +17,10 @@ int state_privacy_keep(const char *dir, enum node_privacy, char error[static HOS
 int state_key_keep(const char *dir, const uint8_t secret[static 32],
                    const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES],
                    char error[static HOST_ERROR_BYTES]);
+// How many contacts were read (0: no file); what is damaged in it is passed over. -1 with a line.
+int state_contacts(const char *dir, struct contact out[static CONTACTS_KEPT_MAX],
+                   char error[static HOST_ERROR_BYTES]);
+int state_contacts_keep(const char *dir, const struct contact *, size_t n,
+                        char error[static HOST_ERROR_BYTES]);
 
 #endif

@@ -22,7 +22,7 @@ static const char usage_node[] =
     "  --network NAME            another network, apart from the public one\n"
     "  --privacy direct|relayed  may the stranger see your internet address? direct: yes\n"
     "  --control PATH            where the control socket is\n"
-    "  --state DIR               remembers your choice of privacy, and a --public node's key\n"
+    "  --state DIR               remembers your choice of privacy, public servers, and a --public node's key\n"
     "  --config FILE             options as NAME = VALUE lines\n"
     "  --public                  this computer can be reached from everywhere: serve others at "
     "once\n"
@@ -50,7 +50,8 @@ static const char usage_ctl[] =
     "since others may see a command line.\n"
     "Exit status 0, or 1 with the reason on standard error.\n"
     "\n"
-    "  status, seek, say, next, end, block, verify, typing, privacy, stop\n"
+    "  status, seek, say, next, end, block, verify, typing, privacy, stop,\n"
+    "  contacts, add_contacts\n"
     "  subscribe   prints what happens, a line each, until it is interrupted\n";
 
 static const char usage_status[] =
