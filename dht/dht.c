@@ -135,6 +135,7 @@ void dht_free(struct dht *d)
     struct dht_event event;
     while (dht_event(d, &event))
         continue;
+    arena_give(arena, d->stat, LOOKUP_STATS * sizeof *d->stat);
     rtt_end(&d->rtt);
     ids_end(&d->ids);
     timers_end(&d->timers);
@@ -361,6 +362,9 @@ bool dht_lookup_stat(struct dht *d, struct dht_lookup_stat *s)
         return false;
     *s = d->stat[d->stat_first];
     d->stat_first = (d->stat_first + 1) % LOOKUP_STATS;
-    d->stat_count--;
+    if (--d->stat_count == 0) {
+        arena_give(d->config.arena, d->stat, LOOKUP_STATS * sizeof *d->stat);
+        d->stat = NULL;
+    }
     return true;
 }

@@ -3,7 +3,7 @@
 #include "crypto/bytes.h"
 #include "dht/limits.h"
 
-#define IDS_MIN 16u
+#define IDS_MIN 8u
 
 void ids_init(struct ids *t, struct arena *arena)
 {
@@ -82,8 +82,10 @@ void ids_close(struct ids *t, uint64_t id)
     }
     memset(&t->entry[hole], 0, sizeof t->entry[hole]);
     t->n--;
-    if (t->cap > IDS_MIN && 8 * t->n < t->cap)
-        (void)resize(t, t->cap / 2); // an idle node is small again
+    if (t->n == 0) // an idle node is small again
+        ids_end(t);
+    else if (t->cap > IDS_MIN && 8 * t->n < t->cap)
+        (void)resize(t, t->cap / 2);
 }
 
 const struct id_entry *ids_find(const struct ids *t, uint64_t id)

@@ -170,17 +170,17 @@ struct intro_out {
 };
 
 // ---- joining and upkeep ---------------------------------------------------------------------------
-struct vote {
-    uint64_t who; // keyed hash of the server's key, 0: none
-    struct path seen;
+struct vote { // keyed hashes: what is compared needs not be kept
+    uint32_t who, seen, prefix;
+    uint8_t family; // 0: none
 };
 #define WANT_CENTRES 3u // look-ups: bits of the families, and of a random target
 #define WANT_RANDOM 4u
 struct upkeep {
     struct timer timer;
     // join.c
-    struct contact *bootstrap; // BOOTSTRAPS_MAX, when there is any
-    struct contact *import;    // CACHE_MAX, contacts of an earlier run
+    book_ref *bootstrap;    // BOOTSTRAPS_MAX, when there is any
+    struct contact *import; // CACHE_MAX, contacts of an earlier run
     unsigned bootstraps, imports, import_next;
     usec_t bootstrap_at, bootstrap_step;
     usec_t centre_at, centre_step;
@@ -247,7 +247,7 @@ struct dht {
     uint32_t intro_count;
     struct queued_event *first_event, *last_event, *shown_event;
     uint32_t event_count;
-    struct dht_lookup_stat stat[LOOKUP_STATS];
+    struct dht_lookup_stat *stat; // LOOKUP_STATS, while there are any
     uint32_t stat_first, stat_count;
     struct dht_status count; // counters only
     struct server *server;   // NULL: a client

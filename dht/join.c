@@ -43,7 +43,7 @@ void join_bootstrap(struct dht *d)
     for (unsigned i = 0; i < IMPORT_AT_ONCE && i < u->imports; i++)
         ask_to_join(d, &u->import[u->import_next++ % u->imports]);
     for (unsigned i = 0; i < u->bootstraps && (u->imports == 0 || !first); i++)
-        ask_to_join(d, &u->bootstrap[i]);
+        ask_to_join(d, &dht_entry(d, u->bootstrap[i])->contact);
     usec_t step = u->bootstrap_step;
     u->bootstrap_at = d->now + step + rng_below(&d->config.rng, step / 4);
     u->bootstrap_step = 2 * step > BOOTSTRAP_RETRY_MAX_US ? BOOTSTRAP_RETRY_MAX_US : 2 * step;
@@ -77,11 +77,15 @@ int dht_bootstrap(struct dht *d, usec_t now, const struct contact *c)
         u->bootstrap = arena_take(d->config.arena, BOOTSTRAPS_MAX * sizeof *u->bootstrap);
     if (u->bootstrap == NULL || u->bootstraps == BOOTSTRAPS_MAX)
         return BAUTA_ELIMIT;
+    book_ref ref = dht_hold(d, c);
+    if (ref == 0)
+        return BAUTA_ELIMIT;
     for (unsigned i = 0; i < u->bootstraps; i++)
-        if (memcmp(u->bootstrap[i].pk, c->pk, 32) == 0 &&
-            path_equal(&u->bootstrap[i].path, &c->path))
+        if (u->bootstrap[i] == ref) {
+            book_drop(d->config.book, ref);
             return 0;
-    u->bootstrap[u->bootstraps++] = *c;
+        }
+    u->bootstrap[u->bootstraps++] = ref;
     join_now(d);
     return 0;
 }

@@ -89,7 +89,7 @@
 #define LOOKUP_BLUR_BITS 4u     // named beyond the common prefix with the server that is asked
 #define LOOKUP_CANDIDATES 64u   // four times what is asked at the end
 #define LOOKUP_ASKED_MAX 128u   // in all: who makes up ever nearer servers does not keep it going
-#define LOOKUP_STATS 16u        // results kept for the simulator
+#define LOOKUP_STATS 8u         // results kept for the simulator
 #define FIND_CONTACTS_TOKEN 16u // of each family, with a token
 #define FIND_CONTACTS_BARE 10u  // without one; 704 bytes hold them
 

@@ -201,22 +201,31 @@ static void ask(struct dht *d, struct lookup *l, struct candidate *c)
     l->asked++;
 }
 
-static void finish(struct dht *d, struct lookup *l)
+static void keep_stat(struct dht *d, const struct lookup *l, bool ok)
 {
-    book_ref near[LOOKUP_REGION];
-    bool ok = lookup_region(d, l, near, LOOKUP_REGION) > 0;
-    d->count.lookups++;
-    d->count.lookups_ok += ok;
     if (d->stat_count == LOOKUP_STATS) {
         d->stat_first = (d->stat_first + 1) % LOOKUP_STATS;
         d->stat_count--;
     }
+    if (d->stat == NULL)
+        d->stat = arena_take(d->config.arena, LOOKUP_STATS * sizeof *d->stat);
+    if (d->stat == NULL)
+        return;
     d->stat[(d->stat_first + d->stat_count++) % LOOKUP_STATS] =
         (struct dht_lookup_stat){.took_us = d->now - l->started,
                                  .asked = l->asked,
                                  .hops = l->hops,
                                  .ok = ok,
                                  .upkeep = l->place == 0};
+}
+
+static void finish(struct dht *d, struct lookup *l)
+{
+    book_ref near[LOOKUP_REGION];
+    bool ok = lookup_region(d, l, near, LOOKUP_REGION) > 0;
+    d->count.lookups++;
+    d->count.lookups_ok += ok;
+    keep_stat(d, l, ok);
     calls_forget(d, CALL_LOOKUP, l->id);
     struct place *p = place_find(d, l->place);
     if (p != NULL)

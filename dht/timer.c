@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define HEAP_MIN 16u
+#define HEAP_MIN 4u
 
 void timers_init(struct timers *t, struct arena *arena)
 {
@@ -57,19 +57,23 @@ static void down(struct timers *t, uint32_t i)
     put(t, i, x);
 }
 
+static int resize(struct timers *t, uint32_t cap)
+{
+    struct timer **heap = arena_take(t->arena, cap * sizeof *heap);
+    if (heap == NULL)
+        return BAUTA_ESPACE;
+    if (t->n > 0)
+        memcpy(heap, t->heap, t->n * sizeof *heap);
+    arena_give(t->arena, t->heap, t->cap * sizeof *heap);
+    t->heap = heap;
+    t->cap = cap;
+    return 0;
+}
+
 int timers_add(struct timers *t, struct timer *x, uint8_t kind, void *owner)
 {
-    if (t->owners == t->cap) {
-        uint32_t cap = t->cap == 0 ? HEAP_MIN : 2 * t->cap;
-        struct timer **heap = arena_take(t->arena, cap * sizeof *heap);
-        if (heap == NULL)
-            return BAUTA_ESPACE;
-        if (t->n > 0)
-            memcpy(heap, t->heap, t->n * sizeof *heap);
-        arena_give(t->arena, t->heap, t->cap * sizeof *heap);
-        t->heap = heap;
-        t->cap = cap;
-    }
+    if (t->owners == t->cap && resize(t, t->cap == 0 ? HEAP_MIN : 2 * t->cap) != 0)
+        return BAUTA_ESPACE;
     t->owners++;
     memset(x, 0, sizeof *x);
     x->kind = kind;
@@ -97,6 +101,8 @@ void timers_remove(struct timers *t, struct timer *x)
     disarm(t, x);
     assert(t->owners > 0);
     t->owners--;
+    if (t->cap > HEAP_MIN && 4 * t->owners <= t->cap)
+        (void)resize(t, t->cap / 2); // an idle node is small again
 }
 
 void timers_arm(struct timers *t, struct timer *x, usec_t at)

@@ -26,7 +26,9 @@ int upkeep_new(struct dht *d)
 void upkeep_free(struct dht *d)
 {
     struct upkeep *u = &d->upkeep;
-    arena_give(d->config.arena, u->bootstrap, BOOTSTRAPS_MAX * sizeof(struct contact));
+    for (unsigned i = 0; i < u->bootstraps; i++)
+        book_drop(d->config.book, u->bootstrap[i]);
+    arena_give(d->config.arena, u->bootstrap, BOOTSTRAPS_MAX * sizeof *u->bootstrap);
     join_forget_imports(d);
     cache_end(d);
     book_drop(d->config.book, u->walk);

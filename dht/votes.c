@@ -2,25 +2,43 @@
 #include "crypto/bytes.h"
 #include "dht/internal.h"
 
-static void count_votes(const struct upkeep *u, const struct path *seen, unsigned *exact,
+#include <sodium.h>
+
+// Nobody who does not know the key can aim at a collision.
+static uint32_t keyed(const struct dht *d, const void *data, size_t len)
+{
+    uint8_t out[crypto_shorthash_BYTES];
+    crypto_shorthash(out, data, len, d->hash_key);
+    struct rd r = rd_init(out, sizeof out);
+    return rd_le32(&r);
+}
+
+static struct vote vote_for(const struct dht *d, const struct path *seen)
+{
+    struct prefix fine = path_fine(seen);
+    return (struct vote){.seen = keyed(d, seen, sizeof *seen),
+                         .prefix = keyed(d, &fine, sizeof fine),
+                         .family = seen->family};
+}
+
+static void count_votes(const struct dht *d, const struct path *seen, unsigned *exact,
                         unsigned *prefix)
 {
-    struct prefix b = path_fine(seen);
+    struct vote v = vote_for(d, seen);
     *exact = *prefix = 0;
     for (unsigned i = 0; i < SEEN_VOTES; i++) {
-        const struct vote *w = &u->vote[i];
-        if (w->who == 0 || w->seen.family != seen->family)
+        const struct vote *w = &d->upkeep.vote[i];
+        if (w->family != v.family)
             continue;
-        struct prefix a = path_fine(&w->seen);
-        *exact += path_equal(&w->seen, seen);
-        *prefix += memcmp(&a, &b, sizeof a) == 0;
+        *exact += w->seen == v.seen;
+        *prefix += w->prefix == v.prefix;
     }
 }
 
-static struct vote *vote_of(struct upkeep *u, uint64_t who, uint8_t family)
+static struct vote *vote_of(struct upkeep *u, uint32_t who, uint8_t family)
 {
     for (unsigned i = 0; i < SEEN_VOTES; i++)
-        if (u->vote[i].who == who && u->vote[i].seen.family == family)
+        if (u->vote[i].who == who && u->vote[i].family == family)
             return &u->vote[i];
     return &u->vote[u->vote_next++ % SEEN_VOTES];
 }
@@ -30,19 +48,19 @@ static struct vote *vote_of(struct upkeep *u, uint64_t who, uint8_t family)
 void upkeep_vote(struct dht *d, const struct call *c, const struct path *seen)
 {
     struct upkeep *u = &d->upkeep;
-    uint64_t who = dht_tag(d, dht_entry(d, c->ref)->contact.pk);
+    uint32_t who = keyed(d, dht_entry(d, c->ref)->contact.pk, 32);
     struct vote *v = vote_of(u, who, seen->family);
+    *v = vote_for(d, seen);
     v->who = who;
-    v->seen = *seen;
     unsigned f = seen->family == 4 ? 0 : 1;
     unsigned exact, prefix, old_exact = 0, old_prefix = 0, unused;
-    count_votes(u, seen, &exact, &prefix);
+    count_votes(d, seen, &exact, &prefix);
     struct path *believed = &u->seen[f];
     if (believed->family != 0 && !path_equal(believed, seen))
-        count_votes(u, believed, &old_exact, &unused);
+        count_votes(d, believed, &old_exact, &unused);
     struct prefix new = path_fine(seen), old = path_fine(&u->centre_seen[f]);
     if (u->own_centre[f] && memcmp(&new, &old, sizeof new) != 0)
-        count_votes(u, &u->centre_seen[f], &unused, &old_prefix);
+        count_votes(d, &u->centre_seen[f], &unused, &old_prefix);
     unsigned need = dht_live(d) <= 1 ? 1 : SEEN_AGREE;
     if (exact >= need && exact > old_exact && !path_equal(believed, seen)) {
         bool moved = believed->family != 0;

@@ -6,8 +6,8 @@
 struct encounter *node_find_encounter(const struct node *n, uint32_t id)
 {
     for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX; i++)
-        if (n->encounter[i] != NULL && n->encounter[i]->id == id && id != 0)
-            return n->encounter[i];
+        if (n->busy->encounter[i] != NULL && n->busy->encounter[i]->id == id && id != 0)
+            return n->busy->encounter[i];
     return NULL;
 }
 
@@ -16,8 +16,8 @@ void node_free_encounter(struct node *n, struct encounter *e)
     for (size_t i = 0; i < e->topics; i++)
         arena_give(n->cfg.arena, e->topic_text[i], e->topic_len[i] + 1u);
     for (size_t i = 0; i < MEET_ENCOUNTERS_MAX; i++)
-        if (n->encounter[i] == e)
-            n->encounter[i] = NULL;
+        if (n->busy->encounter[i] == e)
+            n->busy->encounter[i] = NULL;
     n->encounters--;
     arena_give(n->cfg.arena, e, sizeof *e);
 }
@@ -94,18 +94,20 @@ int node_seek(struct node *n, usec_t now, const struct node_topic *topic, size_t
     if (topics == 0)
         return NODE_ETOPIC;
     for (size_t i = 0; i < MEET_ENCOUNTERS_MAX && n->encounters == MEET_ENCOUNTERS_MAX; i++)
-        if (n->encounter[i]->tell_ended != NULL) // it only waits for somebody to tell it to
-            node_free_encounter(n, n->encounter[i]);
+        if (n->busy->encounter[i]->tell_ended != NULL) // it only waits for somebody to tell it to
+            node_free_encounter(n, n->busy->encounter[i]);
     if (topics > MEET_TOPICS_MAX || n->encounters == MEET_ENCOUNTERS_MAX || n->stopping)
         return BAUTA_ELIMIT;
+    if (!node_busy(n))
+        return BAUTA_ESPACE;
     size_t at = 0;
-    while (n->encounter[at] != NULL)
+    while (n->busy->encounter[at] != NULL)
         at++;
     struct encounter *e = arena_take(n->cfg.arena, sizeof *e);
     struct meet_wish *wish = arena_take(n->cfg.arena, sizeof *wish);
     int rc = e == NULL || wish == NULL ? BAUTA_ESPACE : BAUTA_OK;
     if (rc == BAUTA_OK) {
-        n->encounter[at] = e;
+        n->busy->encounter[at] = e;
         n->encounters++;
         e->id = n->last_encounter + 1;
         wish->card = *card;
@@ -248,8 +250,9 @@ int node_words(const struct node *n, uint32_t encounter, const char *words[stati
 void node_set_privacy(struct node *n, usec_t now, enum node_privacy privacy)
 {
     n->cfg.privacy = privacy;
-    for (size_t i = 0; i < MEET_ENCOUNTERS_MAX && privacy != NODE_DIRECT; i++) {
-        struct encounter *e = n->encounter[i];
+    for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX && privacy != NODE_DIRECT;
+         i++) {
+        struct encounter *e = n->busy->encounter[i];
         if (e != NULL && e->state == ENCOUNTER_SEEKING)
             (void)finish(n, now, e->id, "privacy");
     }
@@ -258,9 +261,9 @@ void node_set_privacy(struct node *n, usec_t now, enum node_privacy privacy)
 void node_stop(struct node *n, usec_t now)
 {
     n->stopping = true;
-    for (size_t i = 0; i < MEET_ENCOUNTERS_MAX; i++)
-        if (n->encounter[i] != NULL)
-            (void)node_end(n, now, n->encounter[i]->id);
+    for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX; i++)
+        if (n->busy->encounter[i] != NULL)
+            (void)node_end(n, now, n->busy->encounter[i]->id);
 }
 
 bool node_idle(const struct node *n)

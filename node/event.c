@@ -82,25 +82,26 @@ bool node_event(struct node *n, usec_t now, struct node_event *ev)
     ev->at_ms = (n->clock_unix_us + (int64_t)(now - n->clock_us)) / 1000;
     if (n->warnings > 0) {
         ev->kind = NODE_WARNING;
-        ev->reason = n->warning[0].code;
-        ev->text = n->warning[0].text;
+        ev->reason = n->busy->warning[0].code;
+        ev->text = n->busy->warning[0].text;
         ev->len = strlen(ev->text);
         n->warnings--;
-        memmove(n->warning, n->warning + 1, n->warnings * sizeof n->warning[0]);
+        memmove(n->busy->warning, n->busy->warning + 1, n->warnings * sizeof n->busy->warning[0]);
         return true;
     }
     for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX; i++)
-        if (n->encounter[i] != NULL && encounter_event(n, n->encounter[i], ev))
+        if (n->busy->encounter[i] != NULL && encounter_event(n, n->busy->encounter[i], ev))
             return true;
     int64_t at_ms = ev->at_ms;
     for (size_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++) {
-        struct conversation *c = n->conversation[i];
+        struct conversation *c = n->busy->conversation[i];
         if (c != NULL && talk_event_of(n, now, c, ev)) {
             ev->at_ms = at_ms;
             return true;
         }
     }
     node_pump(n, now);
+    node_rest(n);
     return false;
 }
 

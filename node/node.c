@@ -18,7 +18,6 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
     n->cfg.network = NULL; // the caller's string; `net` holds the name
     n->net = net;
     n->started_us = now;
-    n->heap = (struct heap){n->heap_entry, 0, NODE_CONVERSATIONS_MAX};
     rng_fill(&cfg->rng, n->recv_mask, sizeof n->recv_mask);
 
     struct dht_config d = {
@@ -58,20 +57,45 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
     return BAUTA_OK;
 }
 
+bool node_busy(struct node *n)
+{
+    if (n->busy == NULL)
+        n->busy = arena_take(n->cfg.arena, sizeof *n->busy);
+    if (n->busy == NULL)
+        return false;
+    if (n->heap.entry == NULL)
+        n->heap = (struct heap){n->busy->heap_entry, 0, NODE_CONVERSATIONS_MAX};
+    return true;
+}
+
+void node_rest(struct node *n)
+{
+    if (n->conversations == 0) {
+        arena_give(n->cfg.arena, n->cids.slot, n->cids.slots * sizeof *n->cids.slot);
+        n->cids = (struct cids){0};
+    }
+    if (n->conversations > 0 || n->encounters > 0 || n->warnings > 0)
+        return;
+    arena_give(n->cfg.arena, n->busy, sizeof *n->busy);
+    n->busy = NULL;
+    n->heap = (struct heap){0};
+}
+
 void node_free(struct node *n)
 {
     struct arena *arena = n->cfg.arena;
-    for (size_t i = 0; i < NODE_CONVERSATIONS_MAX; i++)
-        if (n->conversation[i] != NULL)
-            node_free_conversation(n, n->conversation[i]);
-    for (size_t i = 0; i < MEET_ENCOUNTERS_MAX; i++)
-        if (n->encounter[i] != NULL)
-            node_free_encounter(n, n->encounter[i]);
+    for (size_t i = 0; n->busy != NULL && i < NODE_CONVERSATIONS_MAX; i++)
+        if (n->busy->conversation[i] != NULL)
+            node_free_conversation(n, n->busy->conversation[i]);
+    for (size_t i = 0; n->busy != NULL && i < MEET_ENCOUNTERS_MAX; i++)
+        if (n->busy->encounter[i] != NULL)
+            node_free_encounter(n, n->busy->encounter[i]);
     if (n->meet != NULL)
         meet_free(n->meet);
     if (n->dht != NULL)
         dht_free(n->dht);
-    arena_give(arena, n->cids.slot, n->cids.slots * sizeof *n->cids.slot);
+    n->warnings = 0;
+    node_rest(n);
     arena_give(arena, n, sizeof *n);
 }
 
@@ -146,7 +170,7 @@ static void receive_one(struct node *n, usec_t now, const struct path *from, uin
         packet_cid(cid, data, len, n->recv_mask);
         const struct cid_slot *slot = cids_find(&n->cids, cid);
         if (slot != NULL) {
-            struct conversation *c = n->conversation[slot->owner - 1];
+            struct conversation *c = n->busy->conversation[slot->owner - 1];
             assert(c != NULL && c->channel != NULL);
             if (channel_receive(c->channel, now, cid, slot->phase, from, data, len) != BAUTA_OK)
                 n->dropped_channel++;
@@ -224,7 +248,7 @@ size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struc
     size_t used = 0;
     for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX && k < max; i++) {
         uint32_t at = (n->turn + i) % NODE_CONVERSATIONS_MAX;
-        struct conversation *c = n->conversation[at];
+        struct conversation *c = n->busy->conversation[at];
         if (c == NULL || !c->ready)
             continue;
         size_t want = max - k < NODE_CHANNEL_BATCHES ? max - k : NODE_CHANNEL_BATCHES;
@@ -251,9 +275,9 @@ size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struc
 
 void node_sent(struct node *n, usec_t now, uint64_t batch_id, int rc)
 {
-    if (batch_id == 0 || batch_id > NODE_CONVERSATIONS_MAX)
+    if (n->conversations == 0 || batch_id == 0 || batch_id > NODE_CONVERSATIONS_MAX)
         return;
-    struct conversation *c = n->conversation[batch_id - 1];
+    struct conversation *c = n->busy->conversation[batch_id - 1];
     if (c == NULL || c->channel == NULL)
         return;
     channel_sent(c->channel, now, rc);

@@ -31,6 +31,14 @@ struct warning {
     const char *code, *text;
 };
 
+// What only a node needs on which somebody is sought or spoken to.
+struct busy {
+    struct encounter *encounter[MEET_ENCOUNTERS_MAX];
+    struct conversation *conversation[NODE_CONVERSATIONS_MAX];
+    struct heap_entry *heap_entry[NODE_CONVERSATIONS_MAX];
+    struct warning warning[NODE_WARNINGS_MAX];
+};
+
 struct node {
     struct node_config cfg;
     struct net net;
@@ -42,24 +50,22 @@ struct node {
     uint8_t recv_mask[MASK_KEY_BYTES];
     bool stopping;
 
-    struct encounter *encounter[MEET_ENCOUNTERS_MAX];
+    struct busy *busy; // NULL: no encounter, conversation or warning
     uint32_t encounters;
     uint32_t last_encounter;
-
-    struct conversation *conversation[NODE_CONVERSATIONS_MAX];
     uint32_t conversations;
     struct heap heap; // of the conversations' deadlines
-    struct heap_entry *heap_entry[NODE_CONVERSATIONS_MAX];
-    struct cids cids; // its slots come with the first conversation
+    struct cids cids; // its slots come and go with conversations
     uint32_t turn;    // where node_transmit goes on, so that channels take turns
 
-    struct warning warning[NODE_WARNINGS_MAX];
     uint32_t warnings;
 
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short, dropped_unknown, dropped_channel;
 };
 
+bool node_busy(struct node *); // makes `busy`; false without memory
+void node_rest(struct node *); // gives it back when nothing is left in it
 struct encounter *node_find_encounter(const struct node *, uint32_t id);
 void node_free_encounter(struct node *, struct encounter *);
 // After any call into a conversation's channel: it may want to send, its deadline may have moved.

@@ -18,7 +18,7 @@ void node_free_conversation(struct node *n, struct conversation *c)
         e->talk = NULL;
     cids_drop_owner(&n->cids, (uint16_t)(c->index + 1));
     heap_remove(&n->heap, &c->timer);
-    n->conversation[c->index] = NULL;
+    n->busy->conversation[c->index] = NULL;
     n->conversations--;
     conversation_free(c, n->cfg.arena);
 }
@@ -26,10 +26,10 @@ void node_free_conversation(struct node *n, struct conversation *c)
 static void node_warn(struct node *n, const char *code, const char *text)
 {
     for (uint32_t i = 0; i < n->warnings; i++)
-        if (strcmp(n->warning[i].code, code) == 0)
+        if (strcmp(n->busy->warning[i].code, code) == 0)
             return;
-    if (n->warnings < NODE_WARNINGS_MAX)
-        n->warning[n->warnings++] = (struct warning){code, text};
+    if (n->warnings < NODE_WARNINGS_MAX && node_busy(n))
+        n->busy->warning[n->warnings++] = (struct warning){code, text};
 }
 
 // A free index for a conversation. When all are taken, one that only says goodbye makes room, or one
@@ -38,14 +38,14 @@ static int conversation_slot(struct node *n)
 {
     int lingering = -1;
     for (int i = 0; i < (int)NODE_CONVERSATIONS_MAX; i++) {
-        if (n->conversation[i] == NULL)
+        if (n->busy->conversation[i] == NULL)
             return i;
-        const struct conversation *c = n->conversation[i];
+        const struct conversation *c = n->busy->conversation[i];
         if ((c->ending || (c->closed && !c->matched)) && lingering < 0)
             lingering = i;
     }
     if (lingering >= 0)
-        node_free_conversation(n, n->conversation[lingering]);
+        node_free_conversation(n, n->busy->conversation[lingering]);
     return lingering;
 }
 
@@ -76,7 +76,7 @@ static void open_channel(struct node *n, usec_t now, const struct meet_event *m)
     c->encounter = m->encounter;
     c->topic = m->topic;
     memcpy(c->peer, m->peer, sizeof c->peer);
-    n->conversation[at] = c;
+    n->busy->conversation[at] = c;
     n->conversations++;
     e->talk = c;
     alias_of(e->alias, c->peer);
@@ -175,7 +175,7 @@ static bool pump_channels(struct node *n, usec_t now)
 {
     bool any = false;
     for (uint32_t i = 0, seen = 0; seen < n->conversations && i < NODE_CONVERSATIONS_MAX; i++) {
-        struct conversation *c = n->conversation[i];
+        struct conversation *c = n->busy->conversation[i];
         if (c == NULL)
             continue;
         seen++;

@@ -42,8 +42,8 @@ static const char *state_word(const struct node *n, const struct encounter *e)
 size_t node_encounters(const struct node *n, struct node_encounter_status *out, size_t max)
 {
     size_t k = 0;
-    for (size_t i = 0; i < MEET_ENCOUNTERS_MAX && k < max; i++) {
-        const struct encounter *e = n->encounter[i];
+    for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX && k < max; i++) {
+        const struct encounter *e = n->busy->encounter[i];
         if (e == NULL)
             continue;
         memset(&out[k], 0, sizeof out[k]);

@@ -114,6 +114,16 @@ bool block_has_address(const struct block *b, const struct path *p)
     return memory_has(&b->addresses, item);
 }
 
+bool block_idle(const struct block *b, usec_t now)
+{
+    if (b->people.n > 0 || b->addresses.n > 0)
+        return false;
+    for (uint32_t i = 0; i < b->probes && i < PROBED_ADDRESSES_MAX; i++)
+        if (now - b->probed[i].at < PROBED_WINDOW_US)
+            return false;
+    return true;
+}
+
 bool block_probe(struct block *b, usec_t now, const struct path *p)
 {
     uint8_t item[32];

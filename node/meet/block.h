@@ -36,6 +36,8 @@ struct block {
 };
 void block_init(struct block *);
 void block_free(struct block *, struct arena *);
+// Nobody is blocked and no probe counts any more: nothing is lost with it.
+bool block_idle(const struct block *, usec_t now);
 void block_person(struct block *, struct arena *, const uint8_t pk[static 32]);
 void block_address(struct block *, struct arena *, const struct path *);
 bool block_has_person(const struct block *, const uint8_t pk[static 32]);

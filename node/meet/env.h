@@ -39,7 +39,7 @@ struct meet_env {
     int64_t unix_us; // wall clock at unix_at
     usec_t unix_at;
 
-    struct path local[MEET_LOCAL_PATHS_MAX];
+    struct path *local; // `locals` of them
     unsigned locals;
     struct block *block; // taken with the first encounter: a node without one stays small
     struct meet_status count;

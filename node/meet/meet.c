@@ -43,6 +43,7 @@ void meet_free(struct meet *m)
         block_free(m->env.block, arena);
         arena_give(arena, m->env.block, sizeof *m->env.block);
     }
+    arena_give(arena, m->env.local, m->env.locals * sizeof *m->env.local);
     arena_give(arena, m, sizeof *m);
 }
 
@@ -82,10 +83,23 @@ static struct encounter *find(const struct meet *m, uint32_t number)
     return NULL;
 }
 
+// Gives back what is only needed while somebody is sought, or remembered.
+static void rest(struct meet_env *env)
+{
+    for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++)
+        if (env->encounter[i] != NULL)
+            return;
+    if (env->block == NULL || !block_idle(env->block, env->now))
+        return;
+    arena_give(env->arena, env->block, sizeof *env->block);
+    env->block = NULL;
+}
+
 static void forget(struct meet *m, struct encounter *e)
 {
     m->env.encounter[e->user] = NULL;
     encounter_free(&m->env, e);
+    rest(&m->env);
 }
 
 void meet_clock(struct meet *m, usec_t now, int64_t unix_us)
@@ -97,16 +111,21 @@ void meet_clock(struct meet *m, usec_t now, int64_t unix_us)
     for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++)
         for (unsigned k = 0; env->encounter[i] != NULL && k < env->encounter[i]->wish.topics; k++)
             search_step(env, env->encounter[i]->search[k]);
+    rest(env);
     end(m);
 }
 
 void meet_local_paths(struct meet *m, const struct path *path, size_t n)
 {
-    m->env.locals = 0;
-    for (size_t i = 0; i < n && m->env.locals < MEET_LOCAL_PATHS_MAX; i++) {
-        struct path p = path[i];
-        p.via = 0;
-        m->env.local[m->env.locals++] = p;
+    struct meet_env *env = &m->env;
+    n = n < MEET_LOCAL_PATHS_MAX ? n : MEET_LOCAL_PATHS_MAX;
+    struct path *local = n == 0 ? NULL : arena_take(env->arena, n * sizeof *local);
+    arena_give(env->arena, env->local, env->locals * sizeof *env->local);
+    env->local = local;
+    env->locals = local == NULL ? 0 : (unsigned)n;
+    for (unsigned i = 0; i < env->locals; i++) {
+        local[i] = path[i];
+        local[i].via = 0;
     }
 }
 

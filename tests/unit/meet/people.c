@@ -244,7 +244,9 @@ static void own_candidates(void **state)
     struct path seen = v4(80, 1, 1, 1, 5000), loop = v4(127, 0, 0, 1, 5000),
                 home = v4(192, 168, 1, 2, 5000), peer = v4(80, 1, 1, 1, 7000),
                 stranger = v4(80, 1, 1, 2, 7000);
+    struct path local[MEET_LOCAL_PATHS_MAX];
     init_env(&env, &block, &random, false);
+    env.local = local;
     env.local[0] = seen;
     env.local[1] = loop;
     env.local[2] = home;
