@@ -311,6 +311,17 @@ static void on_tick(uv_timer_t *t)
     (void)t;
 }
 
+static uint64_t requests(const struct bench *b)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        struct dht_status s;
+        dht_status(b->who[i].dht, &s);
+        sum += s.requests_out;
+    }
+    return sum;
+}
+
 int bench_dht(const struct bench_options *o)
 {
     static struct bench b;
@@ -340,9 +351,11 @@ int bench_dht(const struct bench_options *o)
     b.announce_ms = ms[2];
     b.seek_ms = ms[3];
     b.announces = b.seeks = 0;
+    uint64_t before = requests(&b);
     double began = bench_now_s();
     part(&b, (o->runs + AT_ONCE - 1) / AT_ONCE, AT_ONCE);
     double took = bench_now_s() - began;
+    uint64_t asked = requests(&b) - before;
     bench_sort(ms[0], announces);
     bench_sort(ms[1], seeks);
     bench_sort(ms[2], b.announces);
@@ -351,12 +364,14 @@ int bench_dht(const struct bench_options *o)
            "\"announce_ms_p50\": %.2f, \"announce_ms_p99\": %.2f, \"seek_ms_p50\": %.2f, "
            "\"seek_ms_p99\": %.2f, \"at_once\": %u, \"at_once_announce_ms_p50\": %.2f, "
            "\"at_once_announce_ms_p99\": %.2f, \"at_once_seek_ms_p50\": %.2f, "
-           "\"at_once_seek_ms_p99\": %.2f, \"ops_per_s\": %.0f}\n",
+           "\"at_once_seek_ms_p99\": %.2f, \"ops_per_s\": %.0f, "
+           "\"requests_per_op\": %.1f}\n",
            o->nodes, o->runs, b.failed, bench_quantile(ms[0], announces, 0.5),
            bench_quantile(ms[0], announces, 0.99), bench_quantile(ms[1], seeks, 0.5),
            bench_quantile(ms[1], seeks, 0.99), AT_ONCE, bench_quantile(ms[2], b.announces, 0.5),
            bench_quantile(ms[2], b.announces, 0.99), bench_quantile(ms[3], b.seeks, 0.5),
-           bench_quantile(ms[3], b.seeks, 0.99), (double)(b.announces + b.seeks) / took);
+           bench_quantile(ms[3], b.seeks, 0.99), (double)(b.announces + b.seeks) / took,
+           (double)asked / (double)(b.announces + b.seeks));
     for (unsigned i = 0; i < 4; i++)
         free(ms[i]);
     kill(pid, SIGTERM);
