@@ -36,8 +36,6 @@ static void nobody_is_hit_harder_than_it_costs(void **state)
     assert_true(WEAK ? hit > 4 : hit == 0);
     assert_true(drew > ATTACK_FORMS / 2); // most forms are answered: it is really tried
     sim_free(s);
-    for (uint32_t i = 0; i < ATTACK_FORMS; i++)
-        attack_free(attack[i]);
 }
 
 int main(void)

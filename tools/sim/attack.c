@@ -4,6 +4,7 @@
 #include "crypto/bytes.h"
 #include "tools/sim/modelled.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,6 +298,8 @@ struct attack *attack_new(struct sim *s, const struct attack_config *cfg)
     modelled_use(s->config.modelled);
     a->config = *cfg;
     a->sim = s;
+    assert(s->attacks < SIM_ATTACKS_MAX);
+    s->attack[s->attacks++] = a;
     const char *network = cfg->network != NULL ? cfg->network : "bauta";
     if (net_init(&a->net, network) != 0 ||
         noise_spec_parse(&a->noise, "Noise_IKpsk1_25519_ChaChaPoly_BLAKE2b") != 0)
@@ -317,10 +320,18 @@ struct attack *attack_new(struct sim *s, const struct attack_config *cfg)
     return a;
 }
 
+void attack_set_probes(struct attack *a, struct attack_probes probes)
+{
+    a->probes = probes;
+}
+
+const struct attack_probes *attack_probes(const struct attack *a)
+{
+    return a->probes.pairs > 0 ? &a->probes : NULL;
+}
+
 void attack_free(struct attack *a)
 {
-    if (a == NULL)
-        return;
     free(a->topic);
     free(a->honest);
     free(a->member);

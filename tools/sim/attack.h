@@ -9,6 +9,7 @@
 #ifndef BAUTA_SIM_ATTACK_H
 #define BAUTA_SIM_ATTACK_H
 
+#include "tools/sim/attack_probe.h"
 #include "tools/sim/sim.h"
 
 enum attack_kind {
@@ -58,10 +59,15 @@ struct attack_figures {
 };
 
 struct attack;
-// Adds its hosts; to be called after the honest ones were added, before the run.
+// Adds its hosts; to be called after the honest ones were added, before the run. It ends with the
+// simulation. The caller has made sure that there are fewer than SIM_ATTACKS_MAX.
 struct attack *attack_new(struct sim *, const struct attack_config *);
-void attack_free(struct attack *);                                   // after sim_free
-void attack_figures(const struct attack *, struct attack_figures *); // before sim_free
+void attack_free(struct attack *); // by sim_free
+void attack_figures(const struct attack *, struct attack_figures *);
+// Pairs in whom it is measured, if any.
+void attack_set_probes(struct attack *, struct attack_probes);
+const struct attack_probes *attack_probes(const struct attack *); // NULL: none
+const char *attack_kind_name(const struct attack *);
 // The n-th host's number in the simulation; the amplifier's victim is its second.
 uint32_t attack_host(const struct attack *, uint32_t n);
 uint32_t attack_hosts(const struct attack *);

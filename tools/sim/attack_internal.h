@@ -69,6 +69,7 @@ struct attack {
     struct attack_server *honest; // servers, by distance from the place
     uint32_t honests;
     struct attack_figures count;
+    struct attack_probes probes;
     struct noise_spec noise;
 };
 

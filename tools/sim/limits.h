@@ -26,6 +26,7 @@
 // The book of contacts, shared by all nodes: each server at its one address, and room for old ones.
 #define SIM_BOOK_CONTACTS(nodes) (2u * (nodes) + 64u)
 #define SIM_BOOK_BYTES_MAX (UINT64_C(4) << 30)
+#define SIM_ATTACKS_MAX 128u // of one run
 #define SIM_FORGED_SEQUENCE 0x80000000u // numbers of datagrams that bear another's address
 // So many events before its turn a host is looked up, its first lines and its node's are asked for.
 #define SIM_FETCH_HOST 12u

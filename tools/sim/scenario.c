@@ -272,6 +272,13 @@ static void *base_of(struct scenario *sc, const char *section, char word[static 
 static int take_line(void *ctx, const char *section, const char *name, const char *value)
 {
     struct reading *r = ctx;
+    if (strcmp(section, "attack") == 0) {
+        bool ok = attack_setting(&r->scenario->attacks, name, value);
+        if (!ok && r->error[0] == '\0')
+            snprintf(r->error, r->error_bytes, "[attack] %.30s = %.40s: not a value that it takes",
+                     name, value);
+        return ok;
+    }
     char word[16];
     void *base = base_of(r->scenario, section, word);
     for (size_t i = 0; base != NULL && i < sizeof fields / sizeof *fields; i++) {

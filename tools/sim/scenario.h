@@ -2,6 +2,7 @@
 #ifndef BAUTA_SIM_SCENARIO_H
 #define BAUTA_SIM_SCENARIO_H
 
+#include "tools/sim/attack_scenario.h"
 #include "tools/sim/population.h"
 
 #define SCENARIO_PHASES_MAX 16u
@@ -51,6 +52,7 @@ struct scenario {
     usec_t duration_us;
     usec_t series_us; // between two rows of the time series
     bool modelled;    // crypto
+    struct attack_scenario attacks;
 };
 
 // 0, or -1 with one line about why in `error`.

@@ -2,6 +2,7 @@
 
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
+#include "tools/sim/attack.h"
 #include "tools/sim/mix.h"
 #include "tools/sim/modelled.h"
 #include "tools/sim/population.h"
@@ -104,6 +105,8 @@ void sim_free(struct sim *s)
     arena_end(&s->book_arena);
     pool_end(&s->pool);
     slab_end(&s->slab);
+    for (uint32_t i = 0; i < s->attacks; i++)
+        attack_free(s->attack[i]);
     sim_people_free(s);
     sim_network_free(&s->net);
     if (s->config.jobs == NULL)

@@ -65,6 +65,8 @@ struct sim {
     uint8_t *buf;
     struct sim_host **host;
     uint32_t hosts, hosts_room;
+    struct attack *attack[SIM_ATTACKS_MAX]; // they end with it
+    uint32_t attacks;
     uint32_t commands;
     struct sim_person *person;
     uint32_t people, people_room;

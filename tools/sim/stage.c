@@ -175,5 +175,6 @@ struct sim *scenario_build(const struct scenario *sc)
     add_nodes(s, own);
     for (uint32_t i = 0; i < sc->phases; i++)
         add_phase(s, own, i);
+    attack_scenario_begin(s, &own->attacks, own->network, p.bootstraps);
     return s;
 }

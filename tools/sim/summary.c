@@ -36,6 +36,38 @@ static json_t *groups(const struct sim *s)
     return all;
 }
 
+static json_t *attacks(const struct sim *s)
+{
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < s->attacks; i++) {
+        const struct attack *a = s->attack[i];
+        struct attack_figures f;
+        struct attack_probe_figures p = {0};
+        json_t *o = json_object();
+        attack_figures(a, &f);
+        if (attack_probes(a) != NULL)
+            attack_probe_figures(s, attack_probes(a), &p);
+        json_object_set_new(o, "kind", json_string(attack_kind_name(a)));
+        put(o, "hosts", attack_hosts(a));
+        put(o, "seeks", p.pairs);
+        put(o, "seeks_met", p.met);
+        put_ms(o, "seek_ms_p50", p.p50_us);
+        put_ms(o, "seek_ms_p95", p.p95_us);
+        put(o, "finds_taken", f.finds);
+        put(o, "announces_taken", f.announces);
+        put(o, "seeks_taken", f.seeks);
+        put(o, "introductions_taken", f.introductions);
+        put(o, "sent", f.sent);
+        put(o, "sent_bytes", f.sent_bytes);
+        put(o, "records_stored", f.stored);
+        put(o, "records_refused", f.refused);
+        put(o, "offers", f.offers);
+        put(o, "victim_bytes", f.victim_bytes);
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
 char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s,
                        uint64_t peak_rss_bytes)
 {
@@ -84,6 +116,7 @@ char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s,
     put(o, "messages_undelivered", f.undelivered);
     put(o, "failures", sim_failures(s));
     json_object_set_new(o, "groups", groups(s));
+    json_object_set_new(o, "attacks", attacks(s));
     char *text = json_dumps(o, JSON_REAL_PRECISION(9));
     json_decref(o);
     return text;
