@@ -64,6 +64,16 @@ void job_pow(struct job *job, uint32_t id, const uint8_t m[static 32],
     job_end(job, &w);
 }
 
+uint32_t job_effort(const struct job *job)
+{
+    struct rd r = rd_init(job->input, job->len);
+    if (job->kind != JOB_POW)
+        return 0;
+    (void)rd_bytes(&r, 32 + 16);
+    uint32_t effort = rd_le32(&r);
+    return r.bad ? 0 : effort;
+}
+
 static void read_net(struct rd *r, struct net *net)
 {
     memset(net, 0, sizeof *net);

@@ -33,6 +33,8 @@ void job_node_puzzle(struct job *, uint32_t id, const struct net *net, const uin
                      unsigned bits);
 void job_pow(struct job *, uint32_t id, const uint8_t m[static 32], const uint8_t rec_id[static 16],
              uint32_t effort, const uint8_t start[static 16]);
+// Of JOB_POW; 0 of others.
+uint32_t job_effort(const struct job *);
 // Runs it on any thread. Returns the result's length, or BAUTA_EFORMAT (not an input that job_* wrote),
 // BAUTA_ELIMIT (effort above POW_EFFORT_MAX, or no solution found), BAUTA_ESPACE (no memory for a topic).
 int job_run(const struct job *, uint8_t result[static JOB_RESULT_BYTES_MAX]);

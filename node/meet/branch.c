@@ -90,14 +90,18 @@ bool branch_ask(struct branch *b, usec_t now, const struct rng *rng)
     return b->asking;
 }
 
-bool branch_parent(struct branch *b, usec_t now, const struct rng *rng, unsigned count, bool full)
+bool branch_counted(struct branch *b, usec_t now, const struct rng *rng, unsigned depth,
+                    unsigned count, bool full)
 {
-    if (!b->asking || b->depth == 0)
+    bool room = !full && count < BRANCH_MERGE_BELOW;
+    if (depth >= b->depth)
+        return false;
+    if (room && b->floor > depth)
+        b->floor = (uint8_t)depth;
+    if (!b->asking || depth + 1u != b->depth)
         return false;
     b->asking = false;
-    if (full || count >= BRANCH_MERGE_BELOW)
-        return false;
-    return move(b, now, rng, b->depth - 1u);
+    return room && move(b, now, rng, depth);
 }
 
 bool branch_beside(struct branch *b, const struct rng *rng, bool full, struct branch_place *at)

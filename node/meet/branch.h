@@ -41,8 +41,10 @@ bool branch_full(struct branch *, usec_t now, const struct rng *, unsigned hint)
 bool branch_alone(struct branch *, usec_t now, const struct rng *, unsigned count);
 // Is it time to ask the parent? Plans the next time.
 bool branch_ask(struct branch *, usec_t now, const struct rng *);
-// What the parent answered.
-bool branch_parent(struct branch *, usec_t now, const struct rng *, unsigned count, bool full);
+// What a holder of the place of `depth` on the own path says: where it is above, and has room, it counts as
+// full no more. If it is the answer that the parent was asked for, it decides.
+bool branch_counted(struct branch *, usec_t now, const struct rng *, unsigned depth, unsigned count,
+                    bool full);
 
 // Where to look when nobody is found and no move is left: the sibling, then at random at this depth; of
 // a full place (where people are sent deeper) its children. False: there is nothing beside the root.

@@ -321,6 +321,9 @@ void encounter_settle(struct meet_env *env, struct encounter *e)
     for (unsigned i = 0; i < e->wish.topics; i++) {
         hashing = hashing && search_hashing(e->search[i]);
         joined = joined || e->search[i]->joined;
+        if (e->search[i]->moved)
+            pairing_elsewhere(&e->pairing, env->now);
+        e->search[i]->moved = false;
         warn |= e->search[i]->no_introducer ? WARN_NO_INTRODUCER : 0u;
     }
     enum meet_stage stage = e->pairing.state != PAIRING_FREE ? MEET_CONNECTING

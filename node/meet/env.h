@@ -4,6 +4,7 @@
 
 #include "crypto/noise.h"
 #include "node/meet/block.h"
+#include "node/meet/load.h"
 #include "node/meet/meet.h"
 
 // A token bucket: `per_s` a second, and as many at once.
@@ -44,8 +45,8 @@ struct meet_env {
     struct block *block; // taken with the first encounter: a node without one stays small
     struct meet_status count;
     uint32_t last_job;
-    uint32_t required_effort; // of introductions to us; 0 while the node is not under load
-    struct rate pow_rate;     // of Argon2id checks
+    struct load load;     // the effort of introductions to us
+    struct rate pow_rate; // of Argon2id checks
     struct encounter *encounter[MEET_ENCOUNTERS_MAX];
     struct rate decline_rate;
 };

@@ -24,7 +24,8 @@
 #define PAIRING_QUIET_HALVINGS_MAX 2u
 #define PAIRING_QUIET_MAX 6u // such offers at once
 #define PAIRING_GARBLED_US                                                                         \
-    (1000 * USEC_PER_MS) // before another introducer of the same record is tried
+    (1000 * USEC_PER_MS)                   // before another introducer of the same record is tried
+#define PAIRING_PUZZLE_US (6 * USEC_PER_S) // an offer whose puzzle is being solved waits so long
 #define PAIRING_CONFIRM_US (1000 * USEC_PER_MS) // an accepted offer waits so long for its confirm
 #define PAIRING_LATE_US (1000 * USEC_PER_MS)    // and a late confirm counts for so long after that
 #define PAIRING_SILENT_US (500 * USEC_PER_MS)   // who did not answer is left alone so long,
@@ -35,6 +36,7 @@
 #define PAIRING_RETRACTED_MAX_US (400 * USEC_PER_MS)
 #define PAIRING_LOOK_US (100 * USEC_PER_MS) // doubles while nobody is there
 #define PAIRING_LOOK_DOUBLINGS_MAX 5u
+#define PAIRING_LOOK_MOVED_DOUBLINGS 2u // after a move to another place: 0.4 s
 
 // ---- search -----------------------------------------------------------------------------------------
 // Own place, parent and a third of two epochs, an old place of each that is being left, and withdrawn
@@ -96,8 +98,10 @@
 #define OFFER_SEEN_MAX 4096u      // opened messages remembered by each record
 #define OFFER_RATE_INTRODUCER 16u // offers a second through one introducer, and as burst
 #define OFFER_RATE_SEARCH 32u     // offers a second on one topic
-#define OFFER_POW_RATE 20u        // Argon2id checks a second: at most 1 % of a core
-#define OFFER_POW_WAITING_MAX 4u  // offers that wait for such a check, highest effort first
+#define OFFER_POW_RATE 50u        // Argon2id checks a second: at most 1 % of a core
+#define OFFER_POW_CLAIM_MAX                                                                        \
+    4u // times the effort that is required: who claims more goes no further ahead
+#define OFFER_POW_WAITING_MAX 4u // offers that wait for such a check, highest effort first
 #define OFFER_ANSWER_DELAY_US (20 * USEC_PER_MS) // covers what the decision cost
 #define OFFER_ANSWER_DELAY_FEW_US (4 * USEC_PER_MS)
 #define CONFIRM_SENDINGS_MAX 5u                // of a confirm, until the channel is heard,
@@ -111,6 +115,16 @@
 #define DECLINE_RATE 200u           // of all; 0.4 % of a core
 #define DECLINE_WAITING_MAX                                                                        \
     96u // the bursts of three introducers: declines on their way to their time
+
+// ---- load: what an introduction has to prove ----------------------------------------------------------
+#define LOAD_OFFERS_S                                                                              \
+    16u                // offers a second that need no proof: a crowd of 1,000 sends a person five
+#define LOAD_BURST 48u // and so many at once
+#define LOAD_EFFORT_FIRST 16u              // 3 ms of work
+#define LOAD_RAISE_FACTOR 4u               // at the next raise; so 4,096 after five of them
+#define LOAD_RAISE_GAP_US (2 * USEC_PER_S) // a raise has to reach the records first
+#define LOAD_DECAY_US                                                                              \
+    (5 * USEC_PER_S) // a quarter less in so long: from 4,096 to nothing in 2 minutes
 
 // ---- memory of people -------------------------------------------------------------------------------
 #define BLOCK_PEOPLE_MAX 1024u // of this run; the oldest is forgotten first

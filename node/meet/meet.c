@@ -29,6 +29,7 @@ int meet_new(struct meet **out, const struct meet_config *config)
     int rc = noise_spec_parse(&env->noise, "Noise_IKpsk1_25519_ChaChaPoly_BLAKE2b");
     assert(rc == BAUTA_OK);
     (void)rc;
+    load_init(&env->load);
     m->deadline = USEC_NEVER;
     return BAUTA_OK;
 }
@@ -70,7 +71,7 @@ static void end(struct meet *m)
         if (e == NULL)
             continue;
         encounter_settle(&m->env, e);
-        at = earlier(at, encounter_deadline(&m->env, e));
+        at = earlier(at, earlier(encounter_deadline(&m->env, e), load_deadline(&m->env.load)));
     }
     m->deadline = at;
 }
@@ -240,6 +241,7 @@ bool meet_expire(struct meet *m, usec_t now, unsigned budget)
         return false;
     struct meet_env *env = begin(m, now);
     bool more = false;
+    load_step(&env->load, now);
     for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++) {
         struct encounter *e = env->encounter[i];
         if (e == NULL || encounter_deadline(env, e) > now)

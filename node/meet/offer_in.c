@@ -361,37 +361,75 @@ static uint32_t effort_of(const struct offer_in *o)
     return wire_get_envelope(&x, o->blob, sizeof o->blob) == BAUTA_OK ? x.effort : 0;
 }
 
+// What an offer's claim counts: the proof costs the claimant nothing until it is checked, so a big one
+// must not go before all others.
+static uint32_t claim_of(const struct meet_env *env, const struct offer_in *o)
+{
+    uint32_t claim = effort_of(o), most = env->load.effort * OFFER_POW_CLAIM_MAX;
+    return claim < most || most == 0 ? claim : most;
+}
+
+// The waiting offer that claims most, or least; of equals the one that waits longest, or shortest.
+static unsigned waiting(const struct meet_env *env, const struct encounter *e, bool most,
+                        unsigned *count)
+{
+    unsigned best = OFFER_IN_MAX, n = 0;
+    for (unsigned i = 0; i < OFFER_IN_MAX; i++) {
+        const struct offer_in *o = e->in[i];
+        if (o == NULL || o->state != IN_PUZZLE)
+            continue;
+        n++;
+        if (best == OFFER_IN_MAX) {
+            best = i;
+            continue;
+        }
+        uint32_t claim = claim_of(env, o), other = claim_of(env, e->in[best]);
+        bool earlier_one = o->arrived_at < e->in[best]->arrived_at;
+        if (claim == other ? earlier_one == most : (claim > other) == most)
+            best = i;
+    }
+    *count = n;
+    return best;
+}
+
+static void decline_waiting(struct meet_env *env, struct encounter *e, unsigned i)
+{
+    struct offer_in *o = e->in[i];
+    struct spot *p = search_spot_of(e->search[o->peer.topic], o->place);
+    env->count.dropped_pow++;
+    if (p != NULL)
+        decline(env, e, p, o->attend, o->link);
+    drop(env, e, i);
+}
+
 // One Argon2id out of the budget for the waiting offer that claims most.
 static void check_proofs(struct meet_env *env, struct encounter *e)
 {
     for (;;) {
-        unsigned best = OFFER_IN_MAX;
-        for (unsigned i = 0; i < OFFER_IN_MAX; i++)
-            if (e->in[i] != NULL && e->in[i]->state == IN_PUZZLE &&
-                (best == OFFER_IN_MAX || effort_of(e->in[i]) > effort_of(e->in[best])))
-                best = i;
+        unsigned n, best = waiting(env, e, true, &n);
         if (best == OFFER_IN_MAX || !rate_take(&env->pow_rate, env->now, OFFER_POW_RATE))
             return;
         struct offer_in *o = e->in[best];
         struct search *s = e->search[o->peer.topic];
         struct spot *p = search_spot_of(s, o->place);
-        if (p == NULL) {
-            drop(env, e, best);
-        } else if (!proof_right(o)) {
-            env->count.dropped_pow++;
-            decline(env, e, p, o->attend, o->link);
-            drop(env, e, best);
-        } else {
+        if (p == NULL || !proof_right(o))
+            decline_waiting(env, e, best);
+        else
             open_offer(env, e, s, p, best);
-        }
     }
 }
 
-// Cheap checks in their order; true if a DH may be spent on it.
-static bool cheap_checks(struct meet_env *env, struct encounter *e, struct search *s,
-                         struct spot *p, struct spot_attend *a, const struct wire_envelope *x)
+// What an offer to this record must prove now. A record that asks for less is honoured until the next one
+// is out; who read it could not know.
+static uint32_t effort_wanted(const struct meet_env *env, const struct spot *p)
 {
-    unsigned waiting = 0;
+    return p->effort > 0 && p->effort < env->load.effort ? p->effort : env->load.effort;
+}
+
+// Cheap checks in their order; true if a DH may be spent on it.
+static bool cheap_checks(struct meet_env *env, struct search *s, struct spot *p,
+                         struct spot_attend *a, const struct wire_envelope *x)
+{
     if (sodium_memcmp(x->rec_id, p->rec_id, sizeof x->rec_id) != 0 || p->hashes == 0) {
         env->count.dropped_format++;
         return false;
@@ -400,22 +438,32 @@ static bool cheap_checks(struct meet_env *env, struct encounter *e, struct searc
         env->count.dropped_replay++;
         return false;
     }
+    uint32_t wanted = effort_wanted(env, p);
+    uint8_t m[32];
+    hash_pieces(m, sizeof m, NULL, 0, &(struct piece){x->msg1, WIRE_MSG1_BYTES}, 1);
+    bool proved = wanted == 0 || (x->effort >= wanted && pow_cheap(m, x->nonce, x->sol, x->effort));
+    load_offer(&env->load, env->now, proved);
+    if (!proved) {
+        env->count.dropped_pow++;
+        return false;
+    }
     if (!rate_take(&a->rate, env->now, OFFER_RATE_INTRODUCER) ||
         !rate_take(&s->rate, env->now, OFFER_RATE_SEARCH)) {
         env->count.dropped_rate++;
         return false;
     }
-    if (env->required_effort == 0)
+    return true;
+}
+
+// Room among those that wait for their check: the one that claims least gives way.
+static bool may_wait(struct meet_env *env, struct encounter *e, uint32_t effort)
+{
+    unsigned n, least = waiting(env, e, false, &n);
+    if (n < OFFER_POW_WAITING_MAX)
         return true;
-    for (unsigned i = 0; i < OFFER_IN_MAX; i++)
-        waiting += e->in[i] != NULL && e->in[i]->state == IN_PUZZLE ? 1 : 0;
-    uint8_t m[32];
-    hash_pieces(m, sizeof m, NULL, 0, &(struct piece){x->msg1, WIRE_MSG1_BYTES}, 1);
-    if (x->effort < env->required_effort || waiting >= OFFER_POW_WAITING_MAX ||
-        !pow_cheap(m, x->nonce, x->sol, x->effort)) {
-        env->count.dropped_pow++;
+    if (claim_of(env, e->in[least]) >= effort)
         return false;
-    }
+    decline_waiting(env, e, least);
     return true;
 }
 
@@ -435,8 +483,11 @@ void offer_in_arrived(struct meet_env *env, struct encounter *e, struct search *
     int rc = wire_get_envelope(&x, blob, sizeof blob);
     assert(rc == BAUTA_OK);
     (void)rc;
-    if (!cheap_checks(env, e, s, p, a, &x)) {
-        decline(env, e, p, a->id, ev->link);
+    uint8_t link[DHT_LINK_BYTES];
+    memcpy(link, ev->link, sizeof link);
+    bool proved = effort_wanted(env, p) > 0;
+    if (!cheap_checks(env, s, p, a, &x) || (proved && !may_wait(env, e, x.effort))) {
+        decline(env, e, p, a->id, link);
         return;
     }
     unsigned i = free_slot(env, e);
@@ -449,7 +500,7 @@ void offer_in_arrived(struct meet_env *env, struct encounter *e, struct search *
     o->peer.topic = s->index;
     o->place = p->id;
     o->attend = a->id;
-    memcpy(o->link, ev->link, sizeof o->link);
+    memcpy(o->link, link, sizeof o->link);
     memcpy(o->blob, blob, sizeof o->blob);
     o->delay = delay_of(p);
     o->arrived_at = o->answered_at = env->now;
@@ -457,7 +508,7 @@ void offer_in_arrived(struct meet_env *env, struct encounter *e, struct search *
     o->close_at = env->now + OFFER_IN_US;
     if (!dht_attend_seen(env->dht, a->id, &o->seen))
         memset(&o->seen, 0, sizeof o->seen);
-    if (env->required_effort > 0) {
+    if (proved) {
         o->state = IN_PUZZLE;
         check_proofs(env, e);
     } else {

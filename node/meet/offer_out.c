@@ -259,6 +259,7 @@ bool offer_out_start(struct meet_env *env, struct encounter *e, const struct pai
     make_blobs(env, o, msg1, NULL, NULL);
     if (o->effort > 0) {
         o->state = OUT_PUZZLE;
+        pairing_solving(&e->pairing, env->now, &o->peer, o->generation);
         return true;
     }
     if (send_first(env, e, o))
@@ -306,6 +307,7 @@ bool offer_out_job_done(struct meet_env *env, struct encounter *e, uint32_t job,
             uint8_t msg1[WIRE_MSG1_BYTES];
             memcpy(msg1, o->blob + WIRE_ENVELOPE_HEAD_BYTES, sizeof msg1);
             make_blobs(env, o, msg1, result, result + POW_NONCE_BYTES);
+            pairing_sent(&e->pairing, env->now, &o->peer, o->generation);
             if (send_first(env, e, o))
                 return true;
         }

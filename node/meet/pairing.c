@@ -406,6 +406,16 @@ void pairing_sampled(struct pairing *p, usec_t now, unsigned usable, struct pair
     choose(p, now, out);
 }
 
+void pairing_elsewhere(struct pairing *p, usec_t now)
+{
+    p->doublings = 0;
+    if (p->look_at == USEC_NEVER)
+        return;
+    // The answers from there take a look-up and a round trip.
+    p->doublings = PAIRING_LOOK_MOVED_DOUBLINGS;
+    wait_idle(p, now);
+}
+
 static unsigned held_count(const struct pairing *p)
 {
     unsigned n = 0;
@@ -569,6 +579,30 @@ void pairing_confirmed(struct pairing *p, usec_t now, const struct pairing_peer 
     p->partner_generation = generation;
     p->candidate[slot].taken = true;
     matched(p, PAIRING_JOINED, out);
+}
+
+static void awaits_until(struct pairing *p, const struct pairing_peer *peer, uint32_t generation,
+                         usec_t until)
+{
+    unsigned slot = mine_out_to(p, peer, generation);
+    if (slot == NOBODY)
+        return;
+    if (p->candidate[slot].quiet)
+        p->candidate[slot].quiet_until = until;
+    else
+        p->answer_at = until;
+}
+
+void pairing_solving(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                     uint32_t generation)
+{
+    awaits_until(p, peer, generation, now + PAIRING_PUZZLE_US);
+}
+
+void pairing_sent(struct pairing *p, usec_t now, const struct pairing_peer *peer,
+                  uint32_t generation)
+{
+    awaits_until(p, peer, generation, now + PAIRING_ANSWER_US);
 }
 
 static void unanswered(struct pairing *p, usec_t now, struct pairing_out *out)

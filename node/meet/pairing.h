@@ -101,6 +101,9 @@ unsigned pairing_add(struct pairing *, const struct pairing_peer *, const uint8_
                      uint64_t weight, uint8_t score);
 void pairing_sampled(struct pairing *, usec_t now, unsigned usable, struct pairing_out *);
 
+// Other places are read from now on: who looks again does so soon.
+void pairing_elsewhere(struct pairing *, usec_t now);
+
 // What came from others.
 void pairing_offer(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation,
                    uint64_t weight, uint8_t score, struct pairing_out *);
@@ -119,6 +122,10 @@ void pairing_retracted(struct pairing *, usec_t now, const struct pairing_peer *
                        uint32_t generation, struct pairing_out *);
 void pairing_confirmed(struct pairing *, usec_t now, const struct pairing_peer *,
                        uint32_t generation, struct pairing_out *);
+// The own offer waits for its puzzle; it goes out now.
+void pairing_solving(struct pairing *, usec_t now, const struct pairing_peer *,
+                     uint32_t generation);
+void pairing_sent(struct pairing *, usec_t now, const struct pairing_peer *, uint32_t generation);
 // No introducer of the candidate answers: as if the time of the own offer had run out.
 void pairing_unreachable(struct pairing *, usec_t now, const struct pairing_peer *,
                          uint32_t generation, struct pairing_out *);

@@ -215,6 +215,7 @@ static void go_home(struct meet_env *env, struct search *s, struct search_epoch 
 // After the depth has changed.
 static void moved(struct meet_env *env, struct search *s, struct search_epoch *x, bool mine)
 {
+    s->moved = true;
     x->has_third = false;
     x->beside_at = env->now + BRANCH_BESIDE_US;
     go_home(env, s, x, mine);
@@ -525,10 +526,10 @@ void search_counted(struct meet_env *env, struct search *s, struct spot *p,
     }
     if (ev->announced)
         stored(env, s, p);
-    if (x == NULL || !answered || s->paused || p->lingering || x->branch.depth == 0 ||
-        !same(p->at, branch_at(&x->branch, x->branch.depth - 1u)))
+    if (x == NULL || !answered || s->paused || p->lingering ||
+        !same(p->at, branch_at(&x->branch, p->at.depth)))
         return;
-    if (branch_parent(&x->branch, env->now, &env->rng, ev->count, ev->full))
+    if (branch_counted(&x->branch, env->now, &env->rng, p->at.depth, ev->count, ev->full))
         moved(env, s, x, announces_in(env, x));
 }
 

@@ -153,7 +153,7 @@ static void announce(struct meet_env *env, struct spot *p, const uint8_t pk[stat
                      const struct card *card)
 {
     struct wire_record rec = {.expiry_s = (p->epoch + 1) * EPOCH_SECONDS + SEARCH_READ_BEHIND_S,
-                              .effort = env->required_effort,
+                              .effort = env->load.effort,
                               .card = *card};
     uint8_t plain[RECORD_PLAIN_BYTES], nonce[24];
     memcpy(rec.pseudonym, pk, sizeof rec.pseudonym);
@@ -187,7 +187,7 @@ static void announce(struct meet_env *env, struct spot *p, const uint8_t pk[stat
 // The record says what an offer has to prove; who reads an old one would solve too little.
 static bool effort_differs(const struct meet_env *env, const struct spot *p)
 {
-    uint32_t now = env->required_effort, then = p->effort;
+    uint32_t now = env->load.effort, then = p->effort;
     return now > 0 && then > 0 ? now / 2 >= then || then / 2 >= now : now != then;
 }
 

@@ -87,6 +87,6 @@ usec_t sim_job_takes_us(const struct job *job)
     case JOB_NODE_PUZZLE:
         return SIM_JOB_PUZZLE_US;
     default:
-        return SIM_JOB_POW_US;
+        return SIM_JOB_POW_US + job_effort(job) * SIM_JOB_POW_TRY_US;
     }
 }

@@ -51,7 +51,8 @@
 // Virtual time of slow work.
 #define SIM_JOB_TOPIC_US 100000u
 #define SIM_JOB_PUZZLE_US 1000000u
-#define SIM_JOB_POW_US 2000u
+#define SIM_JOB_POW_US 2000u    // to a worker and back
+#define SIM_JOB_POW_TRY_US 200u // for each unit of effort
 
 // Monday, 15 January 2027, 08:30:00 UTC: far from a turn of the hour and of the day.
 #define SIM_UNIX_START_S INT64_C(1800001800)

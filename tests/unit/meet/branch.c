@@ -131,23 +131,24 @@ static void the_parent_is_asked_now_and_then(void **state)
     struct fixture f;
     begin(&f, 1);
     assert_true(f.b.ask_at == USEC_NEVER);
-    assert_false(branch_parent(&f.b, f.now, &f.rng, 0, false));
+    assert_false(branch_counted(&f.b, f.now, &f.rng, 0, 0, false));
     branch_full(&f.b, f.now, &f.rng, 2);
     for (unsigned i = 0; i < 20; i++) {
         assert_in_range(f.b.ask_at - f.now, BRANCH_ASK_MIN_US, BRANCH_ASK_MAX_US);
         assert_false(branch_ask(&f.b, f.now, &f.rng));
         f.now = f.b.ask_at;
         assert_true(branch_ask(&f.b, f.now, &f.rng));
-        assert_false(branch_parent(&f.b, f.now, &f.rng, i % 2 == 0 ? 128 : 5, i % 2 == 1));
-        assert_false(branch_parent(&f.b, f.now, &f.rng, 0, false)); // nobody asked
+        assert_false(
+            branch_counted(&f.b, f.now, &f.rng, f.b.depth - 1u, i % 2 == 0 ? 128 : 5, i % 2 == 1));
+        assert_false(branch_counted(&f.b, f.now, &f.rng, f.b.depth - 1u, 0, false)); // nobody asked
     }
     f.now = f.b.ask_at;
     assert_true(branch_ask(&f.b, f.now, &f.rng));
-    assert_true(branch_parent(&f.b, f.now, &f.rng, 127, false));
+    assert_true(branch_counted(&f.b, f.now, &f.rng, f.b.depth - 1u, 127, false));
     assert_int_equal(f.b.depth, 1);
     f.now = f.b.ask_at;
     branch_ask(&f.b, f.now, &f.rng);
-    assert_true(branch_parent(&f.b, f.now, &f.rng, 0, false));
+    assert_true(branch_counted(&f.b, f.now, &f.rng, f.b.depth - 1u, 0, false));
     assert_int_equal(f.b.depth, 0);
     assert_true(f.b.ask_at == USEC_NEVER);
 }
@@ -182,6 +183,25 @@ static void beside_are_the_sibling_and_then_all(void **state)
     assert_in_range(seen[0], 31, 110);
 }
 
+// What was full has room again: who is alone goes there at once.
+static void room_above_is_believed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 1);
+    branch_full(&f.b, f.now, &f.rng, 3);
+    while (branch_alone(&f.b, f.now, &f.rng, 1))
+        ;
+    assert_int_equal(f.b.depth, 1);
+    assert_false(branch_counted(&f.b, f.now, &f.rng, 0, 10, true));
+    assert_false(branch_alone(&f.b, f.now, &f.rng, 1));
+    assert_false(branch_counted(&f.b, f.now, &f.rng, 0, 128, false));
+    assert_false(branch_alone(&f.b, f.now, &f.rng, 1));
+    assert_false(branch_counted(&f.b, f.now, &f.rng, 0, 10, false));
+    assert_true(branch_alone(&f.b, f.now, &f.rng, 1));
+    assert_int_equal(f.b.depth, 0);
+}
+
 // Two who are alone at any two leaves come to one place, however deep they were sent.
 static void who_is_alone_meets(void **state)
 {
@@ -214,6 +234,7 @@ int main(void)
         cmocka_unit_test(one_up_where_few_are),
         cmocka_unit_test(the_parent_is_asked_now_and_then),
         cmocka_unit_test(beside_are_the_sibling_and_then_all),
+        cmocka_unit_test(room_above_is_believed),
         cmocka_unit_test(who_is_alone_meets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,95 @@ static void a_crowd_pairs_up(void **state)
     }
 }
 
+// ---- hot topics -----------------------------------------------------------------------------------------
+
+// Places that take four: who finds the root full stands deeper, and all meet as if there were no tree.
+static void a_crowd_in_branches_pairs_up(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct world w;
+        world_init(&w, WORLD_NODES_MAX, seed);
+        w.hop_us = 20 * MS;
+        w.full_at = 4;
+        w.full_hint = (uint8_t)(1 + seed % 3);
+        for (unsigned i = 0; i < w.nodes; i++)
+            world_seek(&w, i, 1, "tea");
+        if (!world_run(&w, w.now + 5 * S, all_matched, NULL))
+            fail_msg("seed %u", (unsigned)seed);
+        world_end(&w);
+    }
+}
+
+// A root that is full of people who never answer: two who come later are sent to different leaves.
+static void two_at_different_leaves_meet(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct world w;
+        world_init(&w, 3, seed);
+        w.hop_us = 20 * MS;
+        world_seek(&w, 2, 1, "tea");
+        world_run(&w, w.now + S, NULL, NULL);
+        w.full_at = 1;
+        w.full_hint = (uint8_t)(seed % 17);
+        meet_free(w.node[2].meet); // its record stays, as that of somebody who vanished
+        w.node[2].meet = NULL;
+        for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
+            if (w.place[i].node == 2 && w.place[i].record[0] != 0)
+                w.place[i].open = w.place[i].announced = true;
+        world_seek(&w, 0, 1, "tea");
+        world_run(&w, w.now + seed % 4 * 2 * S, NULL, NULL);
+        world_seek(&w, 1, 1, "tea");
+        usec_t began = w.now;
+        world_run(&w, w.now + 10 * S, NULL, NULL);
+        if (w.node[0].channels != 1 || w.node[1].channels != 1)
+            fail_msg("seed %u", (unsigned)seed);
+        assert_true(w.node[1].channel_at - began < 5 * S);
+        world_end(&w);
+    }
+}
+
+// Whoever lies about fullness, at every place and for ever, keeps nobody busy with looking places up.
+static void places_stay_few(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 2, 77);
+    w.hop_us = 20 * MS;
+    world_seek(&w, 1, 1, "tea");
+    world_run(&w, w.now + S, NULL, NULL);
+    struct meet_wish coffee = world_wish("coffee");
+    w.full_at = UINT32_MAX;
+    assert_int_equal(meet_seek(w.node[0].meet, w.now, 1, &coffee), 0);
+    world_run(&w, w.now + S, NULL, NULL);
+    // Alone at the root: nothing is looked up any more.
+    unsigned before = w.opened;
+    world_run(&w, w.now + 600 * S, NULL, NULL);
+    assert_int_equal(w.opened, before);
+    unsigned open = 0;
+    for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
+        open += w.place[i].open ? 1 : 0;
+    assert_int_equal(open, 2);
+    world_end(&w);
+}
+
+// Holders that want work for an announce get it.
+static void a_proof_is_worked_out(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 2, 78);
+    w.effort = 5;
+    world_seek(&w, 0, 1, "tea");
+    world_run(&w, w.now + S, NULL, NULL);
+    assert_int_equal(w.proofs, 1);
+    w.effort = 9;
+    world_seek(&w, 1, 1, "tea");
+    assert_true(world_run(&w, w.now + S, all_matched, NULL));
+    world_end(&w);
+}
+
 // ---- refusals -----------------------------------------------------------------------------------------
 
 static void cards_must_fit(void **state)
@@ -272,7 +361,7 @@ static void a_required_effort_is_paid(void **state)
     struct world w;
     world_init(&w, 2, 60);
     // The machine's first member is what its encounters share.
-    ((struct meet_env *)(void *)w.node[0].meet)->required_effort = 3;
+    ((struct meet_env *)(void *)w.node[0].meet)->load.effort = 3;
     world_seek(&w, 0, 1, "tea");
     world_run(&w, w.now + S, NULL, NULL);
     world_seek(&w, 1, 1, "tea");
@@ -284,7 +373,7 @@ static void a_required_effort_is_paid(void **state)
     // Flipped, the proof is worth nothing.
     struct tamper t = {.kind = DHT_OFFER, .count = 3, .what = FLIP, .at = 40};
     world_init(&w, 2, 61);
-    ((struct meet_env *)(void *)w.node[0].meet)->required_effort = 3;
+    ((struct meet_env *)(void *)w.node[0].meet)->load.effort = 3;
     world_seek(&w, 0, 1, "tea");
     world_run(&w, w.now + S, NULL, NULL);
     world_tamper(&w, &t);
@@ -446,6 +535,10 @@ int main(void)
         cmocka_unit_test(with_loss_they_meet_all_the_same),
         cmocka_unit_test(other_topics_and_networks_stay_apart),
         cmocka_unit_test(a_crowd_pairs_up),
+        cmocka_unit_test(a_crowd_in_branches_pairs_up),
+        cmocka_unit_test(two_at_different_leaves_meet),
+        cmocka_unit_test(places_stay_few),
+        cmocka_unit_test(a_proof_is_worked_out),
         cmocka_unit_test(cards_must_fit),
         cmocka_unit_test(own_wishes_do_not_meet_each_other),
         cmocka_unit_test(next_never_meets_the_same_again),

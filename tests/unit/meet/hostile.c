@@ -230,6 +230,57 @@ static void a_flood_through_one_introducer_is_limited(void **state)
     world_end(&w);
 }
 
+// Offers that look right, from ever new senders, through all introducers of the record that person 0 has
+// announced, `per_s` a second until `until` or until all have met.
+static bool spammed(struct world *w, unsigned per_s, usec_t until,
+                    bool (*done)(struct world *, void *))
+{
+    while (w->now < until) {
+        const struct world_place *p = NULL;
+        uint8_t blob[WIRE_OFFER_BYTES], link[DHT_LINK_BYTES];
+        for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
+            if (w->place[i].open && w->place[i].announced && w->place[i].node == 0)
+                p = &w->place[i];
+        for (unsigned i = 0; i < WORLD_ITEMS_MAX && p != NULL; i++) {
+            const struct world_attend *a = &w->attend[i];
+            if (!a->open || a->node != 0)
+                continue;
+            world_fill(&w->random, blob, sizeof blob);
+            world_fill(&w->random, link, sizeof link);
+            memcpy(blob, p->record, RECORD_ID_BYTES);
+            memset(blob + RECORD_ID_BYTES, 0, 4); // no effort, or what it is required to claim
+            blob[RECORD_ID_BYTES + 1] = 1;
+            world_blob(world_post(w, 0, 1, DHT_OFFER, a->id, a->user), link, blob, sizeof blob);
+        }
+        if (world_run(w, w->now + 3 * S / per_s, done, NULL))
+            return true;
+    }
+    return false;
+}
+
+static void who_spams_does_not_keep_others_apart(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world w;
+        world_init(&w, 2, seed);
+        w.hop_us = 10 * MS;
+        world_seek(&w, 0, 1, "tea");
+        world_run(&w, w.now + S, NULL, NULL);
+        (void)spammed(&w, 300, w.now + 10 * S, NULL);
+        struct meet_status s = status_of(&w, 0);
+        assert_in_range(s.dropped_pow, 1500, 3000);
+        assert_true(s.declined < 10 * 3 * DECLINE_RATE_INTRODUCER + 100);
+        usec_t began = w.now;
+        world_seek(&w, 1, 1, "tea");
+        if (!spammed(&w, 300, w.now + 10 * S, all_matched))
+            fail_msg("seed %u", (unsigned)seed);
+        assert_true(w.now - began < S);
+        assert_true(w.pow_jobs >= 1);
+        world_end(&w);
+    }
+}
+
 // ---- lost messages ----------------------------------------------------------------------------------
 
 static void lost_messages_are_repeated(void **state)
@@ -336,6 +387,7 @@ int main(void)
         cmocka_unit_test(an_offer_to_another_record_is_declined),
         cmocka_unit_test(wrong_lengths_are_dropped),
         cmocka_unit_test(a_flood_through_one_introducer_is_limited),
+        cmocka_unit_test(who_spams_does_not_keep_others_apart),
         cmocka_unit_test(lost_messages_are_repeated),
         cmocka_unit_test(a_confirm_that_never_comes_frees_both),
         cmocka_unit_test(a_late_accept_is_retracted),

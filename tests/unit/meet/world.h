@@ -80,6 +80,11 @@ struct world {
     struct world_intro intro[WORLD_ITEMS_MAX];
     struct world_mail *mail[WORLD_MAIL_MAX];
     size_t mails;
+    unsigned full_at;  // records at a place that make it full; 0: never
+    uint8_t full_hint; // what a full place then says, a lie perhaps
+    uint32_t effort;   // that holders want of an announce; 0: none
+    unsigned opened;   // places, so far
+    unsigned proofs;   // that were right
     unsigned topic_jobs, pow_jobs;
     bool no_servers; // nobody is known
     // Called for each blob before it is delivered; false drops it. May change it.
@@ -186,6 +191,27 @@ static inline void world_draw(struct world *w, struct world_mail *m)
     m->ev.records = m->data;
 }
 
+static inline unsigned world_count(const struct world *w, const uint8_t place[static 32])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < WORLD_ITEMS_MAX; i++)
+        n += w->place[i].open && w->place[i].announced && memcmp(w->place[i].place, place, 32) == 0
+                 ? 1
+                 : 0;
+    return n;
+}
+
+// Whether a place is full is decided when its holders are asked.
+static inline void world_fill_up(struct world *w, struct world_mail *m)
+{
+    const struct world_place *p = world_place(w, m->ev.id);
+    if (p == NULL || w->full_at == 0 || p->announced || world_count(w, p->place) < w->full_at)
+        return;
+    m->ev.kind = DHT_FULL;
+    m->ev.hint = w->full_hint;
+    m->ev.count = world_count(w, p->place);
+}
+
 // ---- the fake's side of dht.h -----------------------------------------------------------------------
 
 int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], uint32_t user,
@@ -199,6 +225,7 @@ int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], ui
                 .open = true, .node = d->node, .id = ++w->last_id, .user = user};
             memcpy(w->place[i].place, place, 32);
             *id = w->last_id;
+            w->opened++;
             world_post(w, d->node, w->no_servers ? 0 : 4 * w->hop_us, DHT_PLACE_FOUND, *id, user)
                 ->ev.count = w->no_servers ? 0 : WORLD_HOLDERS;
             return BAUTA_OK;
@@ -241,9 +268,19 @@ int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
     struct world_place *p = world_place(d->world, id);
     (void)now;
     (void)ttl_s;
-    (void)proof;
     if (p == NULL)
         return BAUTA_EUNKNOWN;
+    if (d->world->effort > 0) {
+        uint8_t m[32];
+        record_pow_message(m, p->place, record);
+        if (proof == NULL || proof->effort < d->world->effort ||
+            !pow_check(m, record, proof->nonce, proof->sol, proof->effort)) {
+            world_post(d->world, p->node, 2 * d->world->hop_us, DHT_EFFORT, p->id, p->user)
+                ->ev.count = d->world->effort;
+            return BAUTA_OK;
+        }
+        d->world->proofs++;
+    }
     p->announced = true;
     memcpy(p->record, record, RECORD_BYTES);
     for (unsigned i = 0; i < WORLD_HOLDERS; i++)
@@ -510,6 +547,8 @@ static inline void world_deliver(struct world *w, struct world_mail *m)
     bool blob = m->ev.kind == DHT_OFFER || m->ev.kind == DHT_BACK;
     if (m->ev.kind == DHT_SAMPLE)
         world_draw(w, m);
+    if (m->ev.kind == DHT_PLACE_FOUND)
+        world_fill_up(w, m);
     if (blob)
         m->ev.blob = m->data;
     if (blob && w->loss_percent > 0 && world_random(&w->random) % 100 < w->loss_percent)
