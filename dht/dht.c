@@ -205,7 +205,11 @@ void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *
             lookup_answered(d, c, a, corrected);
         break;
     case CALL_HOLDER:
-        place_answered(d, c, a, done);
+        publish_answered(d, c, a, done);
+        break;
+    case CALL_LATE:
+        if (a != NULL)
+            place_late(d, c, a, corrected);
         break;
     case CALL_ATTEND:
     case CALL_ANSWER:
@@ -237,6 +241,8 @@ void dht_call_slow(struct dht *d, struct call *c)
 {
     if (c->owner_kind == CALL_LOOKUP)
         lookup_slow(d, c);
+    else if (c->owner_kind == CALL_HOLDER)
+        publish_slow(d, c);
 }
 
 void dht_call_failed(struct dht *d, struct call *c)
@@ -343,7 +349,8 @@ void dht_status(const struct dht *d, struct dht_status *s)
     s->server = upkeep_serves_any(d);
     s->candidate = d->server != NULL && !s->server;
     s->contacts = dht_live(d);
-    s->size_estimate = s->contacts + 1;
+    uint64_t size = size_estimate(&d->size);
+    s->size_estimate = (size > 0 ? (uint32_t)size : s->contacts) + (d->config.server || size == 0);
     s->places = d->place_count;
     s->lookups_running = d->lookup_count;
     s->seen = d->upkeep.seen[d->upkeep.seen_last];

@@ -7,7 +7,9 @@
 #include "dht/guard.h"
 #include "dht/ids.h"
 #include "dht/intro.h"
+#include "dht/region.h"
 #include "dht/rtt.h"
+#include "dht/size.h"
 #include "dht/store.h"
 #include "dht/table.h"
 #include "dht/timer.h"
@@ -35,6 +37,7 @@ struct ekey {
 enum call_owner {
     CALL_NOBODY,    // an answer is welcome, but nobody waits (withdrawing, leaving a handle)
     CALL_LOOKUP,    // owner: the look-up
+    CALL_LATE,      // owner: the place; a find to a member that the look-up did not wait for
     CALL_HOLDER,    // owner: the place
     CALL_TOKEN,     // owner: the place; a ping for the sake of the token
     CALL_ATTEND,    // owner: the attend
@@ -84,35 +87,38 @@ struct call_spec {
 };
 
 // ---- look-ups (lookup.c) --------------------------------------------------------------------------
-enum candidate_state { CAND_NEW, CAND_ASKED, CAND_SLOW, CAND_ANSWERED, CAND_FAILED };
-struct candidate {
-    book_ref ref;
-    uint8_t state, hop;
-};
 struct lookup {
     struct lookup *next;
     uint32_t id, place; // place 0: upkeep, with its own e
     uint8_t target[32];
-    struct ekey ekey;     // upkeep only
-    uint16_t class_min;   // of a find without token
-    uint8_t n, in_flight; // candidates; asked and not slow
+    struct ekey ekey;    // upkeep only
+    uint16_t class_min;  // of a find without token
+    bool sample;         // its target is random: it tells the density of servers
+    bool again;          // of a place whose members are known: few of them are asked
+    uint8_t paths;       // 0: everybody is on the way to the nearest
+    uint8_t path_in_use; // bits: somebody was on it
+    uint8_t arrivals[LOOKUP_PATHS];
     uint8_t hops;
-    uint16_t asked; // in all
+    uint16_t asked, whole_asked; // in all; for the whole place
+    uint16_t whole_answered, full;
     usec_t started;
-    struct candidate cand[LOOKUP_CANDIDATES];
+    struct region region;
+    uint16_t n, cap;
+    struct candidate *cand; // nearest first
 };
 
-// ---- places (place.c) -----------------------------------------------------------------------------
+// ---- places (place.c, publish.c, choose.c) ----------------------------------------------------------
 struct holder {
     book_ref ref;
-    bool in_region, busy;
+    bool in_region, busy, slow;
     uint8_t failures;
     bool refuses;                         // not ours there, or withdrawn
     uint32_t version_sent, version_acked; // 0: none
     bool full;                            // it said so, and told how much
     uint8_t hint;
     uint16_t live;
-    usec_t expires; // of the record there
+    uint32_t effort; // wanted for a record that is not there yet
+    usec_t expires;  // of the record there
 };
 struct place {
     struct place *next;
@@ -123,8 +129,10 @@ struct place {
     uint32_t lookup; // running, or 0
     bool waiting;    // for the first server to be known
     bool found, told_found;
+    bool full;  // nothing is announced while it stands so
+    bool sized; // found while the size of the network was known
     uint32_t told_count;
-    unsigned seeks; // wanted as soon as it is found
+    unsigned seeks; // wanted as soon as somebody of the region is known
     usec_t relook_at, relook_step, renew_at;
     usec_t loss_step; // how soon it looks again after a loss: doubles until the next renewal
     // What is announced.
@@ -133,9 +141,9 @@ struct place {
     uint8_t salt[RECORD_SALT_BYTES], next_salt[RECORD_SALT_BYTES]; // rec_id belongs to this e
     uint16_t ttl_s;
     struct dht_proof proof;
-    uint32_t version, told_stored;
-    uint8_t holders;
-    struct holder holder[HOLDERS_MAX];
+    uint32_t version, told_stored, told_effort;
+    uint16_t holders, holders_cap;
+    struct holder *holder;
 };
 
 // ---- attends and introductions, our side (attend.c) -------------------------------------------------
@@ -184,10 +192,12 @@ struct upkeep {
     unsigned bootstraps, imports, import_next;
     usec_t bootstrap_at, bootstrap_step;
     usec_t centre_at, centre_step;
-    usec_t joined_at;           // the first server answered; USEC_NEVER
-    uint32_t lookup;            // running, or 0
-    uint8_t looks;              // round the own centre, since it is what it is
-    uint8_t wanted;             // look-ups that come next
+    usec_t joined_at; // the first server answered; USEC_NEVER
+    uint32_t lookup;  // running, or 0
+    uint8_t looks;    // round the own centre, since it is what it is
+    uint8_t wanted;   // look-ups that come next
+    bool sampled;     // the density round it was taken, at:
+    usec_t sampled_at;
     bool own_centre[2];         // the centre is the own id
     struct path centre_seen[2]; // the address that it was made of; family 0: none
     // refresh.c
@@ -235,6 +245,7 @@ struct dht {
     struct table *table[2]; // IPv4, IPv6; when the first one answers
     uint8_t centre[2][32];
     struct upkeep upkeep;
+    struct size size;
     struct call *calls, *current; // current: in the middle of being handled, not to be freed
     uint32_t call_count;
     struct lookup *lookups;
@@ -307,28 +318,47 @@ int call_receive(struct dht *, const struct path *from, struct call *, const str
 // Nobody waits any more; they go on, since it matters to the table who answers.
 void calls_forget(struct dht *, enum call_owner, uint32_t owner);
 
-// place: NULL for upkeep. Id, or 0.
+// A look-up of a place, or for upkeep (NULL); `sample`: the target is random and our own, so that the
+// density round it counts for the size of the network. Id, or 0: no room, or over at once.
 uint32_t lookup_start(struct dht *, const uint8_t target[static 32], struct place *,
-                      uint16_t class_min);
+                      uint16_t class_min, bool sample);
 void lookup_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
 void lookup_slow(struct dht *, struct call *);
 void lookup_failed(struct dht *, struct call *);
 void lookup_cancel(struct dht *, uint32_t id);
-// The nearest servers that have answered, within the limits on prefixes. Not counted.
-size_t lookup_region(const struct dht *, const struct lookup *, book_ref *out, size_t max);
+// The members that have answered, nearest first. Not counted.
+size_t lookup_region(const struct lookup *, book_ref *out, size_t max);
 struct lookup *lookup_find(const struct dht *, uint32_t id);
-// log2(N / 16) as the table tells it: a bucket i that is full shows 16 servers or more with i + 1 leading
-// bits in common with the centre or its neighbour.
+// log2(servers / 16): by the estimate, or before there is one as the table tells it: a bucket i that is
+// full shows 16 servers or more with i + 1 leading bits in common with the centre or its neighbour.
 unsigned dht_zone_bits(const struct dht *);
 // All but the leading bits become random.
 void dht_blur(const struct dht *, uint8_t target[static 32], unsigned bits);
 
 struct place *place_find(const struct dht *, uint32_t id);
-void place_looked_up(struct dht *, struct place *, struct lookup *);
-void place_wake(struct dht *); // somebody is known now
-void place_answered(struct dht *, struct call *, const struct wire_answer *, bool done);
+// A member has answered while the look-up runs, or after it.
+void place_member(struct dht *, struct place *, book_ref);
+void place_member_full(struct dht *, struct place *, book_ref, uint8_t hint, uint16_t live);
+void place_looked_up(struct dht *, struct place *, struct lookup *, bool full);
+void place_wake(struct dht *);  // somebody is known now
+void place_sized(struct dht *); // the size of the network is known now
+void place_late(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
 void place_failed(struct dht *, struct call *);
 void place_timer(struct dht *, struct place *);
+void place_arm(struct dht *, struct place *);
+struct holder *place_holder(const struct dht *, const struct place *, book_ref);
+
+// Announcing and seeking at the holders.
+void publish_to(struct dht *, struct place *, struct holder *);
+void publish_due(struct dht *, struct place *, bool renew);
+void publish_withdraw(struct dht *, struct place *);
+void publish_tell(struct dht *, struct place *); // what all that comes to, if there is news
+bool publish_tell_full(struct dht *, struct place *, bool most);
+void publish_renew(struct dht *, struct place *);
+void publish_seeks(struct dht *, struct place *, struct holder *); // that waited for somebody
+void publish_answered(struct dht *, struct call *, const struct wire_answer *, bool done);
+void publish_slow(struct dht *, struct call *);
+void publish_sample(struct dht *, struct place *, const struct call *, bool announced);
 
 void attend_answered(struct dht *, struct call *, const struct wire_answer *);
 void attend_failed(struct dht *, struct call *);

@@ -167,6 +167,17 @@ static uint16_t look_class(const struct dht *d)
     return wide ? upkeep_first_class(d) : CLASS_CHAT;
 }
 
+// A client's centre is random; a server's is its own, and one word on the size of the network an hour.
+static bool own_sample(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    if (upkeep_serves_any(d) && u->sampled && d->now - u->sampled_at < SIZE_DOUBLING_US)
+        return false;
+    u->sampled = true;
+    u->sampled_at = d->now;
+    return true;
+}
+
 // The next of the wanted look-ups, one at a time.
 static void look_next(struct dht *d)
 {
@@ -179,13 +190,14 @@ static void look_next(struct dht *d)
         u->wanted = (uint8_t)(u->wanted & ~(1u << k));
         if (k < 2 && (d->table[k] == NULL || d->table[k]->live == 0))
             continue;
+        bool sample = k >= 2 || own_sample(d);
         if (k < 2)
             memcpy(target, d->centre[k], 32);
         if (k < 2 && !u->own_centre[k]) // random bytes that would tell one run from all others
             dht_blur(d, target, dht_zone_bits(d));
         if (k >= 2)
             rng_fill(&d->config.rng, target, 32);
-        if (lookup_start(d, target, NULL, look_class(d)) == 0)
+        if (lookup_start(d, target, NULL, look_class(d), sample) == 0)
             return;
     }
 }

@@ -5,7 +5,7 @@
 #include "dht/machine.h"
 
 // ---- requests of our own --------------------------------------------------------------------------
-#define RPC_CALLS_MAX 512u      // open at once: 64 places with 8 holders each
+#define RPC_CALLS_MAX 1024u     // open at once: of 40 usual places all members
 #define RPC_SENDINGS_MAX 3u     // PROTOCOL 2; three losses in a row at 20 % are 0.8 %
 #define RPC_TOKEN_ROUNDS_MAX 3u // a server that never accepts its own tokens is not asked for ever
 #define RPC_RTO_MIN_US (5 * USEC_PER_MS)         // below it a scheduler's hiccup looks like loss
@@ -19,8 +19,8 @@
 #define RTT_SAMPLES_MIN 8u                       // fewer say nothing about a p95
 #define RTT_ENTRIES_MIN 16u // servers outside of the table whose RTT is remembered, at first
 #define RTT_ENTRIES_MAX 64u // 512 bytes: the holders of a few places
-#define SESSIONS_MAX 64u    // servers of one e: a look-up asks fewer
-#define IDS_MAX 16384u      // open answer and push ids: 512 calls x 12, 320 series x 12
+#define SESSIONS_MAX 224u   // servers of one e: a look-up asks fewer
+#define IDS_MAX 16384u      // open answer and push ids: 1,024 calls x 12 at most, 320 series x 12
 
 // ---- routing table --------------------------------------------------------------------------------
 #define TABLE_K 16u                // of a bucket; DESIGN 5
@@ -33,11 +33,9 @@
 #define TABLE_COARSE_MAX 20u
 #define TABLE_DEAD_FAILURES                                                                        \
     2u // requests without an answer until a contact is not handed out any more
-#define TABLE_GONE_FAILURES 5u  // and until it is forgotten even without a successor
-#define TABLE_CHECK_AFTER_S 60u // who answered this lately is not pinged for a candidate's sake
-#define RESULT_FINE_MAX 2u      // PROTOCOL 3: of a result set or a place's holders
-#define RESULT_COARSE_MAX 3u
-#define REFRESH_AFTER_S (15u * 60)        // a bucket without traffic
+#define TABLE_GONE_FAILURES 5u     // and until it is forgotten even without a successor
+#define TABLE_CHECK_AFTER_S 60u    // who answered this lately is not pinged for a candidate's sake
+#define REFRESH_AFTER_S (15u * 60) // a bucket without traffic
 #define REFRESH_AFTER_CLIENT_S (30u * 60) // its table serves nobody else
 #define REFRESH_TICK_US (60 * USEC_PER_S)
 #define REFRESH_PER_TICK 4u  // finds; more than buckets come due in a minute
@@ -83,22 +81,56 @@
 #define DIAL_PREFIX_PER_S 2u                // and for one source
 
 // ---- look-ups -------------------------------------------------------------------------------------
-#define LOOKUPS_MAX 80u         // one a place, and upkeep
-#define LOOKUP_ALPHA 4u         // in flight and not yet slow
-#define LOOKUP_REGION 8u        // the nearest live servers hold a record
-#define LOOKUP_BLUR_BITS 4u     // named beyond the common prefix with the server that is asked
-#define LOOKUP_CANDIDATES 64u   // four times what is asked at the end
-#define LOOKUP_ASKED_MAX 128u   // in all: who makes up ever nearer servers does not keep it going
+#define LOOKUPS_MAX 272u           // one a place, and upkeep
+#define LOOKUP_PATHS 4u            // disjoint; DESIGN 5
+#define LOOKUP_PATH_CANDIDATES 16u // of one path outside the region: a bucket's worth
+#define LOOKUP_REST_CANDIDATES 64u // beyond the region on no path, and for upkeep
+#define LOOKUP_FINE_MAX 2u         // PROTOCOL 3: of a path's or such candidates, or a region's
+#define LOOKUP_COARSE_MAX 3u
+#define LOOKUP_COARSE_INSIDE_MAX 6u // twice what may be in: the nearest may not exist
+#define LOOKUP_PATH_NEAR 3u // a path that has asked so many without getting nearer is at its end
+#define LOOKUP_PATH_ARRIVALS 2u    // its servers that must name the region: one may lie
+#define LOOKUP_NEAR 16u            // an upkeep look-up ends with so many nearest; a size sample
+#define LOOKUP_CANDIDATES_MAX 384u // of all paths, a crowded region, and who has failed
+#define LOOKUP_ALPHA 4u            // of upkeep in flight and not yet slow
+#define LOOKUP_ALPHA_REGION 24u    // in a region: all of a usual one at once
+#define LOOKUP_FULL_ASKED 4u  // of a region are asked for the place itself first: it may be full
+#define LOOKUP_BLUR_BITS 4u   // named beyond the common prefix with the server that is asked
+#define LOOKUP_ASKED_MAX 192u // in all: a full region and the way there; liars don't keep it going
+#define LOOKUP_UPKEEP_ASKED_MAX 64u
 #define LOOKUP_STATS 8u         // results kept for the simulator
 #define FIND_CONTACTS_TOKEN 16u // of each family, with a token
 #define FIND_CONTACTS_BARE 10u  // without one; 704 bytes hold them
 
+// ---- the region of a place (PROTOCOL 3) -----------------------------------------------------------
+#define REGION_EXPECTED 20u // servers within its radius, by the size estimate
+#define REGION_LIVE 16u     // it is extended until it holds so many
+#define REGION_COARSE 8u    // of so many coarse prefixes, where the network has them
+#define REGION_NEAREST 8u   // fewer than that are no choice: slow ones are waited for
+#define REGION_FAMILY 8u    // of each address family that works
+#define REGION_FINE_MAX 1u  // of one fine prefix
+#define REGION_COARSE_MAX 3u
+#define REGION_PREFIXES 128u   // by rank, where more crowd in
+#define REGION_CANDIDATES 256u // remembered inside its radius, by rank
+#define REGION_ROUNDS 3u // from whom a look-up found on the way to whom those named, and so on
+
+// ---- the size estimate ----------------------------------------------------------------------------
+#define SIZE_SAMPLES 32u        // DESIGN 5
+#define SIZE_SAMPLES_MIN 3u     // one is off by a quarter, or a liar's
+#define SIZE_SAMPLES_SETTLED 8u // from then on, and from an hour on, it grows slowly
+#define SIZE_SAMPLES_YOUNG 8u   // before that the newest count
+#define SIZE_DOUBLING_US (3600 * USEC_PER_S)
+#define SIZE_ZONE 16u // servers that share the bits of a place which nodes on the way are told
+
 // ---- places ---------------------------------------------------------------------------------------
-#define PLACES_MAX 64u  // 16 encounters with 2 topics each, in two epochs
-#define HOLDERS_MAX 24u // the region, and who held the record before it moved
+#define PLACES_MAX                                                                                 \
+    256u // 16 encounters with 4 topics each, in two epochs, hot ones at several depths
+#define HOLDERS_MAX 160u // a crowded region, and who held the record before it moved
+#define HOLDERS_MIN 8u   // room for so many at first
 #define HOLDER_FAILURES_MAX 2u
 #define RELOOK_MIN_US (1 * USEC_PER_S) // while there are fewer holders than a region has
 #define RELOOK_MAX_US (60 * USEC_PER_S)
+#define RELOOK_ASKS 4u // members of a standing place that are asked for newcomers
 #define RELOOK_FULL_US (300 * USEC_PER_S)  // while there are enough
 #define RELOOK_LOSS_US (200 * USEC_PER_MS) // a holder does not answer; doubles up to RELOOK_MAX_US
 #define TTL_S_MIN 10u

@@ -1,7 +1,9 @@
-// Iterative look-ups: ask the nearest known, learn nearer ones, until the nearest eight have answered.
+// Iterative look-ups. Of a place: over disjoint paths to its region, then all of the region. For upkeep:
+// ask the nearest known, learn nearer ones, until the nearest have answered.
 #include "crypto/bytes.h"
 #include "dht/internal.h"
 
+#include <assert.h>
 #include <sodium.h>
 
 struct lookup *lookup_find(const struct dht *d, uint32_t id)
@@ -22,6 +24,7 @@ static void lookup_free(struct dht *d, struct lookup *l)
     for (unsigned i = 0; i < l->n; i++)
         book_drop(d->config.book, l->cand[i].ref);
     ekey_end(d, &l->ekey);
+    arena_give(d->config.arena, l->cand, l->cap * sizeof *l->cand);
     arena_give(d->config.arena, l, sizeof *l);
 }
 
@@ -34,7 +37,9 @@ void lookup_cancel(struct dht *d, uint32_t id)
     lookup_free(d, l);
 }
 
-static struct candidate *cand_find(struct lookup *l, book_ref ref)
+// ---- candidates -----------------------------------------------------------------------------------
+
+static struct candidate *cand_find(const struct lookup *l, book_ref ref)
 {
     for (unsigned i = 0; i < l->n; i++)
         if (l->cand[i].ref == ref)
@@ -42,102 +47,143 @@ static struct candidate *cand_find(struct lookup *l, book_ref ref)
     return NULL;
 }
 
-static bool counts_in_flight(const struct candidate *c)
-{
-    return c->state == CAND_ASKED;
-}
-
 static void cand_remove(struct dht *d, struct lookup *l, struct candidate *c)
 {
     size_t i = (size_t)(c - l->cand);
-    l->in_flight = (uint8_t)(l->in_flight - counts_in_flight(c));
     book_drop(d->config.book, c->ref);
     l->n--;
     memmove(c, c + 1, (l->n - i) * sizeof *c);
 }
 
-// In the order of distance. The farthest gives way when there are too many.
-static struct candidate *cand_add(struct dht *d, struct lookup *l, book_ref ref, uint8_t hop)
+static bool grow(struct dht *d, struct lookup *l)
 {
-    struct candidate *there = cand_find(l, ref);
-    if (there != NULL)
+    if (l->n < l->cap)
+        return true;
+    unsigned cap = l->cap == 0 ? 32 : l->cap < 128 ? 2u * l->cap : LOOKUP_CANDIDATES_MAX;
+    struct candidate *c =
+        l->cap == LOOKUP_CANDIDATES_MAX ? NULL : arena_take(d->config.arena, cap * sizeof *c);
+    if (c == NULL)
+        return false;
+    if (l->n > 0)
+        memcpy(c, l->cand, l->n * sizeof *c);
+    arena_give(d->config.arena, l->cand, l->cap * sizeof *c);
+    l->cand = c;
+    l->cap = (uint16_t)cap;
+    return true;
+}
+
+// Whose bounds a candidate counts in: the region's, or its path's.
+static bool same_group(const struct candidate *a, const struct candidate *b)
+{
+    return a->inside ? b->inside : !b->inside && a->path == b->path;
+}
+
+// Does a give way to b? Inside a crowd by rank, else by distance.
+static bool worse(const struct lookup *l, struct candidate *a, struct candidate *b, bool by_rank)
+{
+    if (!by_rank)
+        return a->distance > b->distance;
+    a->rank = a->rank != 0 ? a->rank : region_rank(l->target, a->fine);
+    b->rank = b->rank != 0 ? b->rank : region_rank(l->target, b->fine);
+    return a->rank > b->rank;
+}
+
+// Room for `new` in its group: where too many of its prefix, or too many at all, are in, the worst that
+// has not been asked gives way. One prefix can't fill a path or a region, however many ids it makes up.
+static bool make_room(struct dht *d, struct lookup *l, struct candidate *new)
+{
+    unsigned fine = 0, coarse = 0, all = 0;
+    unsigned fine_max = LOOKUP_FINE_MAX;
+    unsigned coarse_max = new->inside ? LOOKUP_COARSE_INSIDE_MAX : LOOKUP_COARSE_MAX;
+    unsigned max = new->inside            ? REGION_CANDIDATES
+                   : new->path < l->paths ? LOOKUP_PATH_CANDIDATES
+                                          : LOOKUP_REST_CANDIDATES;
+    for (unsigned i = 0; i < l->n; i++) {
+        const struct candidate *c = &l->cand[i];
+        if (!same_group(new, c) || c->state == CAND_FAILED)
+            continue;
+        all++;
+        fine += c->fine == new->fine;
+        coarse += c->coarse == new->coarse;
+    }
+    if (fine < fine_max && coarse < coarse_max && all < max)
+        return true;
+    bool by_rank = new->inside &&fine < fine_max &&coarse < coarse_max;
+    struct candidate *worst = NULL;
+    for (unsigned i = 0; i < l->n; i++) {
+        struct candidate *c = &l->cand[i];
+        if (!same_group(new, c) || c->state != CAND_NEW ||
+            (fine >= fine_max && c->fine != new->fine) ||
+            (fine < fine_max && coarse >= coarse_max && c->coarse != new->coarse))
+            continue;
+        if (worst == NULL || worse(l, c, worst, by_rank))
+            worst = c;
+    }
+    if (worst == NULL || !worse(l, worst, new, by_rank))
+        return false;
+    cand_remove(d, l, worst);
+    return true;
+}
+
+// A path that has never had anybody takes the first that comes, from whichever other.
+static uint8_t path_for(struct lookup *l, uint8_t path)
+{
+    if (path >= l->paths)
+        return path;
+    for (uint8_t i = 0; i < l->paths; i++)
+        if ((l->path_in_use >> i & 1) == 0) {
+            path = i;
+            break;
+        }
+    l->path_in_use = (uint8_t)(l->path_in_use | 1u << path);
+    return path;
+}
+
+// In the order of distance. NULL: there is no room for it. Pointers to other candidates are void.
+static struct candidate *cand_add(struct dht *d, struct lookup *l, book_ref ref, uint8_t hop,
+                                  uint8_t path, uint8_t round)
+{
+    struct candidate *there = cand_find(l, ref), new;
+    if (there != NULL) {
+        if (there->round > round)
+            there->round = round;
         return there;
-    const uint8_t *id = dht_entry(d, ref)->id;
-    unsigned k = l->n;
-    while (k > 0 && id_nearer(id, dht_entry(d, l->cand[k - 1].ref)->id, l->target))
-        k--;
-    if (k == LOOKUP_CANDIDATES)
+    }
+    const struct book_entry *e = dht_entry(d, ref);
+    region_candidate(&l->region, &new, e, l->target, d->config.prefix_limits);
+    new.hop = hop;
+    new.path = new.inside ? LOOKUP_PATHS : path_for(l, path);
+    new.round = round;
+    if (!make_room(d, l, &new) || !grow(d, l))
         return NULL;
-    if (l->n == LOOKUP_CANDIDATES)
-        cand_remove(d, l, &l->cand[LOOKUP_CANDIDATES - 1]);
+    new.ref = book_keep(d->config.book, ref);
+    unsigned k = l->n;
+    while (k > 0 && (new.distance < l->cand[k - 1].distance ||
+                     (new.distance == l->cand[k - 1].distance &&id_nearer(
+                                          e->id, dht_entry(d, l->cand[k - 1].ref)->id, l->target))))
+        k--;
     memmove(&l->cand[k + 1], &l->cand[k], (l->n - k) * sizeof *l->cand);
-    l->cand[k] = (struct candidate){book_keep(d->config.book, ref), CAND_NEW, hop};
+    l->cand[k] = new;
     l->n++;
     return &l->cand[k];
 }
 
-size_t lookup_region(const struct dht *d, const struct lookup *l, book_ref *out, size_t max)
+size_t lookup_region(const struct lookup *l, book_ref *out, size_t max)
 {
     size_t n = 0;
-    for (unsigned i = 0; i < l->n && n < max; i++) {
-        if (l->cand[i].state != CAND_ANSWERED)
-            continue;
-        const struct path *p = &dht_entry(d, l->cand[i].ref)->contact.path;
-        if (!d->config.prefix_limits ||
-            prefix_room(d->config.book, out, n, p, RESULT_FINE_MAX, RESULT_COARSE_MAX))
+    for (unsigned i = 0; i < l->n && n < max; i++)
+        if (l->cand[i].member && l->cand[i].state == CAND_ANSWERED)
             out[n++] = l->cand[i].ref;
-    }
     return n;
 }
 
-// Have the nearest eight answered, and is nothing nearer unasked? Who is slow or has failed does not
-// hold it up, unless there are not eight without the slow ones.
-static bool is_done(const struct dht *d, const struct lookup *l)
-{
-    book_ref near[LOOKUP_REGION];
-    size_t n = 0;
-    bool slow = false;
-    for (unsigned i = 0; i < l->n && n < LOOKUP_REGION; i++) {
-        const struct candidate *c = &l->cand[i];
-        if (c->state == CAND_ASKED || (c->state == CAND_NEW && l->asked < LOOKUP_ASKED_MAX))
-            return false;
-        slow |= c->state == CAND_SLOW;
-        if (c->state != CAND_ANSWERED)
-            continue;
-        const struct path *p = &dht_entry(d, c->ref)->contact.path;
-        if (!d->config.prefix_limits ||
-            prefix_room(d->config.book, near, n, p, RESULT_FINE_MAX, RESULT_COARSE_MAX))
-            near[n++] = c->ref;
-    }
-    return n == LOOKUP_REGION || !slow;
-}
-
-// The nearest that has not been asked; among those that are equally close, the fastest.
-static struct candidate *next_to_ask(struct dht *d, struct lookup *l)
-{
-    struct candidate *best = NULL;
-    unsigned best_bits = 0;
-    usec_t best_rtt = USEC_NEVER;
-    for (unsigned i = 0; i < l->n; i++) {
-        struct candidate *c = &l->cand[i];
-        if (c->state != CAND_NEW)
-            continue;
-        const struct book_entry *e = dht_entry(d, c->ref);
-        unsigned bits = id_common_bits(e->id, l->target);
-        if (best != NULL && bits != best_bits)
-            break;
-        usec_t rtt = dht_rtt(d, c->ref);
-        if (best == NULL || rtt < best_rtt) {
-            best = c;
-            best_bits = bits;
-            best_rtt = rtt;
-        }
-    }
-    return best;
-}
+// ---- what is told of the target ---------------------------------------------------------------------
 
 unsigned dht_zone_bits(const struct dht *d)
 {
+    uint64_t size = size_estimate(&d->size);
+    if (size > 0)
+        return size_bits(size, SIZE_ZONE);
     unsigned most = 0;
     for (unsigned f = 0; f < 2; f++) {
         unsigned n = 0;
@@ -159,20 +205,35 @@ void dht_blur(const struct dht *d, uint8_t target[static 32], unsigned bits)
     }
 }
 
-// Nodes on the way are told the leading bits of a place only, never more than some sixteen servers have
-// in common; the rest is random.
-static void blur(struct dht *d, const struct lookup *l, const struct candidate *c,
-                 struct wire_request *q)
+static unsigned bits_of(uint64_t distance)
 {
-    memcpy(q->target, l->target, 32);
-    q->bits = 256;
-    unsigned common = id_common_bits(dht_entry(d, c->ref)->id, l->target), zone = dht_zone_bits(d);
-    if (l->place == 0 || common >= zone)
-        return;
-    unsigned bits = common + LOOKUP_BLUR_BITS < zone ? common + LOOKUP_BLUR_BITS : zone;
-    dht_blur(d, q->target, bits);
-    q->bits = (uint16_t)bits;
+    unsigned n = 0;
+    for (; n < 64 && (distance >> (63 - n) & 1) == 0; n++)
+        continue;
+    return n;
 }
+
+// Nodes on the way are told the leading bits of a place only, never more than some sixteen servers have
+// in common; the rest is random. Members are asked for the place, or for another spot of its region:
+// who crowds round the place itself can't stand in the answers to all of those.
+static unsigned named_bits(struct dht *d, struct lookup *l, struct candidate *c)
+{
+    if (l->place == 0)
+        return 256;
+    unsigned bits = bits_of(c->distance) + LOOKUP_BLUR_BITS, zone = dht_zone_bits(d);
+    if (l->region.radius == 0) // the zone is a guess then, and too small a one leads nowhere
+        return bits;
+    if (!c->inside && !c->member)
+        return bits < zone ? bits : zone;
+    c->whole = l->whole_asked < LOOKUP_FULL_ASKED || rng_below(&d->config.rng, 2) == 0;
+    if (c->whole) {
+        l->whole_asked++;
+        return 256;
+    }
+    return bits_of(l->region.edge > l->region.radius ? l->region.edge : l->region.radius);
+}
+
+// ---- asking ---------------------------------------------------------------------------------------
 
 static void ask(struct dht *d, struct lookup *l, struct candidate *c)
 {
@@ -182,7 +243,10 @@ static void ask(struct dht *d, struct lookup *l, struct candidate *c)
     memset(&q, 0, sizeof q);
     q.kind = RPC_FIND;
     q.want = WIRE_WANT_V4 | WIRE_WANT_V6;
-    blur(d, l, c, &q);
+    q.bits = (uint16_t)named_bits(d, l, c);
+    memcpy(q.target, l->target, 32);
+    if (q.bits < 256)
+        dht_blur(d, q.target, q.bits);
     if (l->place == 0) // never together with a place's e
         upkeep_put_self(d, c->ref, &q);
     const struct session *s = ekey_find(d, ekey, c->ref);
@@ -192,17 +256,223 @@ static void ask(struct dht *d, struct lookup *l, struct candidate *c)
                              .ref = c->ref,
                              .ekey = ekey,
                              .class_min = s != NULL && s->has_token ? CLASS_CHAT : l->class_min};
-    if (call_start(d, &spec, &q, NULL) != 0) {
-        c->state = CAND_FAILED;
-        return;
-    }
-    c->state = CAND_ASKED;
-    l->in_flight++;
     l->asked++;
+    c->state = call_start(d, &spec, &q, NULL) == 0 ? CAND_ASKED : CAND_FAILED;
 }
 
-static void keep_stat(struct dht *d, const struct lookup *l, bool ok)
+// The nearest; of those with equally many leading bits in common the fastest.
+static struct candidate *better(struct dht *d, struct candidate *best, struct candidate *c)
 {
+    if (best == NULL)
+        return c;
+    if (bits_of(c->distance) < bits_of(best->distance))
+        return best;
+    return dht_rtt(d, c->ref) < dht_rtt(d, best->ref) ? c : best;
+}
+
+// What a path asks next. NULL: nothing now. *over: nor later, unless a slow one answers yet.
+static struct candidate *path_next(struct dht *d, const struct lookup *l, unsigned path, bool *over)
+{
+    struct candidate *best = NULL;
+    unsigned near = 0;
+    *over = true;
+    if (l->arrivals[path] >= LOOKUP_PATH_ARRIVALS)
+        return NULL;
+    for (unsigned i = 0; i < l->n && near < LOOKUP_PATH_NEAR; i++) {
+        struct candidate *c = &l->cand[i];
+        if (c->inside || c->path != path)
+            continue;
+        near += c->state == CAND_ANSWERED;
+        if (c->state == CAND_ASKED)
+            *over = false;
+        if (c->state == CAND_NEW)
+            best = better(d, best, c);
+    }
+    if (!*over) // one at a time, the slow ones apart
+        return NULL;
+    *over = best == NULL;
+    return best;
+}
+
+static struct candidate *region_next(struct dht *d, const struct lookup *l)
+{
+    struct candidate *best = NULL;
+    unsigned in_flight = 0, max = LOOKUP_ALPHA_REGION;
+    if (l->place == 0)
+        max = l->hops == 0 ? LOOKUP_ALPHA : 2 * LOOKUP_ALPHA;
+    for (unsigned i = 0; i < l->n; i++)
+        in_flight += l->cand[i].member && l->cand[i].state == CAND_ASKED;
+    for (unsigned i = 0; i < l->n && in_flight < max; i++) {
+        struct candidate *c = &l->cand[i];
+        if (!c->member || c->state != CAND_NEW)
+            continue;
+        if (best != NULL && bits_of(c->distance) != bits_of(best->distance))
+            break;
+        best = better(d, best, c);
+    }
+    return best;
+}
+
+// Members that have answered hold the record from now on; those beyond the radius only when it is
+// certain that they are needed.
+static void tell_members(struct dht *d, struct lookup *l)
+{
+    struct place *p = place_find(d, l->place);
+    for (unsigned i = 0; p != NULL && i < l->n; i++) {
+        struct candidate *c = &l->cand[i];
+        if (!c->inside || !c->member || c->told || c->state != CAND_ANSWERED)
+            continue;
+        c->told = true;
+        place_member(d, p, c->ref);
+    }
+}
+
+static unsigned asked_max(const struct lookup *l)
+{
+    return l->place == 0 ? LOOKUP_UPKEEP_ASKED_MAX : LOOKUP_ASKED_MAX;
+}
+
+// Asks what is due on all paths. True if all have come to their end.
+static bool ask_paths(struct dht *d, struct lookup *l)
+{
+    bool all_over = true;
+    for (unsigned i = 0; i < l->paths && l->asked < asked_max(l); i++) {
+        bool over;
+        struct candidate *c = path_next(d, l, i, &over);
+        while (c != NULL && l->asked < asked_max(l)) {
+            ask(d, l, c);
+            c = path_next(d, l, i, &over);
+        }
+        all_over = all_over && over;
+    }
+    return all_over || l->asked >= asked_max(l);
+}
+
+// Asks members as far as may be in flight. False: one could not be asked, the region is another now.
+static bool ask_members(struct dht *d, struct lookup *l)
+{
+    struct candidate *c;
+    while (l->asked < asked_max(l) && (c = region_next(d, l)) != NULL) {
+        ask(d, l, c);
+        if (c->state == CAND_FAILED)
+            return false;
+    }
+    return true;
+}
+
+// Have all members answered? Slow ones do not hold it up where there are enough without them.
+static bool is_done(const struct lookup *l)
+{
+    bool slow = false;
+    if (l->region.open > 0 && l->asked < asked_max(l))
+        return false;
+    for (unsigned i = 0; i < l->n; i++) {
+        if (l->cand[i].member && l->cand[i].state == CAND_ASKED)
+            return false;
+        slow = slow || l->cand[i].state == CAND_SLOW;
+    }
+    return l->region.answered >= REGION_NEAREST || !slow;
+}
+
+static void finish(struct dht *d, struct lookup *l, bool full);
+
+static void step(struct dht *d, struct lookup *l)
+{
+    bool over = ask_paths(d, l);
+    do
+        region_select(&l->region, l->target, l->cand, l->n, over);
+    while (!ask_members(d, l));
+    tell_members(d, l);
+    if (over && is_done(l))
+        finish(d, l, false);
+}
+
+// ---- beginning ------------------------------------------------------------------------------------
+
+static uint8_t families(const struct dht *d)
+{
+    return (uint8_t)((d->upkeep.heard_family[0] ? 1 : 0) | (d->upkeep.heard_family[1] ? 2 : 0));
+}
+
+// A standing place is looked at again: its members are taken as they are, but for a few that tell of
+// newcomers.
+static void take_members(struct dht *d, struct lookup *l, const struct place *p)
+{
+    unsigned good = 0, asks = RELOOK_ASKS;
+    for (unsigned i = 0; i < p->holders; i++)
+        good += p->holder[i].in_region && p->holder[i].failures == 0;
+    l->again = p->found && !p->full && good >= REGION_NEAREST;
+    if (l->again)
+        l->paths = 0;
+    for (unsigned i = 0; i < p->holders; i++) {
+        const struct holder *h = &p->holder[i];
+        if (!h->in_region)
+            continue;
+        struct candidate *c = cand_add(d, l, h->ref, 1, LOOKUP_PATHS, 0);
+        if (h->failures > 0)
+            continue;
+        bool asked = rng_below(&d->config.rng, good--) < asks;
+        asks -= asked;
+        if (c != NULL && l->again && !asked) {
+            c->state = CAND_ANSWERED;
+            c->known = c->told = true;
+        }
+    }
+}
+
+static void take_table(struct dht *d, struct lookup *l)
+{
+    for (unsigned f = 0; f < 2; f++) {
+        book_ref near[TABLE_K];
+        size_t n = d->table[f] == NULL ? 0 : table_nearest(d->table[f], l->target, near, TABLE_K);
+        for (size_t i = 0; i < n; i++) {
+            uint8_t path = l->paths == 0 ? LOOKUP_PATHS : (uint8_t)(i % l->paths);
+            (void)cand_add(d, l, near[i], 1, path, 0);
+        }
+    }
+}
+
+uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct place *place,
+                      uint16_t class_min, bool sample)
+{
+    if (d->lookup_count >= LOOKUPS_MAX)
+        return 0;
+    struct lookup *l = arena_take(d->config.arena, sizeof *l);
+    if (l == NULL)
+        return 0;
+    uint32_t id = l->id = dht_next_id(d);
+    uint64_t size = size_estimate(&d->size);
+    l->place = place == NULL ? 0 : place->id;
+    l->class_min = class_min;
+    l->sample = sample;
+    l->started = d->now;
+    l->paths = place == NULL ? 0 : LOOKUP_PATHS;
+    l->region.radius = place == NULL || size == 0 ? 0 : size_radius(size, REGION_EXPECTED);
+    l->region.want = place != NULL && size == 0 ? REGION_EXPECTED : REGION_LIVE;
+    l->region.families = place == NULL ? 0 : families(d);
+    memcpy(l->target, target, 32);
+    if (place == NULL)
+        ekey_new(d, &l->ekey);
+    l->next = d->lookups;
+    d->lookups = l;
+    d->lookup_count++;
+    if (place != NULL) {
+        take_members(d, l, place);
+        place->lookup = id;
+    } else {
+        d->upkeep.lookup = id;
+    }
+    take_table(d, l);
+    step(d, l);
+    return lookup_find(d, id) == NULL ? 0 : id;
+}
+
+// ---- ending ---------------------------------------------------------------------------------------
+
+static void remember(struct dht *d, const struct lookup *l, bool ok)
+{
+    d->count.lookups++;
+    d->count.lookups_ok += ok;
     if (d->stat_count == LOOKUP_STATS) {
         d->stat_first = (d->stat_first + 1) % LOOKUP_STATS;
         d->stat_count--;
@@ -219,89 +489,67 @@ static void keep_stat(struct dht *d, const struct lookup *l, bool ok)
                                  .upkeep = l->place == 0};
 }
 
-static void finish(struct dht *d, struct lookup *l)
+// What the density round a random target says. Where somebody did not answer, few are not all.
+static void take_sample(struct dht *d, const struct lookup *l)
 {
-    book_ref near[LOOKUP_REGION];
-    bool ok = lookup_region(d, l, near, LOOKUP_REGION) > 0;
-    d->count.lookups++;
-    d->count.lookups_ok += ok;
-    keep_stat(d, l, ok);
-    calls_forget(d, CALL_LOOKUP, l->id);
+    uint64_t distance[LOOKUP_NEAR];
+    size_t n = 0;
+    bool lost = false, known = size_estimate(&d->size) > 0;
+    for (unsigned i = 0; i < l->n; i++) {
+        const struct candidate *c = &l->cand[i];
+        lost = lost || c->state != CAND_ANSWERED;
+        if (c->member && c->state == CAND_ANSWERED && n < LOOKUP_NEAR)
+            distance[n++] = c->distance;
+    }
+    if (n == LOOKUP_NEAR || !lost)
+        size_sample(&d->size, d->now, distance, n, n < LOOKUP_NEAR);
+    if (!known && size_estimate(&d->size) > 0)
+        place_sized(d);
+}
+
+// Who is slow, but a member, still becomes a holder when it answers.
+static void leave_late(struct dht *d, const struct lookup *l)
+{
+    for (struct call *c = d->calls; c != NULL; c = c->next) {
+        if (c->owner_kind != CALL_LOOKUP || c->owner != l->id)
+            continue;
+        const struct candidate *x = cand_find(l, c->ref);
+        bool member = l->place != 0 && x != NULL && x->member && x->state != CAND_FAILED;
+        c->owner_kind = member ? CALL_LATE : CALL_NOBODY;
+        c->owner = member ? l->place : 0;
+    }
+}
+
+static void finish(struct dht *d, struct lookup *l, bool full)
+{
+    remember(d, l, l->region.answered > 0);
+    leave_late(d, l);
     struct place *p = place_find(d, l->place);
     if (p != NULL)
-        place_looked_up(d, p, l);
+        place_looked_up(d, p, l, full);
     else
         upkeep_looked_up(d, l);
+    if (l->sample)
+        take_sample(d, l);
     lookup_free(d, l);
 }
 
-static void step(struct dht *d, struct lookup *l)
+// ---- answers --------------------------------------------------------------------------------------
+
+// 2 of the first 3 members say that the place is full, or most of more.
+static bool is_full(const struct lookup *l)
 {
-    while (!is_done(d, l)) {
-        // Once somebody has answered, the rest is mostly the region: all of it is asked anyway.
-        unsigned alpha = l->hops == 0 ? LOOKUP_ALPHA : LOOKUP_REGION;
-        struct candidate *c =
-            l->in_flight < alpha && l->asked < LOOKUP_ASKED_MAX ? next_to_ask(d, l) : NULL;
-        if (c == NULL)
-            return;
-        ask(d, l, c);
-    }
-    finish(d, l);
+    return (l->full >= 2 && l->whole_answered <= 3) ||
+           (l->whole_answered >= 3 && 2 * l->full > l->whole_answered);
 }
 
-uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct place *place,
-                      uint16_t class_min)
+// The contacts of an answer. True: there is somebody of the region among them.
+static bool take_contacts(struct dht *d, struct lookup *l, const struct candidate *from,
+                          const struct wire_answer *a)
 {
-    if (d->lookup_count >= LOOKUPS_MAX)
-        return 0;
-    struct lookup *l = arena_take(d->config.arena, sizeof *l);
-    if (l == NULL)
-        return 0;
-    l->id = dht_next_id(d);
-    l->place = place == NULL ? 0 : place->id;
-    l->class_min = class_min;
-    l->started = d->now;
-    memcpy(l->target, target, 32);
-    if (place == NULL)
-        ekey_new(d, &l->ekey);
-    l->next = d->lookups;
-    d->lookups = l;
-    d->lookup_count++;
-    for (unsigned f = 0; f < 2; f++) {
-        book_ref near[TABLE_K];
-        size_t n = d->table[f] == NULL ? 0 : table_nearest(d->table[f], target, near, TABLE_K);
-        for (size_t i = 0; i < n; i++)
-            (void)cand_add(d, l, near[i], 1);
-    }
-    for (unsigned i = 0; place != NULL && i < place->holders; i++)
-        if (place->holder[i].in_region && place->holder[i].failures == 0)
-            (void)cand_add(d, l, place->holder[i].ref, 1);
-    uint32_t id = l->id;
-    if (place != NULL)
-        place->lookup = id;
-    else
-        d->upkeep.lookup = id;
-    step(d, l);
-    return lookup_find(d, id) == NULL ? 0 : id;
-}
-
-void lookup_answered(struct dht *d, struct call *call, const struct wire_answer *a,
-                     book_ref corrected)
-{
-    struct lookup *l = lookup_find(d, call->owner);
-    if (l == NULL)
-        return;
-    struct candidate *c = cand_find(l, call->ref);
-    uint8_t hop = c == NULL ? 0 : c->hop;
-    if (c != NULL && corrected != call->ref) { // its puzzle nonce is another: so is its place
-        cand_remove(d, l, c);
-        c = corrected == 0 ? NULL : cand_add(d, l, corrected, hop);
-    }
-    if (c != NULL) {
-        l->in_flight = (uint8_t)(l->in_flight - counts_in_flight(c));
-        c->state = a->status == RPC_OK ? CAND_ANSWERED : CAND_FAILED;
-        l->hops = hop > l->hops ? hop : l->hops;
-    }
+    uint8_t hop = (uint8_t)(from->hop < UINT8_MAX ? from->hop + 1 : from->hop);
+    bool inside = from->inside || from->path >= LOOKUP_PATHS, named = false;
+    uint8_t round = inside ? (uint8_t)(from->round + 1) : 0;
     struct contact other;
     for (size_t at = 0; wire_answer_contact(a, &at, &other);) {
         if (!dht_contact_ok(d, &other, true))
@@ -309,8 +557,55 @@ void lookup_answered(struct dht *d, struct call *call, const struct wire_answer 
         book_ref ref = dht_hold(d, &other);
         if (ref == 0)
             continue;
-        (void)cand_add(d, l, ref, (uint8_t)(hop < UINT8_MAX ? hop + 1 : hop));
+        const struct candidate *c =
+            cand_add(d, l, ref, hop, inside ? LOOKUP_PATHS : from->path, round);
+        named = named || (c != NULL && c->inside);
         book_drop(d->config.book, ref);
+    }
+    return named;
+}
+
+void lookup_answered(struct dht *d, struct call *call, const struct wire_answer *a,
+                     book_ref corrected)
+{
+    struct lookup *l = lookup_find(d, call->owner);
+    struct candidate *c = l == NULL ? NULL : cand_find(l, call->ref);
+    if (c == NULL)
+        return;
+    bool full = a->status == RPC_FULL && c->whole;
+    if (corrected != call->ref) { // its puzzle nonce is another: so is its place
+        struct candidate old = *c;
+        cand_remove(d, l, c);
+        c = corrected == 0 ? NULL : cand_add(d, l, corrected, old.hop, old.path, old.round);
+        if (c == NULL) {
+            step(d, l);
+            return;
+        }
+        c->whole = old.whole;
+    }
+    if (c->whole && c->state != CAND_ANSWERED) {
+        l->whole_answered++;
+        l->full = (uint16_t)(l->full + full);
+    }
+    c->state = a->status == RPC_OK || full ? CAND_ANSWERED : CAND_FAILED;
+    l->hops = c->hop > l->hops ? c->hop : l->hops;
+    struct place *p = place_find(d, l->place);
+    if (full && p != NULL) {
+        c->told = true;
+        place_member_full(d, p, c->ref, a->hint, a->live);
+        if (is_full(l)) {
+            region_select(&l->region, l->target, l->cand, l->n, false);
+            finish(d, l, true);
+            return;
+        }
+    }
+    struct candidate from = *c;
+    if (a->status == RPC_OK && take_contacts(d, l, &from, a) && !from.inside &&
+        from.path < l->paths && !from.arrived) {
+        l->arrivals[from.path]++;
+        c = cand_find(l, from.ref);
+        if (c != NULL)
+            c->arrived = true;
     }
     step(d, l);
 }
@@ -321,18 +616,29 @@ void lookup_slow(struct dht *d, struct call *call)
     struct candidate *c = l == NULL ? NULL : cand_find(l, call->ref);
     if (c == NULL || c->state != CAND_ASKED)
         return;
-    l->in_flight--;
     c->state = CAND_SLOW;
     step(d, l);
+}
+
+// A member that was there is gone: now all of them are asked.
+static void ask_everybody(struct lookup *l)
+{
+    l->again = false;
+    for (unsigned i = 0; i < l->n; i++)
+        if (l->cand[i].known) {
+            l->cand[i].known = false;
+            l->cand[i].state = CAND_NEW;
+        }
 }
 
 void lookup_failed(struct dht *d, struct call *call)
 {
     struct lookup *l = lookup_find(d, call->owner);
     struct candidate *c = l == NULL ? NULL : cand_find(l, call->ref);
-    if (c == NULL)
+    if (c == NULL || c->state == CAND_ANSWERED)
         return;
-    l->in_flight = (uint8_t)(l->in_flight - counts_in_flight(c));
     c->state = CAND_FAILED;
+    if (l->again)
+        ask_everybody(l);
     step(d, l);
 }

@@ -406,7 +406,7 @@ static void test_ever_nearer_servers(void **state)
     table_init(d->table[0], &w.node[i].arena, w.book, false, d->hash_key, d->centre[0]);
     assert_int_equal(table_answered(d->table[0], ref, 1, &check), TABLE_ADDED);
     book_drop(w.book, ref);
-    id = lookup_start(d, target, NULL, CLASS_CHAT);
+    id = lookup_start(d, target, NULL, CLASS_CHAT, false);
     assert_int_not_equal(id, 0);
     w.out->count = 0;
     unsigned answers = 0;
@@ -481,6 +481,14 @@ static void test_the_way_does_not_learn_the_place(void **state)
     struct dht *d = w.node[i].dht;
     fill_table(&w, i, 4);
     assert_int_equal(dht_zone_bits(d), 4);
+    for (unsigned k = 0; k < SIZE_SAMPLES_MIN; k++) { // of 300 servers
+        uint64_t distance[LOOKUP_NEAR];
+        for (uint64_t j = 0; j < LOOKUP_NEAR; j++)
+            distance[j] = UINT64_MAX / 300 * (j + 1);
+        size_sample(&d->size, w.now, distance, LOOKUP_NEAR, false);
+    }
+    assert_int_equal(dht_zone_bits(d), 4);
+    uint64_t radius = size_radius(size_estimate(&d->size), REGION_EXPECTED);
     uint8_t where[32];
     uint32_t id;
     memcpy(where, d->centre[0], 32);
@@ -494,12 +502,15 @@ static void test_the_way_does_not_learn_the_place(void **state)
             if (c->kind != RPC_FIND || c->place != id)
                 continue;
             assert_int_equal(wire_request_decode(&q, c->body, c->body_len), 0);
-            unsigned common = id_common_bits(dht_entry(d, c->ref)->id, where);
-            if (common >= 4) {
-                assert_int_equal(q.bits, 256);
-                near++;
+            const uint8_t *who = dht_entry(d, c->ref)->id;
+            uint64_t distance = 0;
+            for (unsigned j = 0; j < 8; j++)
+                distance = distance << 8 | (uint8_t)(who[j] ^ where[j]);
+            if (distance < radius) {
+                near += q.bits == 256;
                 continue;
             }
+            assert_true(q.bits <= id_common_bits(who, where) + LOOKUP_BLUR_BITS);
             assert_true(q.bits <= 4);
             assert_true(id_common_bits(q.target, where) < 32);
             on_the_way++;

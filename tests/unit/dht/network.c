@@ -557,7 +557,7 @@ static void test_loss(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 4; seed++) {
         struct network w;
-        start_servers(&w, 12, 2, 200 + seed);
+        start_servers(&w, 12, 2, 210 + seed);
         w.loss_percent = 20;
         net_run(&w, 60 * USEC_PER_S);
         unsigned a = add_client(&w), b = add_client(&w);

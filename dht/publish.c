@@ -1,0 +1,427 @@
+// What is done at the holders of a place: announcing, renewing, sampling, withdrawing.
+#include "crypto/bytes.h"
+#include "dht/internal.h"
+
+#include <sodium.h>
+
+// ---- what is told ---------------------------------------------------------------------------------
+
+static void sort_u32(uint32_t *x, unsigned n)
+{
+    for (unsigned i = 1; i < n; i++) {
+        uint32_t y = x[i];
+        unsigned k = i;
+        for (; k > 0 && x[k - 1] > y; k--)
+            x[k] = x[k - 1];
+        x[k] = y;
+    }
+}
+
+// Medians of what those say who are full. With `most`: only if they are most of all. True if it was told.
+bool publish_tell_full(struct dht *d, struct place *p, bool most)
+{
+    uint32_t hint[HOLDERS_MAX], live[HOLDERS_MAX];
+    unsigned full = 0, all = 0;
+    for (unsigned i = 0; i < p->holders; i++) {
+        const struct holder *h = &p->holder[i];
+        all += h->in_region;
+        if (!h->in_region || !h->full)
+            continue;
+        hint[full] = h->hint;
+        live[full++] = h->live;
+    }
+    if (full == 0 || (most && 2 * full <= all))
+        return false;
+    struct dht_event *e = dht_push_event(d, DHT_FULL, p->id, p->user, NULL, 0);
+    sort_u32(hint, full);
+    sort_u32(live, full);
+    if (e != NULL) {
+        e->hint = (uint8_t)hint[full / 2];
+        e->count = live[full / 2];
+    }
+    p->full = true;
+    return true;
+}
+
+// How far the announce has come.
+struct progress {
+    unsigned all, hold, full, waiting, slow, efforts;
+    uint32_t effort[HOLDERS_MAX];
+};
+
+static void progress_of(const struct place *p, struct progress *x)
+{
+    x->all = x->hold = x->full = x->waiting = x->slow = x->efforts = 0;
+    for (unsigned i = 0; i < p->holders; i++) {
+        const struct holder *h = &p->holder[i];
+        x->waiting += h->busy && !h->slow;
+        x->slow += h->busy && h->slow;
+        x->hold += h->version_acked == p->version;
+        if (!h->in_region)
+            continue;
+        x->all++;
+        x->full += h->full;
+        if (h->effort > p->proof.effort)
+            x->effort[x->efforts++] = h->effort;
+    }
+}
+
+static void tell_effort(struct dht *d, struct place *p, struct progress *x)
+{
+    if (2 * x->efforts <= x->all || p->told_effort == p->version)
+        return;
+    sort_u32(x->effort, x->efforts);
+    struct dht_event *e = dht_push_event(d, DHT_EFFORT, p->id, p->user, NULL, 0);
+    if (e != NULL)
+        e->count = x->effort[x->efforts * 3 / 4];
+    p->told_effort = p->version;
+}
+
+// Once for each announce, when so many hold the record that every reader comes to one of them: all that
+// answer, or most of them while others are slow; before the look-up has ended, as many as a region has.
+void publish_tell(struct dht *d, struct place *p)
+{
+    struct progress x;
+    if (!p->announcing || p->full || p->told_stored == p->version)
+        return;
+    progress_of(p, &x);
+    if (p->found) {
+        if (x.all == 0 || x.waiting > 0 || (x.slow > 0 && 4 * x.hold < 3 * x.all))
+            return;
+    } else if (x.hold < REGION_LIVE) {
+        return;
+    }
+    if (x.full > 0 && publish_tell_full(d, p, true))
+        return;
+    tell_effort(d, p, &x);
+    if (x.hold == 0 && x.efforts > 0)
+        return;
+    p->told_stored = p->version;
+    struct dht_event *e = dht_push_event(d, DHT_STORED, p->id, p->user, NULL, 0);
+    if (e != NULL)
+        e->count = x.hold;
+}
+
+// ---- announcing -----------------------------------------------------------------------------------
+
+static void announce_to(struct dht *d, struct place *p, struct holder *h)
+{
+    struct wire_request q;
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_ANNOUNCE;
+    memcpy(q.target, p->place, 32);
+    q.ttl_s = p->ttl_s;
+    q.version = h->version_sent = p->version;
+    memcpy(q.salt, p->salt, RECORD_SALT_BYTES);
+    q.effort = p->proof.effort;
+    memcpy(q.nonce, p->proof.nonce, sizeof q.nonce);
+    memcpy(q.sol, p->proof.sol, sizeof q.sol);
+    q.record = p->record;
+    struct call_spec spec = {.owner_kind = CALL_HOLDER,
+                             .owner = p->id,
+                             .place = p->id,
+                             .tag = p->version,
+                             .ref = h->ref,
+                             .ekey = &p->ekey};
+    h->slow = false;
+    h->busy = call_start(d, &spec, &q, NULL) == 0;
+    if (!h->busy && h->failures < UINT8_MAX)
+        h->failures++;
+}
+
+// Is there anything to announce to it?
+static bool is_due(const struct place *p, const struct holder *h, bool renew)
+{
+    return p->announcing && !p->full && h->in_region && !h->busy && !h->refuses && !h->full &&
+           h->effort <= p->proof.effort && (renew || h->version_acked != p->version);
+}
+
+void publish_to(struct dht *d, struct place *p, struct holder *h)
+{
+    if (is_due(p, h, false))
+        announce_to(d, p, h);
+}
+
+void publish_due(struct dht *d, struct place *p, bool renew)
+{
+    for (unsigned i = 0; i < p->holders; i++)
+        if (is_due(p, &p->holder[i], renew))
+            announce_to(d, p, &p->holder[i]);
+    publish_tell(d, p);
+}
+
+static void plan_renewal(struct dht *d, struct place *p)
+{
+    usec_t ttl = p->ttl_s * USEC_PER_S;
+    p->renew_at = d->now + rng_between(&d->config.rng, ttl / 2, ttl * 3 / 4);
+    p->loss_step = RELOOK_LOSS_US;
+}
+
+// Who was full is asked again by then.
+void publish_renew(struct dht *d, struct place *p)
+{
+    plan_renewal(d, p);
+    for (unsigned i = 0; i < p->holders && !p->full; i++)
+        p->holder[i].full = false;
+    publish_due(d, p, true);
+}
+
+static void withdraw_from(struct dht *d, struct place *p, struct holder *h)
+{
+    struct wire_request q;
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_WITHDRAW;
+    memcpy(q.target, p->place, 32);
+    memcpy(q.rec_id, p->record, RECORD_ID_BYTES);
+    memcpy(q.salt, p->salt, RECORD_SALT_BYTES);
+    struct call_spec spec = {
+        .owner_kind = CALL_NOBODY, .place = p->id, .ref = h->ref, .ekey = &p->ekey};
+    (void)call_start(d, &spec, &q, NULL);
+}
+
+// Withdraws at all that may hold it.
+void publish_withdraw(struct dht *d, struct place *p)
+{
+    if (p->record == NULL)
+        return;
+    calls_forget(d, CALL_HOLDER, p->id);
+    for (unsigned i = 0; i < p->holders; i++) {
+        struct holder *h = &p->holder[i];
+        if (h->version_sent > 0 && !h->refuses)
+            withdraw_from(d, p, h);
+        h->busy = h->slow = h->refuses = false;
+        h->effort = 0;
+        h->version_sent = h->version_acked = 0;
+        h->expires = 0;
+    }
+    arena_give(d->config.arena, p->record, RECORD_BYTES);
+    p->record = NULL;
+    p->announcing = false;
+    p->renew_at = USEC_NEVER;
+}
+
+// Records carry ids that belong to this place's e: the one that was drawn last, or the one in use.
+static bool take_salt(struct place *p, const uint8_t rec_id[static RECORD_ID_BYTES])
+{
+    uint8_t own[RECORD_ID_BYTES];
+    record_id(own, p->ekey.pk, p->next_salt);
+    if (memcmp(own, rec_id, sizeof own) == 0) {
+        memcpy(p->salt, p->next_salt, sizeof p->salt);
+        return true;
+    }
+    record_id(own, p->ekey.pk, p->salt);
+    return memcmp(own, rec_id, sizeof own) == 0;
+}
+
+int dht_place_record_id(struct dht *d, uint32_t id, uint8_t rec_id[static RECORD_ID_BYTES])
+{
+    struct place *p = place_find(d, id);
+    if (p == NULL)
+        return BAUTA_EUNKNOWN;
+    rng_fill(&d->config.rng, p->next_salt, sizeof p->next_salt);
+    record_id(rec_id, p->ekey.pk, p->next_salt);
+    return 0;
+}
+
+int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
+                       const uint8_t record[static RECORD_BYTES], uint32_t ttl_s,
+                       const struct dht_proof *proof)
+{
+    d->now = now;
+    struct place *p = place_find(d, id);
+    if (p == NULL)
+        return BAUTA_EUNKNOWN;
+    if (p->record != NULL && memcmp(p->record, record, RECORD_ID_BYTES) != 0)
+        publish_withdraw(d, p);
+    if (!take_salt(p, record))
+        return BAUTA_EFORMAT;
+    if (p->record == NULL)
+        p->record = arena_take(d->config.arena, RECORD_BYTES);
+    if (p->record == NULL)
+        return BAUTA_ESPACE;
+    // The same record with a proof is news only to those who wanted one.
+    bool news = p->version == 0 || !p->announcing || memcmp(p->record, record, RECORD_BYTES) != 0;
+    memcpy(p->record, record, RECORD_BYTES);
+    p->ttl_s = (uint16_t)(ttl_s < TTL_S_MIN ? TTL_S_MIN : ttl_s > TTL_S_MAX ? TTL_S_MAX : ttl_s);
+    p->proof = proof != NULL ? *proof : (struct dht_proof){.effort = 0};
+    p->version += news;
+    p->told_stored = p->told_effort = 0;
+    p->announcing = true;
+    if (p->full) { // perhaps not any more
+        p->full = false;
+        for (unsigned i = 0; i < p->holders; i++)
+            p->holder[i].full = false;
+        p->relook_at = d->now;
+    }
+    plan_renewal(d, p);
+    publish_due(d, p, false);
+    if (p->relook_at == USEC_NEVER && p->lookup == 0 && !p->waiting)
+        p->relook_at = d->now + RELOOK_MIN_US;
+    place_arm(d, p);
+    return 0;
+}
+
+int dht_place_withdraw(struct dht *d, usec_t now, uint32_t id)
+{
+    d->now = now;
+    struct place *p = place_find(d, id);
+    if (p == NULL)
+        return BAUTA_EUNKNOWN;
+    publish_withdraw(d, p);
+    place_arm(d, p);
+    return 0;
+}
+
+// ---- seeking --------------------------------------------------------------------------------------
+
+static struct dht_event *push_sample(struct dht *d, struct place *p, const uint8_t *records,
+                                     size_t n, uint32_t count)
+{
+    struct dht_event *e =
+        dht_push_event(d, DHT_SAMPLE, p->id, p->user, n == 0 ? NULL : records, n * RECORD_BYTES);
+    if (e == NULL)
+        return NULL;
+    e->records = e->blob;
+    e->blob = NULL;
+    e->blob_len = 0;
+    e->n = n;
+    e->count = count;
+    return e;
+}
+
+void publish_sample(struct dht *d, struct place *p, const struct call *c, bool announced)
+{
+    struct dht_event *e = c == NULL ? push_sample(d, p, NULL, 0, 0)
+                                    : push_sample(d, p, c->record, c->records, c->live);
+    if (e == NULL)
+        return;
+    e->announced = announced;
+    e->hint = c == NULL ? 0 : c->hint;
+    e->full = e->hint > 0;
+}
+
+// Two servers alone hold nothing but each other's records. Then, and only then, a node reads its own
+// store too; the introduction leads through itself, over its own address.
+static void tell_own_sample(struct dht *d, struct place *p)
+{
+    static const uint8_t nobody[RECORD_ID_BYTES] = {0};
+    uint8_t records[DHT_SAMPLE_RECORDS_MAX * RECORD_BYTES];
+    struct store_sample s;
+    if (!upkeep_serves_any(d) || dht_live(d) > 1)
+        return;
+    store_sample(&d->server->store, d->now, p->place, p->record != NULL ? p->record : nobody, &s);
+    if (s.n == 0)
+        return;
+    for (unsigned i = 0; i < s.n; i++)
+        memcpy(records + i * RECORD_BYTES, s.record[i], RECORD_BYTES);
+    (void)push_sample(d, p, records, s.n, s.live);
+}
+
+static void seek_at(struct dht *d, struct place *p, book_ref ref)
+{
+    struct wire_request q;
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_SEEK;
+    memcpy(q.target, p->place, 32);
+    if (p->record != NULL)
+        memcpy(q.rec_id, p->record, RECORD_ID_BYTES);
+    struct call_spec spec = {
+        .owner_kind = CALL_HOLDER, .owner = p->id, .place = p->id, .ref = ref, .ekey = &p->ekey};
+    if (call_start(d, &spec, &q, NULL) != 0)
+        publish_sample(d, p, NULL, false);
+}
+
+// At random ones of those that are known. Returns how many it asked.
+static unsigned seek(struct dht *d, struct place *p, unsigned holders)
+{
+    book_ref set[HOLDERS_MAX];
+    unsigned n = 0, asked = 0;
+    for (unsigned i = 0; i < p->holders; i++)
+        if (p->holder[i].in_region)
+            set[n++] = p->holder[i].ref;
+    for (; asked < holders && n > 0; asked++) {
+        unsigned i = (unsigned)rng_below(&d->config.rng, n);
+        seek_at(d, p, set[i]);
+        set[i] = set[--n];
+    }
+    return asked;
+}
+
+void publish_seeks(struct dht *d, struct place *p, struct holder *h)
+{
+    if (p->seeks == 0)
+        return;
+    if (h == NULL) { // the look-up has ended
+        if (seek(d, p, p->seeks) > 0)
+            p->seeks = 0;
+        return;
+    }
+    p->seeks--;
+    seek_at(d, p, h->ref);
+}
+
+int dht_place_seek(struct dht *d, usec_t now, uint32_t id, unsigned holders)
+{
+    d->now = now;
+    struct place *p = place_find(d, id);
+    if (p == NULL)
+        return BAUTA_EUNKNOWN;
+    unsigned asked = seek(d, p, holders);
+    // What is missing is asked as soon as somebody is known.
+    if ((asked == 0 || p->lookup != 0) && p->seeks < holders - asked)
+        p->seeks = holders - asked;
+    return 0;
+}
+
+// ---- answers --------------------------------------------------------------------------------------
+
+static void announced(struct dht *d, struct place *p, const struct call *c,
+                      const struct wire_answer *a)
+{
+    struct holder *h = place_holder(d, p, c->ref);
+    if (h == NULL)
+        return;
+    h->busy = h->slow = false;
+    h->failures = 0;
+    h->full = false;
+    if (a == NULL || a->status == RPC_OK) {
+        h->effort = 0;
+        h->version_acked = h->version_sent;
+        h->expires = d->now + p->ttl_s * USEC_PER_S;
+        publish_sample(d, p, c, true);
+        if (h->version_acked != p->version)
+            publish_to(d, p, h); // it was replaced while this was on its way
+    } else if (a->status == RPC_FULL) {
+        h->full = true;
+        h->hint = a->hint;
+        h->live = a->live;
+    } else if (a->status == RPC_EFFORT) {
+        h->effort = a->effort;
+    } else {
+        h->refuses = true;
+        h->version_acked = 0;
+    }
+    publish_tell(d, p);
+}
+
+void publish_answered(struct dht *d, struct call *c, const struct wire_answer *a, bool done)
+{
+    struct place *p = place_find(d, c->owner);
+    if (p == NULL || !done)
+        return;
+    if (c->kind == RPC_SEEK)
+        publish_sample(d, p, c, false);
+    else
+        announced(d, p, c, a);
+    tell_own_sample(d, p);
+}
+
+void publish_slow(struct dht *d, struct call *c)
+{
+    struct place *p = place_find(d, c->owner);
+    struct holder *h = p == NULL ? NULL : place_holder(d, p, c->ref);
+    if (h == NULL || c->kind != RPC_ANNOUNCE)
+        return;
+    h->slow = true;
+    publish_tell(d, p);
+}

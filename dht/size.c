@@ -1,0 +1,85 @@
+#include "dht/size.h"
+
+#include <assert.h>
+
+// n + 1 = sum i^2 / sum (i * d_i), d_i as a fraction of the id space: the slope of a line through the
+// origin by least squares. Fractions of 48 bits: 136 of them fit 64 bits, and so does 1496 times one.
+static uint32_t one_sample(const uint64_t *distance, size_t k, bool all)
+{
+    uint64_t squares = 0, weighted = 0;
+    static_assert(LOOKUP_NEAR <= 16, "sums fit 64 bits");
+    if (all)
+        return (uint32_t)k;
+    for (size_t i = 0; i < k; i++) {
+        squares += (uint64_t)(i + 1) * (i + 1);
+        weighted += (uint64_t)(i + 1) * (distance[i] >> 16);
+    }
+    uint64_t n = (squares << 48) / (weighted == 0 ? 1 : weighted);
+    n = n > k ? n - 1 : k;
+    return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
+// Once settled: the middle half of all samples, on average. A young node's network may be young and
+// grow by the minute: until then only the newest count, and of those what lies above the median.
+static uint32_t found(const struct size *s, bool settled)
+{
+    uint32_t sorted[SIZE_SAMPLES];
+    unsigned n = settled || s->n < SIZE_SAMPLES_YOUNG ? s->n : SIZE_SAMPLES_YOUNG;
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t x = s->sample[(s->next + SIZE_SAMPLES - 1 - i) % SIZE_SAMPLES];
+        unsigned k = i;
+        for (; k > 0 && sorted[k - 1] > x; k--)
+            sorted[k] = sorted[k - 1];
+        sorted[k] = x;
+    }
+    unsigned lo = settled ? n / 4 : n / 2, hi = settled ? n - n / 4 : n * 3 / 4;
+    uint64_t sum = 0;
+    for (unsigned i = lo; i < hi; i++)
+        sum += sorted[i];
+    return (uint32_t)(sum / (hi - lo));
+}
+
+void size_sample(struct size *s, usec_t now, const uint64_t *distance, size_t k, bool all)
+{
+    if (k == 0)
+        return;
+    if (s->n == 0)
+        s->first_at = now;
+    s->sample[s->next] = one_sample(distance, k, all);
+    s->next = (uint8_t)((s->next + 1) % SIZE_SAMPLES);
+    s->n = (uint8_t)(s->n + (s->n < SIZE_SAMPLES));
+    if (s->n < SIZE_SAMPLES_MIN)
+        return;
+    bool settled = s->n >= SIZE_SAMPLES_SETTLED && now - s->first_at >= SIZE_DOUBLING_US;
+    uint32_t n = found(s, settled);
+    if (!settled) {
+        s->value = s->base = n;
+        s->base_at = now;
+        return;
+    }
+    usec_t passed = now - s->base_at < SIZE_DOUBLING_US ? now - s->base_at : SIZE_DOUBLING_US;
+    uint64_t most = s->base + s->base * passed / SIZE_DOUBLING_US;
+    s->value = n < most ? n : (uint32_t)most;
+    if (s->value < s->base || passed == SIZE_DOUBLING_US) {
+        s->base = s->value;
+        s->base_at = now;
+    }
+}
+
+uint64_t size_estimate(const struct size *s)
+{
+    return s->n < SIZE_SAMPLES_MIN ? 0 : s->value;
+}
+
+uint64_t size_radius(uint64_t n, uint64_t servers)
+{
+    return n <= servers ? UINT64_MAX : UINT64_MAX / n * servers;
+}
+
+unsigned size_bits(uint64_t n, uint64_t servers)
+{
+    unsigned bits = 0;
+    for (uint64_t x = n / servers; x >= 2; x /= 2)
+        bits++;
+    return bits;
+}

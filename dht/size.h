@@ -1,0 +1,27 @@
+// How many servers there are, by the density round targets that nobody else can choose (DESIGN 5):
+// look-ups of own random targets only, never of a place that is being stored or read.
+#ifndef BAUTA_DHT_SIZE_H
+#define BAUTA_DHT_SIZE_H
+
+#include "dht/limits.h"
+
+struct size {
+    uint32_t sample[SIZE_SAMPLES]; // in a ring
+    uint32_t value;                // the estimate; 0: too few samples
+    uint32_t base;                 // once settled it may be twice that an hour after base_at
+    usec_t base_at;
+    usec_t first_at; // the first sample
+    uint8_t n, next;
+};
+
+// One look-up: the leading 64 bits of the distances of the k nearest servers that answered, nearest
+// first, k up to LOOKUP_NEAR. `all`: there are no others, so k itself is the number. k = 0 says nothing.
+void size_sample(struct size *, usec_t now, const uint64_t *distance, size_t k, bool all);
+// Number of servers, at least 1; 0 while there are fewer than SIZE_SAMPLES_MIN samples.
+uint64_t size_estimate(const struct size *);
+// The radius in which `servers` of n are expected, as leading 64 bits of a distance; UINT64_MAX: everywhere.
+uint64_t size_radius(uint64_t n, uint64_t servers);
+// floor(log2(n / servers)), 0 where n is smaller: `servers` have so many leading bits in common.
+unsigned size_bits(uint64_t n, uint64_t servers);
+
+#endif
