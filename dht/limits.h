@@ -119,6 +119,7 @@
 #define SIZE_SAMPLES_MIN 3u     // one is off by a quarter, or a liar's
 #define SIZE_SAMPLES_SETTLED 8u // from then on, and from an hour on, it grows slowly
 #define SIZE_SAMPLES_YOUNG 8u   // before that the newest count
+#define SIZE_PARTS 1024u        // of a server: small steps of growth add up
 #define SIZE_DOUBLING_US (3600 * USEC_PER_S)
 #define SIZE_ZONE 16u // servers that share the bits of a place which nodes on the way are told
 

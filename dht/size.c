@@ -52,23 +52,17 @@ void size_sample(struct size *s, usec_t now, const uint64_t *distance, size_t k,
         return;
     bool settled = s->n >= SIZE_SAMPLES_SETTLED && now - s->first_at >= SIZE_DOUBLING_US;
     uint32_t n = found(s, settled);
-    if (!settled) {
-        s->value = s->base = n;
-        s->base_at = now;
-        return;
-    }
-    usec_t passed = now - s->base_at < SIZE_DOUBLING_US ? now - s->base_at : SIZE_DOUBLING_US;
-    uint64_t most = s->base + s->base * passed / SIZE_DOUBLING_US;
-    s->value = n < most ? n : (uint32_t)most;
-    if (s->value < s->base || passed == SIZE_DOUBLING_US) {
-        s->base = s->value;
-        s->base_at = now;
-    }
+    // e^0.7 = 2 an hour, in however many steps.
+    usec_t passed = now - s->value_at < SIZE_DOUBLING_US ? now - s->value_at : SIZE_DOUBLING_US;
+    uint64_t grown = s->value * (passed / USEC_PER_MS) / (SIZE_DOUBLING_US / USEC_PER_MS) * 7 / 10;
+    uint64_t wanted = (uint64_t)n * SIZE_PARTS;
+    s->value = settled && wanted > s->value + grown ? s->value + grown : wanted;
+    s->value_at = now;
 }
 
 uint64_t size_estimate(const struct size *s)
 {
-    return s->n < SIZE_SAMPLES_MIN ? 0 : s->value;
+    return s->n < SIZE_SAMPLES_MIN ? 0 : s->value / SIZE_PARTS;
 }
 
 uint64_t size_radius(uint64_t n, uint64_t servers)

@@ -7,10 +7,8 @@
 
 struct size {
     uint32_t sample[SIZE_SAMPLES]; // in a ring
-    uint32_t value;                // the estimate; 0: too few samples
-    uint32_t base;                 // once settled it may be twice that an hour after base_at
-    usec_t base_at;
-    usec_t first_at; // the first sample
+    uint64_t value;                // the estimate, in parts of a server
+    usec_t value_at, first_at;     // since when it is that; the first sample
     uint8_t n, next;
 };
 
