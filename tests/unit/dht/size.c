@@ -112,7 +112,7 @@ static void test_grows_slowly(void **state)
     for (unsigned i = 0; i < SIZE_SAMPLES; i++)
         sample(&few, &s, now += SIZE_DOUBLING_US / 16);
     uint64_t before = size_estimate(&s);
-    assert_within(before, 100, 20);
+    assert_within(before, 100, 30);
     for (unsigned i = 0; i < 60; i++) {
         sample(&many, &s, now += SIZE_DOUBLING_US / 60);
         assert_true(size_estimate(&s) <= 2 * before + before / 10);
@@ -123,7 +123,7 @@ static void test_grows_slowly(void **state)
     assert_true(size_estimate(&s) <= 4 * before + before / 5);
     for (unsigned i = 0; i < SIZE_SAMPLES; i++)
         sample(&few, &s, now += 1);
-    assert_within(size_estimate(&s), 100, 20);
+    assert_within(size_estimate(&s), 100, 30);
     uint64_t back = size_estimate(&s);
     sample(&many, &s, now += 1); // no credit is left of before
     assert_true(size_estimate(&s) <= back + 1);
