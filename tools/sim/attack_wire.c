@@ -32,7 +32,7 @@ static void send(struct sim *s, struct attack_member *m, uint32_t as, const stru
                  const uint8_t *datagram, size_t len)
 {
     m->attack->count.sent++;
-    m->attack->count.sent_bytes += len;
+    m->attack->count.sent_bytes += len + SIM_HEADER_BYTES;
     sim_actor_send(s, m->self.host, as, to, s->now, datagram, len);
 }
 
