@@ -178,9 +178,12 @@ struct dht_lookup_stat {
     uint8_t hops;
     bool ok;
     bool upkeep; // else of a place
+    uint32_t place;
 };
 bool dht_lookup_stat(struct dht *, struct dht_lookup_stat *); // drains a small ring
 // The region's live servers, nearest first, once DHT_PLACE_FOUND has come; for benchmarks and checkers.
+// The place itself; NULL: there is none of this number, or it is full and has no region.
+const uint8_t *dht_place_key(const struct dht *, uint32_t id);
 size_t dht_place_region(const struct dht *, uint32_t id, struct contact *out, size_t max);
 
 // Book of contacts.

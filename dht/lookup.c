@@ -486,7 +486,8 @@ static void remember(struct dht *d, const struct lookup *l, bool ok)
                                  .asked = l->asked,
                                  .hops = l->hops,
                                  .ok = ok,
-                                 .upkeep = l->place == 0};
+                                 .upkeep = l->place == 0,
+                                 .place = l->place};
 }
 
 // What the density round a random target says. Where somebody did not answer, few are not all.

@@ -76,6 +76,71 @@ static void idle_figures(struct sim *s, struct sim_figures *f)
     f->idle_client_Bps_out = per_s(s->idle[0].bytes_out, s->idle[0].node_us);
 }
 
+// ---- joining ------------------------------------------------------------------------------------------
+
+static void count_join(struct sim *s, void *ctx, uint64_t arg)
+{
+    (void)ctx;
+    uint32_t node = (uint32_t)arg;
+    const struct sim_host *h = s->host[node];
+    struct dht_status st;
+    if (h->node == NULL || h->session != (uint32_t)(arg >> 32) || h->first_person != SIM_NOBODY)
+        return;
+    dht_status(node_dht(h->node), &st);
+    sim_hist_add(&s->join_requests, st.requests_out);
+    s->joined += st.contacts > 0;
+}
+
+void sim_figures_started(struct sim *s, uint32_t node)
+{
+    const struct sim_host *h = s->host[node];
+    if (h->actor == NULL && node % (s->hosts / SIM_JOINS_SAMPLED + 1) == 0)
+        sim_command(s, s->now + SIM_JOIN_US, node, SIM_NOBODY, count_join, NULL,
+                    (uint64_t)h->session << 32 | node);
+}
+
+// ---- load ---------------------------------------------------------------------------------------------
+
+static int more(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return *x > *y ? -1 : *x < *y;
+}
+
+size_t sim_server_bytes(const struct sim *s, uint64_t *out)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < s->hosts; i++) {
+        const struct sim_host *h = s->host[i];
+        if (h->node != NULL && h->server && h->session == 0 && h->actor == NULL &&
+            h->started_us <= s->now / 2)
+            out[n++] = h->bytes_in + h->bytes_out;
+    }
+    qsort(out, n, sizeof *out, more);
+    return n;
+}
+
+static void load_figures(const struct sim *s, struct sim_figures *f)
+{
+    uint64_t *bytes = sim_grow(NULL, s->hosts + 1, sizeof *bytes);
+    size_t n = sim_server_bytes(s, bytes);
+    if (n > 0) {
+        f->server_bytes_max = bytes[0];
+        f->server_bytes_p50 = bytes[n / 2];
+    }
+    free(bytes);
+    for (uint32_t i = 0; i < s->hosts; i++) {
+        const struct sim_host *h = s->host[i];
+        f->class[h->class].bytes_in += h->bytes_in;
+        f->class[h->class].bytes_out += h->bytes_out;
+    }
+    for (uint32_t k = 0; k < SIM_CLASSES; k++) {
+        f->class[k].alive = s->class[k].alive;
+        f->class[k].Bps_in = per_s(f->class[k].bytes_in, s->class[k].node_us);
+        f->class[k].Bps_out = per_s(f->class[k].bytes_out, s->class[k].node_us);
+    }
+}
+
 void sim_figures(struct sim *s, struct sim_figures *f)
 {
     *f = (struct sim_figures){.nodes = s->hosts,
@@ -95,5 +160,14 @@ void sim_figures(struct sim *s, struct sim_figures *f)
         f->alive += s->host[i]->node != NULL;
     f->bytes_per_node = f->alive > 0 ? s->pool.held_bytes / f->alive : 0;
     idle_figures(s, f);
+    load_figures(s, f);
     sim_people_figures(s, f);
+    f->recalls = s->recall.lookups;
+    f->recalled = s->recall.whole;
+    f->recall_nearest = s->recall.nearest;
+    f->recall_found = s->recall.found;
+    f->joins = (uint32_t)s->join_requests.count;
+    f->joined = s->joined;
+    f->join_requests_p50 = sim_hist_at(&s->join_requests, 500);
+    f->join_requests_p95 = sim_hist_at(&s->join_requests, 950);
 }

@@ -45,6 +45,13 @@
 #define SIM_RESTART_US 500000u       // a program takes this long to start again, at least
 #define SIM_FIRST_EVERY_US 100000u   // between the starts of the first nodes
 #define SIM_SEAT_TRIES 64u           // draws for a free node, before all are looked through
+#define SIM_CLASSES 4u               // of nodes
+#define SIM_SETTLED_US 60000000u     // a server that has been there so long should be found
+#define SIM_SHELF_BITS_MAX 18u       // of the index of servers: 4 MiB of heads
+#define SIM_RECALL_ROWS 10u     // so seldom all hosts are looked at for who has become a server
+#define SIM_REGION_MAX 256u     // members of a region that are looked at
+#define SIM_JOIN_US 30000000u   // a newcomer's requests are counted then
+#define SIM_JOINS_SAMPLED 4096u // about so many of the first nodes
 #define SIM_GROUPS_MAX 32u
 #define SIM_PAIR_WAIT_US 10000000u // who can meet should have met by then
 

@@ -176,7 +176,8 @@ static void count_seek(struct sim *s, uint32_t person)
     s->waiting++;
     if (g == NULL)
         return;
-    g->seeks++;
+    if (g->seeks++ == 0)
+        g->first_seek_us = s->now;
     g->last_seek_us = s->now;
     if (g->config.patience_us > 0)
         sim_command(s, s->now + g->config.patience_us, p->config.node, p->config.node, give_up,
@@ -449,6 +450,7 @@ static void on_matched(struct sim *s, uint32_t person, const struct node_event *
     if (g != NULL) {
         g->matches++;
         g->last_match_us = s->now;
+        sim_hist_add(&g->since_ms, (s->now - g->first_seek_us) / USEC_PER_MS);
     }
     m->peer_node = peer_node(s, p);
     link_match(s, person);

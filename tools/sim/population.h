@@ -5,7 +5,7 @@
 
 #include "tools/sim/sim.h"
 
-#define SIM_CLASSES_MAX 4u
+#define SIM_CLASSES_MAX SIM_CLASSES
 #define SIM_CLASS_NAME_BYTES 16u
 
 enum sim_session {

@@ -112,6 +112,8 @@ void sim_free(struct sim *s)
     if (s->config.jobs == NULL)
         sim_jobs_free(s->jobs);
     sim_population_free(s);
+    sim_series_free(s);
+    sim_recall_free(s);
     free(s->stage);
     free(s->host);
     free(s->buf);
@@ -180,6 +182,7 @@ static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct pat
     uint64_t number = h->number++;
     struct sim_way way;
     h->bytes_out += len + SIM_HEADER_BYTES;
+    s->bytes += len + SIM_HEADER_BYTES;
     s->datagrams++;
     if (s->tap != NULL)
         s->tap(s->tap_ctx, s->now, from, to, data, len);
@@ -253,6 +256,16 @@ static void drain_lookups(struct sim *s, uint32_t node)
         s->lookups_ok += stat.ok;
         sim_hist_add(&s->lookup_us, stat.took_us);
         sim_hist_add(&s->lookup_hops, stat.hops);
+        sim_hist_add(&s->recent_us, stat.took_us);
+        const uint8_t *place = stat.ok && !stat.upkeep
+                                   ? dht_place_key(node_dht(s->host[node]->node), stat.place)
+                                   : NULL;
+        if (place == NULL)
+            continue;
+        struct contact region[SIM_REGION_MAX];
+        size_t n =
+            dht_place_region(node_dht(s->host[node]->node), stat.place, region, SIM_REGION_MAX);
+        sim_recall_check(s, node, place, region, n);
     }
 }
 
@@ -376,6 +389,10 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         if (rc != 0)
             sim_fail(s, "node %u: node_bootstrap says %d", i, rc);
     }
+    s->started++;
+    s->alive[h->server]++;
+    s->class[h->class].alive++;
+    sim_figures_started(s, i);
     sim_population_started(s, i);
 }
 
@@ -426,6 +443,12 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
 void sim_node_end(struct sim *s, uint32_t node)
 {
     struct sim_host *h = s->host[node];
+    if (h->node != NULL) {
+        s->ended++;
+        s->alive[h->server]--;
+        s->class[h->class].alive--;
+        sim_recall_forget(s, node);
+    }
     stop_host(h);
     h->armed_us = USEC_NEVER;
     h->dead = true;

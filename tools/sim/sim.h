@@ -168,7 +168,19 @@ void sim_digest(const struct sim *, char hex[static 65]);
 void sim_idle_begin(struct sim *);
 void sim_idle_end(struct sim *); // several such times count together
 
+struct sim_class_figures {
+    uint32_t alive;
+    uint64_t bytes_in, bytes_out, Bps_in, Bps_out; // averages where a series runs
+};
 struct sim_figures {
+    // Look-ups of places against the 16 nearest servers: how many, found all; of the 16, in all, and found.
+    uint64_t recalls, recalled, recall_nearest, recall_found;
+    // Of newcomers without people, 30 s after their start: how many, knowing a server, requests sent.
+    uint32_t joins, joined;
+    uint64_t join_requests_p50, join_requests_p95;
+    // In and out, of servers that were there for half of the run or longer.
+    uint64_t server_bytes_max, server_bytes_p50;
+    struct sim_class_figures class[SIM_CLASSES];
     uint32_t nodes, alive;
     uint64_t events, datagrams, oversized, outbox_dropped;
     uint64_t lost, filtered, overflown; // on the way or to nobody; by a NAT; by a full queue
@@ -185,5 +197,7 @@ struct sim_figures {
     uint64_t bytes_per_node; // what the pool holds for them and the shared book, over living nodes
 };
 void sim_figures(struct sim *, struct sim_figures *);
+// These servers' bytes, most first; room for all nodes. How many.
+size_t sim_server_bytes(const struct sim *, uint64_t *out);
 
 #endif

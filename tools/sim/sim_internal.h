@@ -4,6 +4,7 @@
 
 #include "tools/sim/hist.h"
 #include "tools/sim/queue.h"
+#include "tools/sim/recall.h"
 #include "tools/sim/sim.h"
 #include "tools/sim/slab.h"
 
@@ -32,7 +33,8 @@ struct sim_host {            // one node and what the simulator knows of it; a m
     uint8_t class;    // of the population
     uint32_t session; // 0, 1, ...: it has been started so often before
     bool server, candidate, keeps_key;
-    bool idle; // in the idle measurement
+    bool idle;   // in the idle measurement
+    bool listed; // in the index of recall
     bool dead;
 };
 static_assert(sizeof(struct sim_host) <= 256, "four lines a node");
@@ -41,13 +43,19 @@ struct sim_idle { // of nodes without an encounter, over all times of quiet
     uint64_t bytes_in, bytes_out, node_us;
     uint32_t nodes; // in the last
 };
+struct sim_class_sum { // of a class of the population
+    uint32_t alive;
+    uint64_t node_us; // lived, as the series' rows see it
+};
 struct sim_group {
     struct sim_group_config config;
     char name[32];
     uint64_t *zipf; // sums of the topics' shares
     uint32_t people, seeks, matches, gave_up;
     usec_t last_seek_us, last_match_us;
-    struct sim_hist wait_us; // of each match, from when both sought
+    struct sim_hist wait_us;  // of each match, from when both sought
+    struct sim_hist since_ms; // of each match, from the group's first seek
+    usec_t first_seek_us;
 };
 
 struct sim {
@@ -77,6 +85,14 @@ struct sim {
     uint64_t events, datagrams, oversized, lookups, lookups_ok;
     uint32_t seeks, matches, waiting; // of people, and how many seek now
     struct sim_hist lookup_us, lookup_hops, match_us;
+    uint64_t bytes;                    // sent, headers counted
+    uint32_t alive[2], started, ended; // clients and servers now; sessions begun and over
+    struct sim_class_sum class[SIM_CLASSES];
+    struct sim_hist recent_us;     // look-ups since the last row of the series
+    struct sim_hist join_requests; // requests of newcomers in their first SIM_JOIN_US
+    uint32_t joined;               // of these, who knows a server by then
+    struct sim_recall recall;
+    struct series *series;         // NULL: none
     void *stage;                   // of the scenario; freed with the run
     struct population *population; // NULL: nodes as they were added
     struct sim_group *group;       // from 1
@@ -95,6 +111,14 @@ void sim_people_figures(const struct sim *, struct sim_figures *);
 void sim_people_free(struct sim *);
 bool sim_people_busy(const struct sim *, uint32_t node); // somebody there seeks or talks
 bool sim_people_gone(const struct sim *, uint32_t node); // nobody is there, or will be again
+void sim_figures_started(struct sim *, uint32_t node);
+void sim_series_free(struct sim *);
+void sim_recall_tick(struct sim *); // lists who has become a server
+void sim_recall_forget(struct sim *, uint32_t node);
+void sim_recall_free(struct sim *);
+// The node's look-up of a place has ended with this region.
+void sim_recall_check(struct sim *, uint32_t node, const uint8_t place[static 32],
+                      const struct contact *region, size_t members);
 void sim_population_free(struct sim *);
 void sim_node_start(struct sim *, uint32_t node); // again, with a new key unless it keeps it
 void sim_node_end(struct sim *, uint32_t node);   // at once; may start again

@@ -1,5 +1,6 @@
 // A scenario's cast and its phases: who is added when, and what happens.
 #include "tools/sim/scenario.h"
+#include "tools/sim/series.h"
 #include "tools/sim/sim_internal.h"
 
 #include <stdio.h>
@@ -172,6 +173,7 @@ struct sim *scenario_build(const struct scenario *sc)
         p.class[p.classes++] = sc->plain;
     p.bootstraps = p.bootstraps < sc->nodes ? p.bootstraps : sc->nodes;
     sim_population_set(s, &p);
+    sim_series_begin(s, sc->series_us);
     add_nodes(s, own);
     for (uint32_t i = 0; i < sc->phases; i++)
         add_phase(s, own, i);

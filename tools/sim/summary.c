@@ -1,5 +1,6 @@
 // A run's figures as one JSON object.
 #include "tools/sim/scenario.h"
+#include "tools/sim/series.h"
 #include "tools/sim/sim_internal.h"
 
 #include <jansson.h>
@@ -12,6 +13,27 @@ static void put(json_t *o, const char *name, uint64_t v)
 static void put_ms(json_t *o, const char *name, uint64_t us)
 {
     json_object_set_new(o, name, json_real((double)us / 1000));
+}
+
+static void put_ratio(json_t *o, const char *name, uint64_t part, uint64_t whole)
+{
+    json_object_set_new(o, name, whole > 0 ? json_real((double)part / (double)whole) : json_null());
+}
+
+static json_t *classes(const struct scenario *sc, const struct sim_figures *f)
+{
+    json_t *all = json_array();
+    uint32_t n = sc->population.classes > 0 ? sc->population.classes : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        json_t *o = json_object();
+        const char *name = sc->population.classes > 0 ? sc->population.class[i].name : "all";
+        json_object_set_new(o, "name", json_string(name));
+        put(o, "alive", f->class[i].alive);
+        put(o, "Bps_out", f->class[i].Bps_out);
+        put(o, "Bps_in", f->class[i].Bps_in);
+        json_array_append_new(all, o);
+    }
+    return all;
 }
 
 // People who do the same, phase by phase.
@@ -31,6 +53,9 @@ static json_t *groups(const struct sim *s)
         put_ms(o, "match_ms_max", g->wait_us.max);
         put_ms(o, "last_match_after_last_seek_ms",
                g->last_match_us > g->last_seek_us ? g->last_match_us - g->last_seek_us : 0);
+        uint64_t most_ms = sim_hist_at(&g->since_ms, 990);
+        uint64_t came_ms = (g->last_seek_us - g->first_seek_us) / USEC_PER_MS;
+        put(o, "most_matched_after_last_seek_ms", most_ms > came_ms ? most_ms - came_ms : 0);
         json_array_append_new(all, o);
     }
     return all;
@@ -115,6 +140,17 @@ char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s,
     put(o, "messages_delivered", f.delivered);
     put(o, "messages_undelivered", f.undelivered);
     put(o, "failures", sim_failures(s));
+    put_ratio(o, "recall", f.recalled, f.recalls);
+    put_ratio(o, "recall_share", f.recall_found, f.recall_nearest);
+    put(o, "recall_lookups", f.recalls);
+    put_ratio(o, "joined_share", f.joined, f.joins);
+    put(o, "join_requests_p50", f.join_requests_p50);
+    put(o, "join_requests_p95", f.join_requests_p95);
+    put(o, "server_bytes_max", f.server_bytes_max);
+    put(o, "server_bytes_p50", f.server_bytes_p50);
+    put_ratio(o, "hottest_by_median", f.server_bytes_max, f.server_bytes_p50);
+    put_ratio(o, "peak_by_normal", sim_series_peak(s, sc->join_us + SIM_SETTLED_US), 100);
+    json_object_set_new(o, "classes", classes(sc, &f));
     json_object_set_new(o, "groups", groups(s));
     json_object_set_new(o, "attacks", attacks(s));
     char *text = json_dumps(o, JSON_REAL_PRECISION(9));
