@@ -179,7 +179,7 @@ FUZZERS := $(patsubst %.c,$(B)/fuzz/%,$(FUZZ))
 FUZZ_RUNS := $(FUZZ:tests/fuzz/%.c=fuzz-%)
 
 # ---- what one types -------------------------------------------------------------------------------
-.PHONY: all run test check lint asan weak fuzz bench install clean distclean help $(FUZZ_RUNS)
+.PHONY: all run test check lint asan weak fuzz bench sim-million install clean distclean help $(FUZZ_RUNS)
 all: $(PROGRAMS)
 
 run: $(B)/bauta
@@ -209,6 +209,10 @@ $(FUZZ_RUNS): fuzz-%: $(B)/fuzz/tests/fuzz/%
 
 bench: $(B)/bauta-bench
 
+# The big runs, with a progress line; the last line is their JSON object.
+sim-million: $(B)/bauta-sim
+	$(B)/bauta-sim tools/sim/scenarios/million.ini
+
 install: $(B)/bauta
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' \
 	  '$(DESTDIR)$(PREFIX)/share/man/man7' \
@@ -237,6 +241,7 @@ help:
 	@echo 'make lint      the law of the house, then clang-format, clang-tidy, cppcheck'
 	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20), or one: make fuzz-NAME'
 	@echo 'make bench     build/bauta-bench'
+	@echo 'make sim-million   a million nodes in the simulator: 20 GiB, half an hour'
 	@echo 'make install   to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean     remove build/ except build/deps; make distclean: all of it'
 	@echo 'Settings: V=1  CC=clang  CLANG=clang-19 (for fuzz)  CFLAGS=  LDFLAGS=  PREFIX=  DESTDIR=  -jN'

@@ -26,15 +26,17 @@
 // The book of contacts, shared by all nodes: each server at its one address, and room for old ones.
 #define SIM_BOOK_CONTACTS(nodes) (2u * (nodes) + 64u)
 #define SIM_BOOK_BYTES_MAX (UINT64_C(4) << 30)
-#define SIM_ATTACKS_MAX 128u // of one run
+#define SIM_ATTACKS_MAX 128u            // of one run
 #define SIM_FORGED_SEQUENCE 0x80000000u // numbers of datagrams that bear another's address
 // So many events before its turn a host is looked up, its first lines and its node's are asked for.
 #define SIM_FETCH_HOST 12u
 #define SIM_FETCH_LINES 8u
 #define SIM_FETCH_NODE 4u
 #define SIM_FETCH_NODE_BYTES 512u
-#define SIM_BOOTSTRAPS_MAX 8u // contacts that a newcomer is told
-#define SIM_TEXT_BYTES 160u   // of one message of a person
+#define SIM_BOOTSTRAPS_MAX 8u       // contacts that a newcomer is told
+#define SIM_LOAD_CHECK_US 10000000u // after an announce: a look-up with all its retries is over
+#define SIM_PROGRESS_US 100000u     // virtual time between two looks at the wall clock
+#define SIM_TEXT_BYTES 160u         // of one message of a person
 
 // A person's reaction to an event comes this much later, so that it is an event of its own.
 #define SIM_REACTION_US 1000u

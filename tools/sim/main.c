@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define USAGE "usage: bauta-sim SCENARIO.ini [--nodes N] [--seed S] [--out DIR]"
 
@@ -85,9 +86,47 @@ static int write_summary(const char *folder, const char *text)
     return ok ? 0 : fail(name, "could not be written");
 }
 
-static double seconds(const struct timespec *a, const struct timespec *b)
+static double wall_s(void)
 {
-    return (double)(b->tv_sec - a->tv_sec) + (double)(b->tv_nsec - a->tv_nsec) / 1e9;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+// One line that is written over once a second: how far it is, how fast, and how long it will take as
+// it goes now.
+static void show(const struct sim *s, usec_t end_us, double speed, double events_per_s)
+{
+    double now = (double)sim_now(s) / 1e6, end = (double)end_us / 1e6;
+    unsigned left = speed > 0 ? (unsigned)((end - now) / speed) : 0;
+    fprintf(stderr, "\r%.1f of %.0f s (%.0f %%), %.0f events/s, %u:%02u left \033[K", now, end,
+            100 * now / end, events_per_s, left / 60, left % 60);
+    fflush(stderr);
+}
+
+// The run in slices of virtual time, so that somebody at a terminal sees how it goes. The wall clock is
+// read here alone and changes nothing in the run.
+static void run(struct sim *s, usec_t end_us)
+{
+    bool terminal = isatty(STDERR_FILENO) != 0;
+    double shown = wall_s(), speed = 0;
+    usec_t then_us = 0;
+    uint64_t then_events = 0;
+    for (usec_t at = 0; at < end_us;) {
+        at = terminal && at + SIM_PROGRESS_US < end_us ? at + SIM_PROGRESS_US : end_us;
+        (void)sim_run(s, at, NULL, NULL);
+        double wall = terminal ? wall_s() - shown : 0;
+        if (wall < 1)
+            continue;
+        double fresh = (double)(at - then_us) / 1e6 / wall;
+        speed = speed > 0 ? 0.8 * speed + 0.2 * fresh : fresh;
+        show(s, end_us, speed, (double)(sim_events(s) - then_events) / wall);
+        shown += wall;
+        then_us = at;
+        then_events = sim_events(s);
+    }
+    if (terminal)
+        fputs("\r\033[K", stderr);
 }
 
 int main(int argc, char **argv)
@@ -110,16 +149,14 @@ int main(int argc, char **argv)
     if (o.out != NULL && mkdir(o.out, 0777) != 0 && errno != EEXIST)
         return fail(o.out, strerror(errno)); // rather now than after the run
 
-    struct timespec before, after;
-    clock_gettime(CLOCK_MONOTONIC, &before);
+    double before = wall_s();
     struct sim *s = scenario_build(&sc);
-    (void)sim_run(s, sc.duration_us, NULL, NULL);
+    run(s, sc.duration_us);
     sim_check_people(s);
-    clock_gettime(CLOCK_MONOTONIC, &after);
+    double took = wall_s() - before;
     struct rusage usage_now;
     getrusage(RUSAGE_SELF, &usage_now);
-    char *text =
-        scenario_summary(s, &sc, seconds(&before, &after), (uint64_t)usage_now.ru_maxrss * 1024);
+    char *text = scenario_summary(s, &sc, took, (uint64_t)usage_now.ru_maxrss * 1024);
     bool failed = sim_failures(s) > 0;
     sim_free(s);
     if (o.out != NULL)

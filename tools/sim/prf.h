@@ -30,6 +30,7 @@ enum sim_purpose {
     SIM_PRF_TOPIC,
     SIM_PRF_TALK,
     SIM_PRF_PHASE,
+    SIM_PRF_LOAD,
     SIM_PRF_KEY,
     SIM_PRF_NODE,
     SIM_PRF_ATTACK

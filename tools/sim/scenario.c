@@ -1,6 +1,7 @@
 #include "tools/sim/scenario.h"
 
 #include "crypto/net.h"
+#include "dht/limits.h"
 #include "tools/sim/sim_internal.h"
 
 #include <ini.h>
@@ -137,6 +138,9 @@ static const struct field fields[] = {
     {"phase", "cut_percent", FIELD_U32, PHASE(cut_percent), 100},
     {"phase", "lossy_percent", FIELD_U32, PHASE(lossy_percent), 100},
     {"phase", "lossy_loss_percent", FIELD_PPM, PHASE(lossy_loss_ppm), 100},
+    {"load", "from_s", FIELD_SECONDS, AT(load.from_us), SECONDS_MAX},
+    {"load", "to_s", FIELD_SECONDS, AT(load.to_us), SECONDS_MAX},
+    {"load", "ttl_s", FIELD_U32, AT(load.ttl_s), TTL_S_MAX},
     {"run", "crypto", FIELD_CRYPTO, AT(modelled), 0},
     {"run", "duration_s", FIELD_SECONDS, AT(duration_us), SECONDS_MAX},
     {"run", "series_s", FIELD_SECONDS, AT(series_us), SECONDS_MAX},
@@ -305,6 +309,7 @@ int scenario_read(struct scenario *sc, const char *file, char *error, size_t err
                             .network = "bauta",
                             .nodes = 100,
                             .prefix_limits = true,
+                            .load.ttl_s = TTL_S_MAX,
                             .unix_start_s = SIM_UNIX_START_S,
                             .join_us = 10 * USEC_PER_S,
                             .plain = {.name = "all",
@@ -371,6 +376,8 @@ int scenario_check(const struct scenario *sc, char *error, size_t error_bytes)
         why = "a run has a duration";
     else if (sc->series_us == 0)
         why = "series_s is more than 0";
+    else if (sc->load.to_us > 0 && sc->load.to_us < sc->load.from_us)
+        why = "the load ends before it begins";
     else if (sc->population.ipv6_percent + sc->population.dual_percent > 100)
         why = "ipv6_percent and dual_percent are more than all";
     for (uint32_t i = 0; why == NULL && i < sc->phases; i++)

@@ -3,6 +3,7 @@
 #define BAUTA_SIM_SCENARIO_H
 
 #include "tools/sim/attack_scenario.h"
+#include "tools/sim/load.h"
 #include "tools/sim/population.h"
 
 #define SCENARIO_PHASES_MAX 16u
@@ -53,6 +54,7 @@ struct scenario {
     usec_t series_us; // between two rows of the time series
     bool modelled;    // crypto
     struct attack_scenario attacks;
+    struct sim_load_config load;
 };
 
 // 0, or -1 with one line about why in `error`.

@@ -125,6 +125,11 @@ usec_t sim_now(const struct sim *s)
     return s->now;
 }
 
+uint64_t sim_events(const struct sim *s)
+{
+    return s->events;
+}
+
 uint32_t sim_nodes(const struct sim *s)
 {
     return s->hosts;
@@ -552,7 +557,7 @@ static void deliver(struct sim *s, const struct sim_event *e)
 static void wake(struct sim *s, uint32_t node)
 {
     struct sim_host *h = s->host[node];
-    uint64_t second = s->now / USEC_PER_S;
+    uint32_t second = (uint32_t)(s->now / USEC_PER_S);
     h->wakes = second == h->wake_second ? h->wakes + 1 : 0;
     h->wake_second = second;
     if (h->wakes > SIM_WAKES_MAX) {

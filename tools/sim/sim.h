@@ -31,6 +31,7 @@ struct sim_config {
 struct sim *sim_new(const struct sim_config *);
 void sim_free(struct sim *);
 usec_t sim_now(const struct sim *);
+uint64_t sim_events(const struct sim *); // so far
 
 // ---- nodes ------------------------------------------------------------------------------------------
 struct sim_actor;

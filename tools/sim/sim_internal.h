@@ -3,6 +3,7 @@
 #define BAUTA_SIM_INTERNAL_H
 
 #include "tools/sim/hist.h"
+#include "tools/sim/load.h"
 #include "tools/sim/queue.h"
 #include "tools/sim/recall.h"
 #include "tools/sim/sim.h"
@@ -20,15 +21,16 @@ struct sim_host {            // one node and what the simulator knows of it; a m
     uint64_t number;   // of its datagrams
     uint32_t sequence; // of its events
     uint32_t wakes;    // in this second, for SIM_WAKES_MAX
-    uint64_t wake_second;
+    uint32_t wake_second;
     struct sim_stream stream;
     struct arena arena;
     uint64_t idle_in, idle_out;
     uint8_t secret[32];
     uint32_t bootstrap[SIM_BOOTSTRAPS_MAX];
     int64_t skew_us;
-    uint32_t first_person; // SIM_NOBODY: none
     usec_t started_us;     // this session
+    uint32_t first_person; // SIM_NOBODY: none
+    uint32_t load;         // the place of load.h
     uint8_t bootstraps;
     uint8_t class;    // of the population
     uint32_t session; // 0, 1, ...: it has been started so often before
@@ -95,7 +97,8 @@ struct sim {
     struct series *series;         // NULL: none
     void *stage;                   // of the scenario; freed with the run
     struct population *population; // NULL: nodes as they were added
-    struct sim_group *group;       // from 1
+    struct sim_load_figures load;
+    struct sim_group *group; // from 1
     uint32_t groups;
     void (*tap)(void *, usec_t, uint32_t, const struct path *, const uint8_t *, size_t);
     void *tap_ctx;

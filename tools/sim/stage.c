@@ -175,6 +175,7 @@ struct sim *scenario_build(const struct scenario *sc)
     sim_population_set(s, &p);
     sim_series_begin(s, sc->series_us);
     add_nodes(s, own);
+    sim_load_add(s, &sc->load);
     for (uint32_t i = 0; i < sc->phases; i++)
         add_phase(s, own, i);
     attack_scenario_begin(s, &own->attacks, own->network, p.bootstraps);
