@@ -18,7 +18,7 @@
 #define RTT_SAMPLES 32u                          // for the node's own p95
 #define RTT_SAMPLES_MIN 8u                       // fewer say nothing about a p95
 #define RTT_ENTRIES_MIN 16u // servers outside of the table whose RTT is remembered, at first
-#define RTT_ENTRIES_MAX 64u // 512 bytes: the holders of a few places
+#define RTT_ENTRIES_MAX 32u // 256 bytes: the holders of a place, and whom a look-up asks twice
 #define SESSIONS_MAX 224u   // servers of one e: a look-up asks fewer
 #define IDS_MAX 16384u      // open answer and push ids: 1,024 calls x 12 at most, 320 series x 12
 
