@@ -51,8 +51,8 @@ enum call_owner {
 };
 struct sending {
     usec_t at;
-    uint64_t id[RPC_ANSWER_DATAGRAMS_MAX];
-    uint8_t ids; // open; 0: none
+    uint64_t id[RPC_ANSWER_DATAGRAMS_MAX + 1]; // and that of a token answer without DH
+    uint8_t ids;                               // open; 0: none
 };
 struct call {
     struct call *next, *prev;
@@ -68,6 +68,7 @@ struct call {
     struct sending sending[RPC_SENDINGS_MAX];
     uint8_t sendings, sendings_max, token_rounds;
     bool slow, failed; // told the owner
+    bool has_token;
     usec_t rto;
     uint8_t *body;
     uint16_t body_len, datagram_len;
@@ -276,7 +277,7 @@ struct server {
     struct store store;
     struct intro intro;
     struct timer timer;
-    usec_t sweep_at;
+    usec_t sweep_at, rest_at;
 };
 int server_new(struct dht *);
 void server_free(struct dht *);
