@@ -20,17 +20,16 @@ enum timer_kind { TIMER_CALL = 1, TIMER_PLACE, TIMER_ATTEND, TIMER_UPKEEP, TIMER
 // ---- request keys (rpc.c) -------------------------------------------------------------------------
 struct session { // one e with one server
     book_ref ref;
+    uint32_t used; // a counter, for the choice of who gives way
     struct rpc_keys keys;
-    uint8_t mask_key[32];
     uint8_t token[RPC_TOKEN_BYTES];
     bool has_token;
-    uint64_t used; // a counter, for the choice of who gives way
 };
 struct ekey {
     uint8_t pk[32], sk[32];
     struct session *session;
     uint16_t n, cap;
-    uint64_t uses;
+    uint32_t uses;
 };
 
 // ---- calls (rpc.c) --------------------------------------------------------------------------------
@@ -135,6 +134,7 @@ struct place {
     uint32_t told_count;
     unsigned seeks; // wanted as soon as somebody of the region is known
     usec_t relook_at, relook_step, renew_at;
+    usec_t rest_at;   // when the sessions that only the look-up needed are forgotten
     usec_t loss_step; // how soon it looks again after a loss: doubles until the next renewal
     // What is announced.
     bool announcing;
@@ -309,6 +309,9 @@ void ekey_end(struct dht *, struct ekey *);
 struct session *ekey_session(struct dht *, struct ekey *,
                              book_ref); // NULL: no memory, or a bad key
 struct session *ekey_find(struct dht *, const struct ekey *, book_ref);
+// Marks the session with that server, if there is one, as used; forgets those not used since then.
+void ekey_use(struct dht *, struct ekey *, book_ref);
+void ekey_trim(struct dht *, struct ekey *, uint32_t uses);
 
 // 0, BAUTA_ELIMIT, BAUTA_ESPACE, BAUTA_EAUTH (a key without a shared secret). The reply is filled in for each sending.
 int call_start(struct dht *, const struct call_spec *, const struct wire_request *, struct call **);

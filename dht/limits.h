@@ -136,6 +136,7 @@
 #define RELOOK_MAX_US (60 * USEC_PER_S)
 #define RELOOK_ASKS 4u // members of a standing place that are asked for newcomers
 #define RELOOK_FULL_US (300 * USEC_PER_S)  // while there are enough
+#define PLACE_REST_US (10 * USEC_PER_S)    // from a look-up's end: by then introducers are chosen
 #define RELOOK_LOSS_US (200 * USEC_PER_MS) // a holder does not answer; doubles up to RELOOK_MAX_US
 #define TTL_S_MIN 10u
 #define TTL_S_MAX 900u // PROTOCOL 5

@@ -33,20 +33,48 @@ struct session *ekey_find(struct dht *d, const struct ekey *k, book_ref ref)
     return NULL;
 }
 
+static bool sessions_resize(struct dht *d, struct ekey *k, uint16_t cap)
+{
+    struct session *s = cap == 0 ? NULL : arena_take(d->config.arena, cap * sizeof *s);
+    if (s == NULL && cap > 0)
+        return false;
+    if (k->n > 0)
+        memcpy(s, k->session, k->n * sizeof *s);
+    arena_give(d->config.arena, k->session, k->cap * sizeof *s);
+    k->session = s;
+    k->cap = cap;
+    return true;
+}
+
+void ekey_use(struct dht *d, struct ekey *k, book_ref ref)
+{
+    struct session *s = ekey_find(d, k, ref);
+    if (s != NULL)
+        s->used = ++k->uses;
+}
+
+void ekey_trim(struct dht *d, struct ekey *k, uint32_t uses)
+{
+    uint16_t kept = 0;
+    if (k->n == 0)
+        return;
+    for (unsigned i = 0; i < k->n; i++) {
+        if (k->session[i].used > uses)
+            k->session[kept++] = k->session[i];
+        else
+            book_drop(d->config.book, k->session[i].ref);
+    }
+    sodium_memzero(k->session + kept, (size_t)(k->n - kept) * sizeof *k->session);
+    k->n = kept;
+    if (k->cap > kept + 4)
+        (void)sessions_resize(d, k, kept);
+}
+
 // A free session, or the least recently used one.
 static struct session *session_room(struct dht *d, struct ekey *k)
 {
-    if (k->n == k->cap && k->cap < SESSIONS_MAX) {
-        uint16_t cap = (uint16_t)(k->cap == 0 ? 4 : 2 * k->cap);
-        struct session *s = arena_take(d->config.arena, cap * sizeof *s);
-        if (s != NULL) {
-            if (k->n > 0)
-                memcpy(s, k->session, k->n * sizeof *s);
-            arena_give(d->config.arena, k->session, k->cap * sizeof *s);
-            k->session = s;
-            k->cap = cap;
-        }
-    }
+    if (k->n == k->cap && k->cap < SESSIONS_MAX)
+        (void)sessions_resize(d, k, (uint16_t)(k->cap + (k->cap < 8 ? 4 : k->cap / 2)));
     if (k->n < k->cap)
         return &k->session[k->n++];
     struct session *oldest = NULL;
@@ -74,7 +102,6 @@ struct session *ekey_session(struct dht *d, struct ekey *k, book_ref ref)
         memset(s, 0, sizeof *s);
         s->ref = book_keep(d->config.book, ref);
         s->keys = keys;
-        node_mask_key(s->mask_key, &d->config.net, pk);
         sodium_memzero(&keys, sizeof keys);
     }
     s->used = ++k->uses;
@@ -203,7 +230,7 @@ static int set_keys(struct dht *d, struct call *c, struct ekey *ekey)
     const struct session *s = ekey_session(d, ekey, c->ref);
     if (s != NULL) {
         c->keys = s->keys;
-        memcpy(c->mask_key, s->mask_key, 32);
+        node_mask_key(c->mask_key, &d->config.net, dht_entry(d, c->ref)->contact.pk);
         memcpy(c->header.e, ekey->pk, 32);
         c->has_token = s->has_token;
         if (s->has_token)
