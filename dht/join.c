@@ -227,7 +227,8 @@ void join_look(struct dht *d)
     usec_t step = u->centre_step;
     bool settled = 2 * step > CENTRE_RETRY_MAX_US;
     u->centre_step = settled ? CENTRE_RETRY_MAX_US : 2 * step;
-    u->centre_at = settled ? upkeep_about(d, CENTRE_RETRY_MAX_US)
+    u->centre_at = settled ? upkeep_about(d, upkeep_serves_any(d) ? CENTRE_RETRY_MAX_US
+                                                                  : 2 * CENTRE_RETRY_MAX_US)
                            : d->now + step + rng_below(&d->config.rng, step / 4);
     u->looks = u->looks == UINT8_MAX ? UINT8_MAX - 1 : (uint8_t)(u->looks + 1); // odd, even, odd
     if (settled) // a family may have come meanwhile

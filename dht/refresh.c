@@ -36,7 +36,7 @@ static bool emptiest(const struct dht *d, unsigned *family, unsigned *bucket)
     for (unsigned f = 0; f < 2; f++) {
         unsigned depth = d->table[f] == NULL ? 0 : table_depth(d->table[f]);
         for (unsigned i = 0; i + FILL_SPARE_BUCKETS < depth; i++) {
-            unsigned n = table_bucket_size(d->table[f], i);
+            unsigned n = table_bucket_live(d->table[f], i);
             if (n >= least || (d->upkeep.exhausted[f] >> i & 1) != 0)
                 continue;
             least = n;
@@ -110,11 +110,16 @@ void refresh_heard(struct dht *d, struct call *c, const struct wire_answer *a)
 
 // ---- refresh --------------------------------------------------------------------------------------
 
-// The contact that was silent longest is asked: it is either still there, or gives way.
+// The contact that was silent longest is asked: it is either still there, or gives way. In a full bucket
+// it need not name others.
 static void refresh_bucket(struct dht *d, struct table *t, unsigned i)
 {
     uint8_t target[32];
     book_ref who = table_oldest(t, i);
+    if (table_bucket_live(t, i) == TABLE_K) {
+        upkeep_ping(d, who, CALL_REFRESH, 0);
+        return;
+    }
     d->upkeep.exhausted[t == d->table[0] ? 0 : 1] &= ~(1u << i); // newcomers may have come
     random_in_bucket(d, t->centre, i, target);
     if (who == 0 && table_nearest(t, target, &who, 1) == 0)
@@ -128,14 +133,17 @@ void refresh_tick(struct dht *d)
     uint32_t now_s = upkeep_seconds(d);
     uint32_t after_s = upkeep_serves_any(d) ? REFRESH_AFTER_S : REFRESH_AFTER_CLIENT_S;
     unsigned left = REFRESH_PER_TICK;
+    // Not all buckets of a node, nor of all who joined together, come due at once again.
+    uint32_t jitter_s = (uint32_t)rng_below(&d->config.rng, after_s / 4);
     for (unsigned f = 0; f < 2; f++) {
         struct table *t = d->table[f];
         unsigned depth = t == NULL ? 0 : table_depth(t);
         for (unsigned i = 0; i < depth && left > 0; i++) {
-            if (table_quiet_s(t, i, now_s) < after_s)
+            // The deepest ones have few contacts, and the look-ups of the centre meet them.
+            bool deep = i + FILL_SPARE_BUCKETS >= depth;
+            if (table_quiet_s(t, i, now_s) < (deep ? 2 * after_s : after_s) + jitter_s)
                 continue;
-            // Not all buckets of a node, nor of all who joined together, come due at once again.
-            table_touch(t, i, now_s - (uint32_t)rng_below(&d->config.rng, after_s / 4));
+            table_touch(t, i, now_s);
             refresh_bucket(d, t, i);
             left--;
         }

@@ -520,6 +520,14 @@ unsigned table_bucket_size(const struct table *t, unsigned bucket)
     return bucket < t->rows ? t->row[bucket].n : 0;
 }
 
+unsigned table_bucket_live(const struct table *t, unsigned bucket)
+{
+    unsigned live = 0;
+    for (unsigned i = 0; bucket < t->rows && i < t->row[bucket].n; i++)
+        live += alive(&t->row[bucket].slot[i]);
+    return live;
+}
+
 book_ref table_oldest(const struct table *t, unsigned bucket)
 {
     const struct table_slot *oldest = bucket < t->rows ? silent_longest(&t->row[bucket]) : NULL;

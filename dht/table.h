@@ -51,6 +51,7 @@ bool table_wants(const struct table *, const uint8_t id[static 32], const struct
 bool table_has(const struct table *, const uint8_t pk[static 32], const struct path *);
 unsigned table_depth(const struct table *); // buckets up to the deepest with anybody in it
 unsigned table_bucket_size(const struct table *, unsigned bucket);
+unsigned table_bucket_live(const struct table *, unsigned bucket); // how many live ones
 // Who in that bucket was silent longest; 0: empty. Not counted.
 book_ref table_oldest(const struct table *, unsigned bucket);
 // Since somebody in the bucket answered, or table_touch.
