@@ -205,8 +205,8 @@ struct upkeep {
     usec_t refresh_at, fill_at;
     book_ref walk; // whom the next step of filling asks, or 0
     uint16_t fill_left;
-    uint8_t fill_fast, fill_family, fill_bucket; // the last two: what the last step asked for
-    uint32_t exhausted[2]; // bits of buckets of which a step has brought nobody new
+    uint8_t fill_fast;
+    uint32_t doubtful[2], exhausted[2]; // bits of buckets: one step, or two, brought nobody new
     // newcomer.c
     unsigned verifying;
     // votes.c
@@ -413,7 +413,8 @@ void upkeep_candidate(struct dht *, const struct path *from, const struct wire_r
                       bool proven);
 
 // refresh.c
-void refresh_ask(struct dht *, book_ref who, const uint8_t target[static 32], uint16_t class_min);
+void refresh_ask(struct dht *, book_ref who, const uint8_t target[static 32], uint16_t class_min,
+                 uint32_t filling);
 void refresh_fill(struct dht *);
 void refresh_tick(struct dht *);
 void refresh_heard(struct dht *, struct call *, const struct wire_answer *);

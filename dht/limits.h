@@ -52,11 +52,9 @@
 #define CENTRE_RETRY_MIN_US (500 * USEC_PER_MS) // looks round the own centre, doubling: who joined
 #define CENTRE_RETRY_MAX_US (3600 * USEC_PER_S) // in the same second is found by the second one
 #define CENTRE_WIDE_FOR_US (15 * USEC_PER_S) // from joining on they ask for 10 contacts, then for 4
-#define CENTRE_NEIGHBOURS 3u // one of so many is asked, so that no one neighbour hides the others
-#define RANDOM_FIRST_LOOK 2u // instead of such a look two random targets are looked up: after 0.5 s
-#define RANDOM_SECOND_LOOK                                                                         \
-    6u // and 15 s. They bring far contacts and the first estimates of the size
-#define FILL_SPARE_BUCKETS 3u // the deepest ones: fewer than 16 servers are in them altogether
+#define CENTRE_NEIGHBOURS 3u   // one of so many is asked, so that no one neighbour hides the others
+#define RANDOM_FIRST_LOOK 8u   // beside such a look a random target is looked up: after 1
+#define RANDOM_SECOND_LOOK 10u // and 4 minutes. It brings far contacts and estimates of the size
 #define FILL_FAST_US (100 * USEC_PER_MS) // a few steps of filling at first, for small networks,
 #define FILL_FAST_STEPS 4u
 #define FILL_US (5 * USEC_PER_S) // then slowly: half of 12 buckets are full in 5 minutes
