@@ -235,8 +235,8 @@ void join_look(struct dht *d)
         memset(u->unheard_family, 0, sizeof u->unheard_family);
     if (u->looks == 1)
         u->wanted |= WANT_CENTRES;
-    else if ((u->looks == 2 && dht_live(d) < TABLE_K) || u->looks == RANDOM_FIRST_LOOK ||
-             u->looks == RANDOM_SECOND_LOOK)
+    else if ((u->looks <= RANDOM_POOR_LOOKS && dht_live(d) < TABLE_K) ||
+             u->looks == RANDOM_FIRST_LOOK || u->looks == RANDOM_SECOND_LOOK)
         u->wanted |= WANT_RANDOM; // the first one where many come together and know few
     else if (settled)             // a client's neighbourhood is nobody's business, not even its own
         u->wanted |= upkeep_serves_any(d) && u->looks % 2 == 0 ? WANT_CENTRES : WANT_RANDOM;

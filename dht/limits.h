@@ -53,6 +53,7 @@
 #define CENTRE_RETRY_MAX_US (3600 * USEC_PER_S) // in the same second is found by the second one
 #define CENTRE_WIDE_FOR_US (15 * USEC_PER_S) // from joining on they ask for 10 contacts, then for 4
 #define CENTRE_NEIGHBOURS 3u   // one of so many is asked, so that no one neighbour hides the others
+#define RANDOM_POOR_LOOKS 4u   // up to this one also where few are known: many come together
 #define RANDOM_FIRST_LOOK 8u   // beside such a look a random target is looked up: after 1
 #define RANDOM_SECOND_LOOK 10u // and 4 minutes. It brings far contacts and estimates of the size
 #define FILL_FAST_US (100 * USEC_PER_MS) // a few steps of filling at first, for small networks,
