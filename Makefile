@@ -49,7 +49,7 @@ else
 endif
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
-CPPFLAGS += -I. -D_GNU_SOURCE
+CPPFLAGS += -I. -I$(B) -D_GNU_SOURCE
 BASE := -std=c11 $(WARN) $(DEPS_CFLAGS)
 
 # ---- layers, in link order: each may use those to its right ---------------------------------------
@@ -149,6 +149,13 @@ $(eval $(call product,noise-vectors,tools/noise-vectors.c,crypto))
 # Those that tests start under the sanitizers.
 ASAN_PROGRAMS := $(patsubst $(B)/%,$(B)/asan/%,$(filter %/bauta %/noise-vectors,$(PROGRAMS)))
 
+# The page of a simulation's report, line by line, as C strings.
+$(B)/gen/report_page.h: tools/sim/report.html
+	@mkdir -p $(@D)
+	$(Q){ echo 'static const char *const report_page[] = {'; \
+	  sed -e 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n",/' $<; echo '};'; } >$@
+$(foreach v,obj asan fuzz,$(B)/$(v)/tools/sim/report.o): $(B)/gen/report_page.h
+
 # ---- tests: tests/unit/LAYER/NAME.c links that layer; tests/sim/NAME.c links the simulator ----------
 UNIT := $(wildcard tests/unit/*/*.c)
 SIMT := $(wildcard tests/sim/*.c)
@@ -179,7 +186,7 @@ FUZZERS := $(patsubst %.c,$(B)/fuzz/%,$(FUZZ))
 FUZZ_RUNS := $(FUZZ:tests/fuzz/%.c=fuzz-%)
 
 # ---- what one types -------------------------------------------------------------------------------
-.PHONY: all run test check lint asan weak fuzz bench sim-million install clean distclean help $(FUZZ_RUNS)
+.PHONY: all run test check lint asan weak fuzz bench sim-world sim-million install clean distclean help $(FUZZ_RUNS)
 all: $(PROGRAMS)
 
 run: $(B)/bauta
@@ -210,6 +217,10 @@ $(FUZZ_RUNS): fuzz-%: $(B)/fuzz/tests/fuzz/%
 bench: $(B)/bauta-bench
 
 # The big runs, with a progress line; the last line is their JSON object.
+sim-world: $(B)/bauta-sim
+	$(B)/bauta-sim tools/sim/scenarios/world.ini --out $(B)/sim-world
+	@echo 'The report: $(B)/sim-world/report.html'
+
 sim-million: $(B)/bauta-sim
 	$(B)/bauta-sim tools/sim/scenarios/million.ini
 
@@ -241,6 +252,7 @@ help:
 	@echo 'make lint      the law of the house, then clang-format, clang-tidy, cppcheck'
 	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20), or one: make fuzz-NAME'
 	@echo 'make bench     build/bauta-bench'
+	@echo 'make sim-world   a hundred thousand nodes in the simulator; the report is build/sim-world/report.html'
 	@echo 'make sim-million   a million nodes in the simulator: 20 GiB, half an hour'
 	@echo 'make install   to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean     remove build/ except build/deps; make distclean: all of it'

@@ -1,5 +1,5 @@
 // bauta-sim: one scenario, one JSON object as the last line of output.
-#include "tools/sim/scenario.h"
+#include "tools/sim/report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,17 +73,14 @@ static int fail(const char *where, const char *why)
     return 1;
 }
 
-static int write_summary(const char *folder, const char *text)
+// The scenario's name: its file's, without folder and ending.
+static void name_of(char name[static 64], const char *file)
 {
-    char name[4096];
-    if ((size_t)snprintf(name, sizeof name, "%s/summary.json", folder) >= sizeof name)
-        return fail(folder, "too long a name");
-    FILE *f = fopen(name, "w");
-    if (f == NULL)
-        return fail(name, strerror(errno));
-    bool ok = fprintf(f, "%s\n", text) > 0;
-    ok = fclose(f) == 0 && ok;
-    return ok ? 0 : fail(name, "could not be written");
+    const char *slash = strrchr(file, '/');
+    snprintf(name, 64, "%.63s", slash != NULL ? slash + 1 : file);
+    char *dot = strrchr(name, '.');
+    if (dot != NULL && dot != name)
+        *dot = '\0';
 }
 
 static double wall_s(void)
@@ -158,9 +155,14 @@ int main(int argc, char **argv)
     getrusage(RUSAGE_SELF, &usage_now);
     char *text = scenario_summary(s, &sc, took, (uint64_t)usage_now.ru_maxrss * 1024);
     bool failed = sim_failures(s) > 0;
+    if (o.out != NULL) {
+        char name[64];
+        name_of(name, o.file);
+        rc = report_write(s, &sc, name, text, o.out, error, sizeof error);
+        if (rc != 0)
+            (void)fail(o.out, error);
+    }
     sim_free(s);
-    if (o.out != NULL)
-        rc = write_summary(o.out, text);
     puts(text);
     free(text);
     return rc != 0 || failed ? 1 : 0;

@@ -6,7 +6,10 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define POINTS_MAX 240u // of one line: more than the page has pixels to tell apart
 #define HOPS_MAX 24u
@@ -61,10 +64,10 @@ static json_t *series(const struct sim *s)
     for (unsigned i = 0; names[i] != NULL; i++)
         json_array_append_new(columns, json_string(names[i]));
     for (; n > 0; n--, r++) {
-        const uint64_t v[] = {r->alive,   r->clients,    r->servers,   r->waiting, r->matches,
-                              r->started, r->ended,      r->datagrams, r->bytes,   r->lost,
-                              r->overflown, r->lookups,  r->lookups_ok, r->recalls, r->recalled,
-                              r->filtered};
+        const uint64_t v[] = {r->alive,      r->clients, r->servers,   r->waiting,
+                              r->matches,    r->started, r->ended,     r->datagrams,
+                              r->bytes,      r->lost,    r->overflown, r->lookups,
+                              r->lookups_ok, r->recalls, r->recalled,  r->filtered};
         json_t *row = json_array();
         json_array_append_new(row, json_real((double)r->at_us / 1e6));
         for (size_t i = 0; i < sizeof v / sizeof *v; i++)
@@ -175,9 +178,9 @@ static void line(json_t *all, const char *name, const char *format, ...)
 static void describe_phase(json_t *all, const struct scenario *sc, const struct scenario_phase *ph)
 {
     char text[400], name[64];
-    int at = snprintf(text, sizeof text, "%llu to %llu s",
-                      (unsigned long long)(ph->at_us / USEC_PER_S),
-                      (unsigned long long)((ph->at_us + ph->duration_us) / USEC_PER_S));
+    int at =
+        snprintf(text, sizeof text, "%llu to %llu s", (unsigned long long)(ph->at_us / USEC_PER_S),
+                 (unsigned long long)((ph->at_us + ph->duration_us) / USEC_PER_S));
     const struct {
         uint32_t value;
         const char *what;
@@ -214,7 +217,8 @@ static json_t *describe(const struct scenario *sc)
          sc->nodes, (unsigned long long)(sc->join_us / USEC_PER_S), p->bootstraps,
          p->told < p->bootstraps ? p->told : p->bootstraps, sc->modelled ? "modelled" : "real",
          sc->prefix_limits && !sc->lab ? "on" : "off");
-    line(all, "paths", "loss %u.%02u %%, bursts %u.%02u %% of the time; IPv6 alone %u %%, both %u %%",
+    line(all, "paths",
+         "loss %u.%02u %%, bursts %u.%02u %% of the time; IPv6 alone %u %%, both %u %%",
          sc->loss_ppm / 10000, sc->loss_ppm / 100 % 100, sc->burst_ppm / 10000,
          sc->burst_ppm / 100 % 100, p->ipv6_percent, p->dual_percent);
     line(all, "clocks", "%u %% wrong by up to %llu s", p->skew_percent,

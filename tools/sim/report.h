@@ -6,7 +6,7 @@
 #include "tools/sim/scenario.h"
 
 // Writes all three; `name` is the scenario's, as the page's title. 0, or -1 with one line in `error`.
-int report_write(const struct sim *, const struct scenario *, const char *name,
-                 const char *summary, const char *folder, char *error, size_t error_bytes);
+int report_write(const struct sim *, const struct scenario *, const char *name, const char *summary,
+                 const char *folder, char *error, size_t error_bytes);
 
 #endif

@@ -66,6 +66,7 @@ enum field_type {
     FIELD_BOOL,
     FIELD_AMOUNT,
     FIELD_NAME,
+    FIELD_ABOUT,
     FIELD_CRYPTO,
     FIELD_SESSION
 };
@@ -141,6 +142,7 @@ static const struct field fields[] = {
     {"load", "from_s", FIELD_SECONDS, AT(load.from_us), SECONDS_MAX},
     {"load", "to_s", FIELD_SECONDS, AT(load.to_us), SECONDS_MAX},
     {"load", "ttl_s", FIELD_U32, AT(load.ttl_s), TTL_S_MAX},
+    {"run", "about", FIELD_ABOUT, AT(about), 0},
     {"run", "crypto", FIELD_CRYPTO, AT(modelled), 0},
     {"run", "duration_s", FIELD_SECONDS, AT(duration_us), SECONDS_MAX},
     {"run", "series_s", FIELD_SECONDS, AT(series_us), SECONDS_MAX},
@@ -197,6 +199,9 @@ static bool set_field(void *base, const struct field *f, const char *text)
         v = strcmp(text, "modelled") == 0;
         ok = v == 1 || strcmp(text, "real") == 0;
         break;
+    case FIELD_ABOUT:
+        snprintf(at, SCENARIO_ABOUT_BYTES, "%s", text);
+        return strlen(text) < SCENARIO_ABOUT_BYTES;
     case FIELD_SESSION:
         return set_session(at, text);
     case FIELD_AMOUNT:

@@ -8,6 +8,7 @@
 
 #define SCENARIO_PHASES_MAX 16u
 #define SCENARIO_NAME_BYTES 32u
+#define SCENARIO_ABOUT_BYTES 200u
 
 // A number of nodes or people, or a share of all nodes.
 struct scenario_amount {
@@ -38,6 +39,7 @@ struct scenario_phase {
 };
 
 struct scenario {
+    char about[SCENARIO_ABOUT_BYTES]; // a sentence for the report
     uint64_t seed;
     char network[NETWORK_NAME_BYTES_MAX + 1];
     uint32_t nodes;
