@@ -19,6 +19,7 @@ struct encounter *encounter_new(struct meet_env *env, uint32_t number, uint32_t 
     e->number = number;
     e->user = user;
     e->wish = *wish;
+    e->channel_at = USEC_NEVER;
     e->stage = MEET_HASHING;
     e->stage_news = true;
     memory_init(&e->met, MET_MAX);
@@ -64,6 +65,7 @@ void encounter_next(struct meet_env *env, struct encounter *e)
     sodium_memzero(e->peer, sizeof e->peer);
     memset(&e->peer_path, 0, sizeof e->peer_path);
     e->matched = e->channel_news = e->channel_given = false;
+    e->channel_at = USEC_NEVER;
     for (unsigned i = 0; i < e->wish.topics; i++)
         search_restart(env, e->search[i], start_delay(env, i));
 }
@@ -85,7 +87,7 @@ bool encounter_shuns(const struct meet_env *env, const struct encounter *e,
 }
 
 void encounter_matched(struct meet_env *env, struct encounter *e, const struct pairing_peer *peer,
-                       const struct channel_config *channel)
+                       const struct channel_config *channel, usec_t delay)
 {
     e->channel = *channel;
     e->topic = peer->topic;
@@ -93,7 +95,9 @@ void encounter_matched(struct meet_env *env, struct encounter *e, const struct p
     memset(&e->peer_path, 0, sizeof e->peer_path);
     if (channel->observed < channel->candidates)
         e->peer_path = channel->candidate[channel->observed];
-    e->matched = e->channel_news = true;
+    e->matched = true;
+    e->channel_news = delay == 0;
+    e->channel_at = delay == 0 ? USEC_NEVER : env->now + delay;
     e->channel_given = false;
     env->count.matched++;
 }
@@ -297,6 +301,10 @@ bool encounter_event(struct meet_env *env, struct encounter *e, const struct dht
 void encounter_expire(struct meet_env *env, struct encounter *e)
 {
     struct pairing_out out = {0};
+    if (e->channel_at <= env->now) {
+        e->channel_at = USEC_NEVER;
+        e->channel_news = true;
+    }
     pairing_expire(&e->pairing, env->now, &out);
     encounter_perform(env, e, &out);
     offer_out_expire(env, e);
@@ -307,8 +315,8 @@ void encounter_expire(struct meet_env *env, struct encounter *e)
 
 usec_t encounter_deadline(const struct meet_env *env, const struct encounter *e)
 {
-    usec_t at = earlier(pairing_deadline(&e->pairing),
-                        earlier(offer_out_deadline(e), offer_in_deadline(env, e)));
+    usec_t at = earlier(e->channel_at, pairing_deadline(&e->pairing));
+    at = earlier(at, earlier(offer_out_deadline(e), offer_in_deadline(env, e)));
     for (unsigned i = 0; i < e->wish.topics; i++)
         at = earlier(at, search_deadline(env, e->search[i]));
     return at;

@@ -55,6 +55,7 @@ struct encounter {
     bool matched;
     bool channel_news;  // the channel is still to be handed out,
     bool channel_given; // or was, and is wiped at the next call
+    usec_t channel_at;  // when it is; USEC_NEVER: done
     struct channel_config channel;
     uint8_t topic, peer[32]; // of the match
     struct path peer_path;   // as its introducer sees it; family 0: unknown
@@ -79,7 +80,8 @@ bool encounter_shuns(const struct meet_env *, const struct encounter *,
 // The channel got as far as words, or never will.
 void encounter_met(struct meet_env *, struct encounter *);
 void encounter_failed(struct meet_env *, struct encounter *);
+// The channel is handed out after `delay`.
 void encounter_matched(struct meet_env *, struct encounter *, const struct pairing_peer *,
-                       const struct channel_config *);
+                       const struct channel_config *, usec_t delay);
 
 #endif

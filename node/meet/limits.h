@@ -36,6 +36,8 @@
 #define PAIRING_RETRACTED_MAX_US (400 * USEC_PER_MS)
 #define PAIRING_LOOK_US (100 * USEC_PER_MS) // doubles while nobody is there
 #define PAIRING_LOOK_DOUBLINGS_MAX 5u
+#define PAIRING_LOOK_BUSY_DOUBLINGS 2u // 0.4 s, for so long after anybody was seen at all:
+#define PAIRING_BUSY_US (10 * USEC_PER_S)
 #define PAIRING_LOOK_MOVED_DOUBLINGS 2u // after a move to another place: 0.4 s
 
 // ---- search -----------------------------------------------------------------------------------------
@@ -107,7 +109,10 @@
 #define CONFIRM_SENDINGS_MAX 5u                // of a confirm, until the channel is heard,
 #define CONFIRM_SECOND_WAY 3u                  // from this one on by another introducer too
 #define CONFIRM_GAP_MAX_US (200 * USEC_PER_MS) // all of them while the other still waits
-#define CONFIRM_WINDOW_US (2 * USEC_PER_S)     // within this
+#define CONFIRM_MARGIN_US (10 * USEC_PER_MS) // the confirm's head start before the channel's first
+#define CONFIRM_HEAD_START_MAX_US                                                                  \
+    (150 * USEC_PER_MS)                    // packets: a quarter of the offer's round trip, and this
+#define CONFIRM_WINDOW_US (2 * USEC_PER_S) // within this
 
 // A decline begins with a fresh public key: 20 us. Each introducer has a share, so whoever floods a person
 // through one of them can't turn declines through the others into silence.

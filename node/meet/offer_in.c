@@ -257,7 +257,7 @@ void offer_in_joined(struct meet_env *env, struct encounter *e, const struct pai
     assert(o != NULL);
     o->state = IN_JOINED;
     o->answer_at = USEC_NEVER;
-    encounter_matched(env, e, &o->peer, &o->channel);
+    encounter_matched(env, e, &o->peer, &o->channel, 0);
     sodium_memzero(&o->channel, sizeof o->channel);
 }
 

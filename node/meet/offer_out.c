@@ -505,6 +505,17 @@ void offer_out_abandon(struct meet_env *env, struct encounter *e, const struct p
     take_back(env, e, a);
 }
 
+// The confirm takes two legs, the channel's first packets one: what comes before the confirm finds no
+// channel there, and would be sent again only after a timeout. The answer took four legs.
+static usec_t head_start(const struct offer_out *o)
+{
+    usec_t legs = o->channel.rtt_hint_us;
+    if (legs <= OFFER_ANSWER_DELAY_US)
+        return 0;
+    return earlier((legs - OFFER_ANSWER_DELAY_US) / 4 + CONFIRM_MARGIN_US,
+                   CONFIRM_HEAD_START_MAX_US);
+}
+
 void offer_out_confirm(struct meet_env *env, struct encounter *e, const struct pairing_action *a)
 {
     unsigned i;
@@ -516,7 +527,7 @@ void offer_out_confirm(struct meet_env *env, struct encounter *e, const struct p
     // Not the gap that msg1 has doubled: the other waits for a second only.
     o->gap = earlier(gap_of(env, o), CONFIRM_GAP_MAX_US);
     send_confirm(env, e, o);
-    encounter_matched(env, e, &o->peer, &o->channel);
+    encounter_matched(env, e, &o->peer, &o->channel, head_start(o));
     sodium_memzero(&o->channel, sizeof o->channel);
 }
 

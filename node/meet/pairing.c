@@ -681,7 +681,9 @@ void pairing_expire(struct pairing *p, usec_t now, struct pairing_out *out)
     }
     if (p->look_at <= now && p->state == PAIRING_FREE && !p->offered) {
         look(p, PAIRING_ALL_TOPICS, out);
-        if (p->doublings < PAIRING_LOOK_DOUBLINGS_MAX)
+        // Where people were a moment ago more are to be expected.
+        bool busy = p->start_at != USEC_NEVER && now < p->start_at + PAIRING_BUSY_US;
+        if (p->doublings < (busy ? PAIRING_LOOK_BUSY_DOUBLINGS : PAIRING_LOOK_DOUBLINGS_MAX))
             p->doublings++;
         wait_idle(p, now);
     }
