@@ -288,6 +288,9 @@ bool dht_expire(struct dht *d, usec_t now, unsigned budget)
         case TIMER_UPKEEP:
             upkeep_timer(d);
             break;
+        case TIMER_LOOKUP:
+            lookup_timer(d, t->owner);
+            break;
         case TIMER_SERVER:
             server_timer(d);
             break;

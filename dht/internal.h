@@ -15,7 +15,14 @@
 #include "dht/timer.h"
 #include "dht/wire.h"
 
-enum timer_kind { TIMER_CALL = 1, TIMER_PLACE, TIMER_ATTEND, TIMER_UPKEEP, TIMER_SERVER };
+enum timer_kind {
+    TIMER_CALL = 1,
+    TIMER_PLACE,
+    TIMER_ATTEND,
+    TIMER_UPKEEP,
+    TIMER_SERVER,
+    TIMER_LOOKUP
+};
 
 // ---- request keys (rpc.c) -------------------------------------------------------------------------
 struct session { // one e with one server
@@ -99,9 +106,12 @@ struct lookup {
     uint8_t path_in_use; // bits: somebody was on it
     uint8_t arrivals[LOOKUP_PATHS];
     uint8_t hops;
-    uint16_t asked, whole_asked; // in all; for the whole place
+    uint16_t asked;              // in all
+    uint16_t whole_asked, spots; // of the region: for the whole place; for another spot
     uint16_t whole_answered, full;
-    usec_t started;
+    usec_t started,
+        patience_at; // patience_at: slow members are not waited for any longer; 0: not yet set
+    struct timer timer;
     struct region region;
     uint16_t n, cap;
     struct candidate *cand; // nearest first
@@ -325,6 +335,7 @@ uint32_t lookup_start(struct dht *, const uint8_t target[static 32], struct plac
 void lookup_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
 void lookup_slow(struct dht *, struct call *);
 void lookup_failed(struct dht *, struct call *);
+void lookup_timer(struct dht *, struct lookup *);
 void lookup_cancel(struct dht *, uint32_t id);
 // The members that have answered, nearest first. Not counted.
 size_t lookup_region(const struct lookup *, book_ref *out, size_t max);

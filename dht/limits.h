@@ -95,10 +95,13 @@
 #define LOOKUP_ALPHA 4u            // of upkeep in flight and not yet slow
 #define LOOKUP_ALPHA_REGION 24u    // in a region: all of a usual one at once
 #define LOOKUP_FULL_ASKED 4u  // of a region are asked for the place itself first: it may be full
+#define LOOKUP_WHOLE_SHARE 4u // then every fourth; the others for spots all over the region
 #define LOOKUP_BLUR_BITS 4u   // named beyond the common prefix with the server that is asked
 #define LOOKUP_ASKED_MAX 192u // in all: a full region and the way there; liars don't keep it going
 #define LOOKUP_UPKEEP_ASKED_MAX 64u
-#define LOOKUP_STATS 8u         // results kept for the simulator
+#define LOOKUP_PATIENCE                                                                            \
+    2u // of the time that it took until only slow ones were left: half as much again
+#define LOOKUP_STATS 8u // results kept for the simulator
 #define FIND_CONTACTS_TOKEN 16u // of each family, with a token
 #define FIND_CONTACTS_BARE 10u  // without one; 704 bytes hold them
 

@@ -23,6 +23,7 @@ static void lookup_free(struct dht *d, struct lookup *l)
     d->lookup_count--;
     for (unsigned i = 0; i < l->n; i++)
         book_drop(d->config.book, l->cand[i].ref);
+    timers_remove(&d->timers, &l->timer);
     ekey_end(d, &l->ekey);
     arena_give(d->config.arena, l->cand, l->cap * sizeof *l->cand);
     arena_give(d->config.arena, l, sizeof *l);
@@ -213,24 +214,46 @@ static unsigned bits_of(uint64_t distance)
     return n;
 }
 
+// Spots are spread evenly over the region: the k-th lies in the k-th eighth, farthest ones first.
+static void draw_spot(struct dht *d, struct lookup *l, unsigned bits, uint8_t target[static 32])
+{
+    static const uint8_t order[8] = {7, 3, 5, 1, 6, 2, 4, 0};
+    dht_blur(d, target, bits);
+    for (unsigned k = 0; k < 3 && bits + k < 256; k++) {
+        unsigned i = (bits + k) / 8, shift = 7 - (bits + k) % 8;
+        uint8_t far = (uint8_t)(order[l->spots % 8] >> (2 - k) & 1);
+        target[i] = (uint8_t)((target[i] & ~(1u << shift)) |
+                              (unsigned)((l->target[i] >> shift & 1) ^ far) << shift);
+    }
+    l->spots++;
+}
+
 // Nodes on the way are told the leading bits of a place only, never more than some sixteen servers have
 // in common; the rest is random. Members are asked for the place, or for another spot of its region:
 // who crowds round the place itself can't stand in the answers to all of those.
-static unsigned named_bits(struct dht *d, struct lookup *l, struct candidate *c)
+static void put_target(struct dht *d, struct lookup *l, struct candidate *c, struct wire_request *q)
 {
+    memcpy(q->target, l->target, 32);
+    q->bits = 256;
     if (l->place == 0)
-        return 256;
+        return;
     unsigned bits = bits_of(c->distance) + LOOKUP_BLUR_BITS, zone = dht_zone_bits(d);
-    if (l->region.radius == 0) // the zone is a guess then, and too small a one leads nowhere
-        return bits;
-    if (!c->inside && !c->member)
-        return bits < zone ? bits : zone;
-    c->whole = l->whole_asked < LOOKUP_FULL_ASKED || rng_below(&d->config.rng, 2) == 0;
+    if (l->region.radius == 0 || (!c->inside && !c->member)) {
+        // Without an estimate the zone is a guess, and too small a one would lead nowhere.
+        bits = bits < zone || l->region.radius == 0 ? bits : zone;
+        dht_blur(d, q->target, bits);
+        q->bits = (uint16_t)(bits < 256 ? bits : 256);
+        return;
+    }
+    unsigned asked = l->whole_asked + l->spots;
+    c->whole = asked < LOOKUP_FULL_ASKED || asked % LOOKUP_WHOLE_SHARE == 0;
     if (c->whole) {
         l->whole_asked++;
-        return 256;
+        return;
     }
-    return bits_of(l->region.edge > l->region.radius ? l->region.edge : l->region.radius);
+    bits = bits_of(l->region.edge > l->region.radius ? l->region.edge : l->region.radius);
+    draw_spot(d, l, bits, q->target);
+    q->bits = (uint16_t)(bits + 3);
 }
 
 // ---- asking ---------------------------------------------------------------------------------------
@@ -243,10 +266,7 @@ static void ask(struct dht *d, struct lookup *l, struct candidate *c)
     memset(&q, 0, sizeof q);
     q.kind = RPC_FIND;
     q.want = WIRE_WANT_V4 | WIRE_WANT_V6;
-    q.bits = (uint16_t)named_bits(d, l, c);
-    memcpy(q.target, l->target, 32);
-    if (q.bits < 256)
-        dht_blur(d, q.target, q.bits);
+    put_target(d, l, c, &q);
     if (l->place == 0) // never together with a place's e
         upkeep_put_self(d, c->ref, &q);
     const struct session *s = ekey_find(d, ekey, c->ref);
@@ -383,8 +403,21 @@ static void step(struct dht *d, struct lookup *l)
         region_select(&l->region, l->target, l->cand, l->n, over);
     while (!ask_members(d, l));
     tell_members(d, l);
-    if (over && is_done(l))
+    if (!over || !is_done(l))
+        return;
+    if (l->place == 0 || l->region.slow == 0 || (l->patience_at != 0 && l->patience_at <= d->now)) {
         finish(d, l, false);
+        return;
+    }
+    if (l->patience_at == 0)
+        l->patience_at = d->now + (d->now - l->started) / LOOKUP_PATIENCE;
+    timers_arm(&d->timers, &l->timer, l->patience_at);
+}
+
+void lookup_timer(struct dht *d, struct lookup *l)
+{
+    timers_arm(&d->timers, &l->timer, USEC_NEVER);
+    step(d, l);
 }
 
 // ---- beginning ------------------------------------------------------------------------------------
@@ -440,6 +473,10 @@ uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct pla
     struct lookup *l = arena_take(d->config.arena, sizeof *l);
     if (l == NULL)
         return 0;
+    if (timers_add(&d->timers, &l->timer, TIMER_LOOKUP, l) != 0) {
+        arena_give(d->config.arena, l, sizeof *l);
+        return 0;
+    }
     uint32_t id = l->id = dht_next_id(d);
     uint64_t size = size_estimate(&d->size);
     l->place = place == NULL ? 0 : place->id;

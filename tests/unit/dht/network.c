@@ -566,8 +566,8 @@ static void test_loss(void **state)
         uint32_t pa = open_place(&w, a, place), pb = open_place(&w, b, place);
         announce(&w, a, pa, 0xaa);
         announce(&w, b, pb, 0xbb);
-        assert_non_null(net_wait(&w, a, DHT_STORED, pa, 20 * USEC_PER_S));
-        assert_non_null(net_wait(&w, b, DHT_STORED, pb, 20 * USEC_PER_S));
+        assert_non_null(net_wait(&w, a, DHT_STORED, pa, 60 * USEC_PER_S));
+        assert_non_null(net_wait(&w, b, DHT_STORED, pb, 60 * USEC_PER_S));
         assert_true(net_event(&w, a, DHT_STORED, pa)->count >= 6);
         net_run(&w, 10 * USEC_PER_S);
         assert_true(has_record(&w, b, pb, 0xaa) || has_record(&w, a, pa, 0xbb));
