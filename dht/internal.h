@@ -105,6 +105,7 @@ struct lookup {
     uint8_t paths;       // 0: everybody is on the way to the nearest
     uint8_t path_in_use; // bits: somebody was on it
     uint8_t arrivals[LOOKUP_PATHS];
+    uint8_t anew; // how often other paths were begun
     uint8_t hops;
     uint16_t asked;              // in all
     uint16_t whole_asked, spots; // of the region: for the whole place; for another spot
@@ -409,7 +410,7 @@ void join_again(struct dht *); // none does any more
 void join_look(struct dht *);
 void join_forget_imports(struct dht *);
 void upkeep_recentre(struct dht *, unsigned f, const struct path *seen);
-void upkeep_looked_up(struct dht *, const struct lookup *);
+void upkeep_looked_up(struct dht *);
 
 // newcomer.c
 bool newcomer_wanted(struct dht *, const struct contact *);

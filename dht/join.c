@@ -244,15 +244,9 @@ void join_look(struct dht *d)
     look_next(d);
 }
 
-void upkeep_looked_up(struct dht *d, const struct lookup *l)
+void upkeep_looked_up(struct dht *d)
 {
+    // Whom it heard of and did not ask is nobody to fill buckets with: one liar names sixteen others.
     d->upkeep.lookup = 0;
-    // It has asked the nearest; of the others that it heard of some may fill farther buckets.
-    for (unsigned i = 0, tried = 0; i < l->n && tried < LOOKUP_PINGS_MAX; i++) {
-        unsigned before = d->upkeep.verifying;
-        if (l->cand[i].state == CAND_NEW)
-            newcomer_try(d, &dht_entry(d, l->cand[i].ref)->contact, false);
-        tried += d->upkeep.verifying > before;
-    }
     look_next(d);
 }

@@ -39,8 +39,7 @@
 #define REFRESH_AFTER_CLIENT_S (30u * 60) // its table serves nobody else
 #define REFRESH_TICK_US (60 * USEC_PER_S)
 #define REFRESH_PER_TICK 4u  // finds; more than buckets come due in a minute
-#define REFRESH_PINGS_MAX 4u // newcomers tried after one such find
-#define LOOKUP_PINGS_MAX 8u  // and after a look-up of the own centre
+#define REFRESH_PINGS_MAX 1u // newcomers tried after one such find: one liar names sixteen others
 
 // ---- joining --------------------------------------------------------------------------------------
 #define BOOTSTRAPS_MAX 16u
@@ -89,8 +88,10 @@
 #define LOOKUP_COARSE_MAX 3u
 #define LOOKUP_COARSE_INSIDE_MAX 6u // twice what may be in: the nearest may not exist
 #define LOOKUP_PATH_NEAR 3u // a path that has asked so many without getting nearer is at its end
-#define LOOKUP_PATH_ARRIVALS 2u    // its servers that must name the region: one may lie
-#define LOOKUP_NEAR 16u            // an upkeep look-up ends with so many nearest; a size sample
+#define LOOKUP_PATH_ARRIVALS 2u // its servers that must name the region: one may lie
+#define LOOKUP_THIN 8u          // in a region where 20 are expected fewer are in one of a thousand
+#define LOOKUP_ANEW_MAX 4u // so often other paths are begun then; each time two of three succeed
+#define LOOKUP_NEAR 16u    // an upkeep look-up ends with so many nearest; a size sample
 #define LOOKUP_CANDIDATES_MAX 384u // of all paths, a crowded region, and who has failed
 #define LOOKUP_ALPHA 4u            // of upkeep in flight and not yet slow
 #define LOOKUP_ALPHA_REGION 24u    // in a region: all of a usual one at once
@@ -101,7 +102,7 @@
 #define LOOKUP_UPKEEP_ASKED_MAX 64u
 #define LOOKUP_PATIENCE                                                                            \
     2u // of the time that it took until only slow ones were left: half as much again
-#define LOOKUP_STATS 8u // results kept for the simulator
+#define LOOKUP_STATS 8u         // results kept for the simulator
 #define FIND_CONTACTS_TOKEN 16u // of each family, with a token
 #define FIND_CONTACTS_BARE 10u  // without one; 704 bytes hold them
 

@@ -394,11 +394,52 @@ static bool is_done(const struct lookup *l)
     return l->region.answered >= REGION_NEAREST || !slow;
 }
 
+// By the size of the network far more servers should be inside than were found: those on the way may
+// have named only each other.
+static bool is_thin(const struct lookup *l)
+{
+    unsigned inside = 0;
+    for (unsigned i = 0; i < l->n && l->cand[i].inside; i++)
+        inside += l->cand[i].state != CAND_FAILED;
+    return inside < LOOKUP_THIN && l->paths > 0 && l->region.radius > 0 &&
+           l->region.radius < UINT64_MAX;
+}
+
+// Other paths, each from the nearest of the table that was not asked yet. False: there is nobody left.
+static bool begin_anew(struct dht *d, struct lookup *l)
+{
+    unsigned begun = 0;
+    if (l->anew == LOOKUP_ANEW_MAX)
+        return false;
+    l->anew++;
+    for (unsigned i = 0; i < l->n; i++)
+        l->cand[i].path = LOOKUP_PATHS;
+    memset(l->arrivals, 0, sizeof l->arrivals);
+    l->path_in_use = 0;
+    for (unsigned f = 0; f < 2; f++) {
+        book_ref near[TABLE_NEAREST_MAX];
+        size_t n = d->table[f] == NULL
+                       ? 0
+                       : table_nearest(d->table[f], l->target, near, TABLE_NEAREST_MAX);
+        for (size_t i = 0; i < n && begun < l->paths; i++) {
+            struct candidate *c = cand_find(l, near[i]);
+            if (c != NULL && (c->inside || c->state != CAND_NEW))
+                continue;
+            if (c != NULL)
+                cand_remove(d, l, c);
+            begun += cand_add(d, l, near[i], 1, (uint8_t)begun, 0) != NULL;
+        }
+    }
+    return begun > 0;
+}
+
 static void finish(struct dht *d, struct lookup *l, bool full);
 
 static void step(struct dht *d, struct lookup *l)
 {
     bool over = ask_paths(d, l);
+    while (over && is_thin(l) && begin_anew(d, l))
+        over = ask_paths(d, l);
     do
         region_select(&l->region, l->target, l->cand, l->n, over);
     while (!ask_members(d, l));
@@ -483,7 +524,7 @@ uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct pla
     l->class_min = class_min;
     l->sample = sample;
     l->started = d->now;
-    l->paths = place == NULL ? 0 : LOOKUP_PATHS;
+    l->paths = (uint8_t)(place == NULL ? 0 : LOOKUP_PATHS);
     l->region.radius = place == NULL || size == 0 ? 0 : size_radius(size, REGION_EXPECTED);
     l->region.want = place != NULL && size == 0 ? REGION_EXPECTED : REGION_LIVE;
     l->region.families = place == NULL ? 0 : families(d);
@@ -566,7 +607,7 @@ static void finish(struct dht *d, struct lookup *l, bool full)
     if (p != NULL)
         place_looked_up(d, p, l, full);
     else
-        upkeep_looked_up(d, l);
+        upkeep_looked_up(d);
     if (l->sample)
         take_sample(d, l);
     lookup_free(d, l);

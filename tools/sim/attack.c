@@ -287,7 +287,9 @@ static void add_member(struct sim *s, struct attack *a, uint32_t i)
         n.bootstrap[b] = b;
     m->attack = a;
     sim_stream_init(&m->stream, &s->prf, s->hosts | SIM_FORGED_SEQUENCE);
-    uint32_t host = sim_node_add(s, a->config.start_us, &n);
+    usec_t late_us =
+        sim_prf_u64(&s->prf, SIM_PRF_ATTACK, 768 + a->config.kind, i, 0) % (a->config.join_us + 1);
+    uint32_t host = sim_node_add(s, a->config.start_us + late_us, &n);
     attack_server_init(a, &m->self, host, pk, actor.puzzle_nonce, sim_path(s, host));
 }
 

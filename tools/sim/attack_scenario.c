@@ -100,6 +100,7 @@ bool attack_setting(struct attack_scenario *all, const char *name, const char *v
         const char *name;
         usec_t *at, unit_us;
     } times[] = {{"start_s", &c->start_us, USEC_PER_S},
+                 {"join_s", &c->join_us, USEC_PER_S},
                  {"stop_s", &c->stop_us, USEC_PER_S},
                  {"probe_at_s", &a->probe_at_us, USEC_PER_S},
                  {"delay_ms", &c->delay_us, USEC_PER_MS}};
