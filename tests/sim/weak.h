@@ -3,19 +3,46 @@
 #ifndef BAUTA_TEST_WEAK_H
 #define BAUTA_TEST_WEAK_H
 
+// One path, nobody begins anew, and what one answer names is tried.
+#undef LOOKUP_PATHS
+#define LOOKUP_PATHS 1u
+#undef LOOKUP_ANEW_MAX
+#define LOOKUP_ANEW_MAX 0u
+#undef REFRESH_PINGS_MAX
+#define REFRESH_PINGS_MAX 16u
+
+// A region is whoever claims to be nearest.
+#undef REGION_EXPECTED
+#define REGION_EXPECTED 1u
+#undef REGION_LIVE
+#define REGION_LIVE 8u
+#undef REGION_COARSE
+#define REGION_COARSE 1u
+#undef REGION_PREFIXES
+#define REGION_PREFIXES 8u
+
+// Prefixes do not count.
+#undef LOOKUP_FINE_MAX
+#define LOOKUP_FINE_MAX UINT32_MAX
+#undef LOOKUP_COARSE_MAX
+#define LOOKUP_COARSE_MAX UINT32_MAX
+#undef LOOKUP_COARSE_INSIDE_MAX
+#define LOOKUP_COARSE_INSIDE_MAX UINT32_MAX
+#undef REGION_FINE_MAX
+#define REGION_FINE_MAX UINT32_MAX
+#undef REGION_COARSE_MAX
+#define REGION_COARSE_MAX UINT32_MAX
 #undef TABLE_BUCKET_FINE_MAX
-#undef TABLE_BUCKET_COARSE_MAX
-#undef TABLE_FINE_MAX
-#undef TABLE_COARSE_MAX
-#undef RESULT_FINE_MAX
-#undef UNPROVEN_ANSWER_FACTOR
-#undef RESULT_COARSE_MAX
 #define TABLE_BUCKET_FINE_MAX UINT32_MAX
+#undef TABLE_BUCKET_COARSE_MAX
 #define TABLE_BUCKET_COARSE_MAX UINT32_MAX
+#undef TABLE_FINE_MAX
 #define TABLE_FINE_MAX UINT32_MAX
+#undef TABLE_COARSE_MAX
 #define TABLE_COARSE_MAX UINT32_MAX
+
+// An address that was never proven draws more than it sent.
+#undef UNPROVEN_ANSWER_FACTOR
 #define UNPROVEN_ANSWER_FACTOR 64u
-#define RESULT_FINE_MAX UINT32_MAX
-#define RESULT_COARSE_MAX UINT32_MAX
 
 #endif
