@@ -123,6 +123,23 @@ int rpc_answer_open(uint8_t *datagram, size_t len, const struct rpc_keys *k, uin
     return open_at(datagram, len, RPC_ID_BYTES, k->s2c, body, body_len);
 }
 
+void rpc_light_id(uint8_t id[static 8], const uint8_t mask_key[static 32],
+                  const uint8_t nonce[static RPC_NONCE_BYTES])
+{
+    static const char label[] = "bauta light id";
+    const struct piece piece[] = {{label, sizeof label - 1}, {nonce, RPC_NONCE_BYTES}};
+    hash_pieces(id, 8, mask_key, 32, piece, 2);
+}
+
+void rpc_light_keys(struct rpc_keys *k, const uint8_t mask_key[static 32],
+                    const uint8_t e[static 32])
+{
+    static const char label[] = "bauta light";
+    const struct piece piece[] = {{label, sizeof label - 1}, {e, 32}};
+    memset(k, 0, sizeof *k);
+    hash_pieces(k->s2c, sizeof k->s2c, mask_key, 32, piece, 2);
+}
+
 void rpc_token(uint8_t token[static RPC_TOKEN_BYTES], const uint8_t secret[static 32],
                const uint8_t *where, size_t where_len, const uint8_t e[static 32])
 {

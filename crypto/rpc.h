@@ -56,6 +56,15 @@ void rpc_answer_seal(uint8_t *datagram, size_t body_len, const uint8_t id[static
 int rpc_answer_open(uint8_t *datagram, size_t len, const struct rpc_keys *k, uint8_t **body,
                     size_t *body_len);
 
+// A token answer that costs a server no key exchange, for when it has too many requests:
+// light_id = BLAKE2b-8(key = mask_key, "bauta light id" || nonce), sealed like an answer with
+// s2c = BLAKE2b-32(key = mask_key, "bauta light" || e) and the token as body. Who knows the server and
+// sees the request can forge one; nobody else can.
+void rpc_light_id(uint8_t id[static 8], const uint8_t mask_key[static 32],
+                  const uint8_t nonce[static RPC_NONCE_BYTES]);
+void rpc_light_keys(struct rpc_keys *k, const uint8_t mask_key[static 32],
+                    const uint8_t e[static 32]); // s2c only
+
 // BLAKE2b-8(key = secret, address || port || e); `where` is the caller's encoding of address and
 // port.
 void rpc_token(uint8_t token[static RPC_TOKEN_BYTES], const uint8_t secret[static 32],

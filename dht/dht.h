@@ -15,6 +15,7 @@
 #include "dht/path.h"
 
 struct dht;
+struct record_book;  // records held for others, one a process, reference-counted
 struct contact_book; // keys, addresses and ids of servers, one a process, reference-counted
 
 #define DHT_HANDLE_BYTES 16u
@@ -29,7 +30,8 @@ struct dht_config {
     struct arena *arena;
     struct outbox *out;
     struct contact_book *book;
-    uint8_t secret[32]; // X25519 secret of the server key; unused by a client
+    struct record_book *records; // a client needs none
+    uint8_t secret[32];          // X25519 secret of the server key; unused by a client
     uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES];
     uint8_t puzzle_bits;      // NODE_PUZZLE_BITS; 0 in a lab
     bool server;              // wants to be a server, once it is dialled back (PROTOCOL 3)
@@ -189,5 +191,8 @@ size_t dht_place_region(const struct dht *, uint32_t id, struct contact *out, si
 // Book of contacts.
 struct contact_book *contact_book_new(struct arena *, uint32_t contacts_max);
 void contact_book_end(struct contact_book *);
+// Book of records; its arena counts 470 bytes for each different one.
+struct record_book *record_book_new(struct arena *, uint32_t records_max);
+void record_book_end(struct record_book *);
 
 #endif

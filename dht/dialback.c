@@ -114,11 +114,12 @@ void dialback_heard(struct dht *d, const struct wire_answer *a)
         heard_of(d, &c);
 }
 
-// min(3, servers known and not contacted, their groups).
+// min(3, servers known and not contacted until they dialled, their groups).
 static unsigned backs_needed(const struct dialback *b)
 {
     uint64_t group[DIAL_BACKS];
-    unsigned n = 0;
+    unsigned n = b->dialled_n;
+    memcpy(group, b->dialled, sizeof group);
     for (unsigned i = 0; i < DIAL_KNOWN_MAX && n < DIAL_BACKS; i++) {
         if (b->known[i].address == 0 || was_contacted(b, b->known[i].address))
             continue;
@@ -149,23 +150,6 @@ static void ask(struct dht *d, unsigned f)
     }
 }
 
-void dialback_timer(struct dht *d)
-{
-    for (unsigned f = 0; f < 2; f++) {
-        struct dialback *b = d->upkeep.dial[f];
-        if (b == NULL || b->at > d->now)
-            continue;
-        b->at = upkeep_about(d, b->step);
-        b->step = 2 * b->step > DIAL_RETRY_MAX_US ? DIAL_RETRY_MAX_US : 2 * b->step;
-        unsigned need = backs_needed(b);
-        if (need == 0) // nobody could tell: a client for now
-            continue;
-        b->need = need;
-        ask(d, f);
-    }
-    arm(d);
-}
-
 static void become_server(struct dht *d, unsigned f)
 {
     struct upkeep *u = &d->upkeep;
@@ -177,6 +161,25 @@ static void become_server(struct dht *d, unsigned f)
     u->looks = 0;
     u->centre_step = CENTRE_RETRY_MIN_US;
     u->centre_at = d->now;
+    arm(d);
+}
+
+void dialback_timer(struct dht *d)
+{
+    for (unsigned f = 0; f < 2; f++) {
+        struct dialback *b = d->upkeep.dial[f];
+        if (b == NULL || b->at > d->now)
+            continue;
+        b->at = upkeep_about(d, b->step);
+        b->step = 2 * b->step > DIAL_RETRY_MAX_US ? DIAL_RETRY_MAX_US : 2 * b->step;
+        b->need = backs_needed(b);
+        if (b->need == 0) // nobody could tell: a client for now
+            continue;
+        if (b->dialled_n >= b->need) // all who were left have been contacted meanwhile
+            become_server(d, f);
+        else
+            ask(d, f);
+    }
     arm(d);
 }
 

@@ -13,18 +13,18 @@ static uint64_t hash(const struct guard *g, const void *data, size_t len)
     return h == 0 ? 1 : h;
 }
 
-int guard_init(struct guard *g, struct arena *arena, const struct rng *rng, bool prefix_limits)
+void guard_init(struct guard *g, struct arena *arena, const struct rng *rng, bool prefix_limits)
 {
     memset(g, 0, sizeof *g);
     g->arena = arena;
     g->rng = rng;
     g->prefix_limits = prefix_limits;
     rng_fill(rng, g->hash_key, sizeof g->hash_key);
-    g->rate = arena_take(arena, RATE_ENTRIES_MIN * sizeof *g->rate);
-    if (g->rate == NULL)
-        return BAUTA_ESPACE;
+    g->rate = g->few;
     g->rates = RATE_ENTRIES_MIN;
-    return 0;
+    g->total.left = g->unproven.left = g->dh.left = UINT32_MAX; // full from the start
+    g->dh_unproven.left = g->light.left = UINT32_MAX;
+    g->work.left = WORK_PER_S;
 }
 
 static size_t cache_bytes(uint32_t sets)
@@ -32,12 +32,33 @@ static size_t cache_bytes(uint32_t sets)
     return (size_t)sets * KEYCACHE_WAYS * sizeof(struct keycache_entry);
 }
 
-void guard_end(struct guard *g)
+static void cache_drop(struct guard *g)
 {
     arena_give(g->arena, g->cache, cache_bytes(g->sets));
-    arena_give(g->arena, g->rate, g->rates * sizeof *g->rate);
+    g->cache = NULL;
+    g->sets = 0;
+}
+
+static void rate_drop(struct guard *g)
+{
+    if (g->rate != g->few)
+        arena_give(g->arena, g->rate, g->rates * sizeof *g->rate);
+    g->rate = g->few;
+    g->rates = RATE_ENTRIES_MIN;
+}
+
+static void replay_drop(struct guard *g, struct replay_set *s)
+{
+    arena_give(g->arena, s->tag, s->cap * sizeof(uint64_t));
+    memset(s, 0, sizeof *s);
+}
+
+void guard_end(struct guard *g)
+{
+    cache_drop(g);
+    rate_drop(g);
     for (unsigned i = 0; i < 2; i++)
-        arena_give(g->arena, g->replay[i].tag, g->replay[i].cap * sizeof(uint64_t));
+        replay_drop(g, &g->replay[i]);
     sodium_memzero(g, sizeof *g);
 }
 
@@ -51,34 +72,118 @@ uint64_t guard_source(const struct guard *g, const struct path *p)
 
 // ---- rates ----------------------------------------------------------------------------------------
 
+// A full bucket holds one second's worth.
+static uint32_t bucket_level(struct bucket *b, usec_t now, uint32_t per_s)
+{
+    usec_t passed = now - b->since;
+    if (passed >= USEC_PER_S || b->left > per_s) {
+        b->left = per_s;
+        b->since = now;
+    } else {
+        usec_t gained = passed * per_s / USEC_PER_S;
+        b->left = gained + b->left > per_s ? per_s : (uint32_t)gained + b->left;
+        b->since += gained * USEC_PER_S / per_s;
+    }
+    return b->left;
+}
+
+static bool bucket_take(struct bucket *b, usec_t now, uint32_t per_s)
+{
+    if (bucket_level(b, now, per_s) == 0)
+        return false;
+    b->left--;
+    return true;
+}
+
 static struct rate_entry *rate_set(const struct guard *g, uint64_t source)
 {
     return &g->rate[((uint32_t)source & (g->rates / 2 - 1)) * 2];
 }
 
-bool guard_rate(struct guard *g, usec_t now, uint64_t source)
+static struct rate_entry *rate_entry(struct guard *g, usec_t now, uint64_t source, uint32_t per_s)
 {
-    uint32_t per_s = g->prefix_limits ? RATE_PREFIX_PER_S : RATE_NODE_PER_S;
     struct rate_entry *set = rate_set(g, source);
     struct rate_entry *e = set[0].tag == source ? &set[0] : set[1].tag == source ? &set[1] : NULL;
+    uint32_t second = (uint32_t)(now / USEC_PER_S);
+    if (second != g->second) {
+        g->active_before = second == g->second + 1 ? g->active : 0;
+        g->active = 0;
+        g->second = second;
+    }
     if (e == NULL) {
         // Who has been quiet for longer gives way: it has its allowance back by now.
-        e = set[0].tag == 0 || (set[1].tag != 0 && set[0].since <= set[1].since) ? &set[0]
-                                                                                 : &set[1];
-        g->rate_evicted += e->tag != 0 && now - e->since < USEC_PER_S;
-        *e = (struct rate_entry){source, now, per_s};
+        e = set[0].tag == 0 || (set[1].tag != 0 && set[0].bucket.since <= set[1].bucket.since)
+                ? &set[0]
+                : &set[1];
+        g->rate_evicted += e->tag != 0 && now - e->bucket.since < USEC_PER_S;
+        *e = (struct rate_entry){.tag = source, .bucket = {now, per_s}, .second = second - 1};
     }
-    usec_t gained = (now - e->since) * per_s / USEC_PER_S;
-    if (now - e->since >= USEC_PER_S) {
-        e->left = per_s;
-        e->since = now;
-    } else if (gained > 0) {
-        e->left = gained + e->left > per_s ? per_s : (uint32_t)gained + e->left;
-        e->since += gained * USEC_PER_S / per_s;
+    if (e->second != second) {
+        g->active++;
+        memset(e->part, 0, sizeof e->part);
+        e->second = second;
     }
-    if (e->left == 0)
+    return e;
+}
+
+// Takes one of the prefix's; under load only of what is a fair share of half of everything. Else of the
+// little that each of its fine prefixes has, so that honest neighbours of a flood do not starve.
+static bool take_share(struct guard *g, usec_t now, const struct path *p, struct rate_entry *e,
+                       uint32_t per_s, bool busy)
+{
+    uint32_t left = bucket_level(&e->bucket, now, per_s);
+    uint32_t sources = g->active > g->active_before ? g->active : g->active_before;
+    uint32_t fair = RATE_TOTAL_PER_S / 2 / (sources + 1) + 1;
+    if (left > 0 && (!busy || per_s - left < fair)) {
+        e->bucket.left--;
+        return true;
+    }
+    struct prefix fine = path_fine(p);
+    uint8_t *part = &e->part[hash(g, &fine, sizeof fine) % RATE_PARTS];
+    if (*part >= RATE_PART_FREE_PER_S)
         return false;
-    e->left--;
+    ++*part;
+    return true;
+}
+
+bool guard_rate(struct guard *g, usec_t now, const struct path *p, uint64_t source, bool proven)
+{
+    uint32_t per_s = g->prefix_limits ? RATE_PREFIX_PER_S : RATE_NODE_PER_S;
+    struct rate_entry *e = rate_entry(g, now, source, per_s);
+    uint32_t total = bucket_level(&g->total, now, RATE_TOTAL_PER_S);
+    uint32_t unproven = bucket_level(&g->unproven, now, RATE_UNPROVEN_PER_S);
+    bool busy = total < RATE_TOTAL_PER_S / 2 || (!proven && unproven < RATE_UNPROVEN_PER_S / 2);
+    if (total == 0 || (!proven && unproven == 0) || !take_share(g, now, p, e, per_s, busy))
+        return false;
+    g->total.left--;
+    if (!proven)
+        g->unproven.left--;
+    return true;
+}
+
+bool guard_dh(struct guard *g, usec_t now, bool proven)
+{
+    if (!proven && !bucket_take(&g->dh_unproven, now, DH_UNPROVEN_PER_S))
+        return false;
+    return bucket_take(&g->dh, now, DH_PER_S);
+}
+
+bool guard_light(struct guard *g, usec_t now)
+{
+    return bucket_take(&g->light, now, LIGHT_PER_S);
+}
+
+bool guard_work(struct guard *g, usec_t now, uint64_t source)
+{
+    uint8_t *part = &g->work_part[(source >> 48) % WORK_PARTS];
+    if (now - g->work.since >= USEC_PER_S) {
+        memset(g->work_part, 0, sizeof g->work_part);
+        g->work = (struct bucket){now, WORK_PER_S};
+    }
+    if (g->work.left == 0 || *part >= WORK_PART_PER_S)
+        return false;
+    g->work.left--;
+    ++*part;
     return true;
 }
 
@@ -99,7 +204,8 @@ static void rate_grow(struct guard *g)
             struct rate_entry *set = rate_set(g, old[i].tag);
             set[set[0].tag != 0] = old[i];
         }
-    arena_give(g->arena, old, n * sizeof *old);
+    if (old != g->few)
+        arena_give(g->arena, old, n * sizeof *old);
 }
 
 // ---- tokens ---------------------------------------------------------------------------------------
@@ -113,12 +219,26 @@ static void rotate(struct guard *g, usec_t now)
     rng_fill(g->rng, g->token_secret[0], 32);
     if (both)
         rng_fill(g->rng, g->token_secret[1], 32);
-    g->cache_evicted = 0;
     g->rotate_at = now - now % TOKEN_PERIOD_US + TOKEN_PERIOD_US;
-    struct replay_set old = g->replay[1];
-    arena_give(g->arena, old.tag, old.cap * sizeof(uint64_t));
+    replay_drop(g, &g->replay[1]);
     g->replay[1] = g->replay[0];
     memset(&g->replay[0], 0, sizeof g->replay[0]);
+    if (both)
+        replay_drop(g, &g->replay[1]);
+    if (!g->cache_hit || both) // of no use any more
+        cache_drop(g);
+    g->cache_hit = false;
+    g->cache_evicted = 0;
+    if (g->rate != g->few && g->active + g->active_before < RATE_ENTRIES_MIN)
+        rate_drop(g);
+}
+
+bool guard_rest(struct guard *g, usec_t now)
+{
+    if (g->rotate_at != 0)
+        rotate(g, now);
+    return g->cache != NULL || g->rate != g->few || g->replay[0].tag != NULL ||
+           g->replay[1].tag != NULL;
 }
 
 static void token_of(const uint8_t secret[static 32], const struct path *p,
@@ -131,24 +251,16 @@ static void token_of(const uint8_t secret[static 32], const struct path *p,
     rpc_token(token, secret, where, wr_len(&w), e);
 }
 
-void guard_token(struct guard *g, usec_t now, const struct path *p, const uint8_t e[static 32],
-                 uint8_t token[static RPC_TOKEN_BYTES])
+bool guard_token(struct guard *g, usec_t now, const struct path *p, const uint8_t e[static 32],
+                 const uint8_t token[static RPC_TOKEN_BYTES], uint8_t next[static RPC_TOKEN_BYTES])
 {
+    uint8_t before[RPC_TOKEN_BYTES];
     rotate(g, now);
-    token_of(g->token_secret[0], p, e, token);
-}
-
-bool guard_token_ok(struct guard *g, usec_t now, const struct path *p, const uint8_t e[static 32],
-                    const uint8_t token[static RPC_TOKEN_BYTES])
-{
-    rotate(g, now);
-    bool ok = false;
-    for (unsigned i = 0; i < 2; i++) {
-        uint8_t good[RPC_TOKEN_BYTES];
-        token_of(g->token_secret[i], p, e, good);
-        ok |= sodium_memcmp(good, token, sizeof good) == 0;
-    }
-    return ok;
+    token_of(g->token_secret[0], p, e, next);
+    if (sodium_memcmp(next, token, RPC_TOKEN_BYTES) == 0)
+        return true;
+    token_of(g->token_secret[1], p, e, before);
+    return sodium_memcmp(before, token, sizeof before) == 0;
 }
 
 // ---- keys -----------------------------------------------------------------------------------------
@@ -170,7 +282,7 @@ bool guard_keys(struct guard *g, uint64_t source, const uint8_t e[static 32], st
     for (unsigned i = 0; i < KEYCACHE_WAYS; i++)
         if (set[i].used && memcmp(set[i].e, e, 32) == 0) {
             *keys = set[i].keys;
-            set[i].hit = true;
+            set[i].hit = g->cache_hit = true;
             return true;
         }
     return false;
@@ -178,8 +290,7 @@ bool guard_keys(struct guard *g, uint64_t source, const uint8_t e[static 32], st
 
 static void cache_grow(struct guard *g)
 {
-    if (g->sets != 0 &&
-        (g->cache_evicted <= KEYCACHE_HIT_WEIGHT * g->sets || g->sets >= KEYCACHE_SETS_MAX))
+    if (g->sets != 0 && (g->cache_evicted <= g->sets || g->sets >= KEYCACHE_SETS_MAX))
         return;
     uint32_t sets = g->sets == 0 ? KEYCACHE_SETS_MIN : 2 * g->sets;
     struct keycache_entry *cache = arena_take(g->arena, cache_bytes(sets));
@@ -187,7 +298,7 @@ static void cache_grow(struct guard *g)
     if (cache == NULL)
         return;
     // A cache may forget; its keys are derived again.
-    arena_give(g->arena, g->cache, cache_bytes(g->sets));
+    cache_drop(g);
     g->cache = cache;
     g->sets = sets;
 }
@@ -204,7 +315,7 @@ void guard_keys_remember(struct guard *g, uint64_t source, const uint8_t e[stati
     for (unsigned i = 1; i < KEYCACHE_WAYS; i++)
         if (!set[i].hit || set[victim].hit)
             victim = i;
-    g->cache_evicted += !set[victim].used ? 0 : set[victim].hit ? KEYCACHE_HIT_WEIGHT : 1;
+    g->cache_evicted += set[victim].used && set[victim].hit;
     memmove(set + 1, set, victim * sizeof *set);
     memcpy(set[0].e, e, 32);
     set[0].keys = *keys;

@@ -1,6 +1,7 @@
 // What stands between the network and a server's work: tokens, rates, the cache of request keys, the
 // memory of requests seen. Cheap checks come before costly ones, and nothing is allocated for a
-// datagram that has not been authenticated.
+// datagram that has not been authenticated. Answers to our own requests never come here: they are
+// recognised by their ids before.
 #ifndef BAUTA_DHT_GUARD_H
 #define BAUTA_DHT_GUARD_H
 
@@ -14,10 +15,15 @@ struct keycache_entry {
     struct rpc_keys keys;
     bool used, hit;
 };
+struct bucket { // of tokens, refilled by the microsecond
+    usec_t since;
+    uint32_t left;
+};
 struct rate_entry {
     uint64_t tag; // of the prefix, or of address and port; 0: empty
-    usec_t since; // when `left` was counted
-    uint32_t left;
+    struct bucket bucket;
+    uint32_t second; // in which `part` counts
+    uint8_t part[RATE_PARTS];
 };
 struct replay_set {
     uint64_t *tag; // open addressing, 0: empty
@@ -31,25 +37,35 @@ struct guard {
     uint8_t token_secret[2][32];  // in use, the one before
     usec_t rotate_at;             // 0: never made
     struct keycache_entry *cache; // shares x sets x ways
-    uint32_t sets, cache_evicted; // evicted, weighted, in this token period
+    uint32_t sets, cache_evicted; // keys of use that were lost in this token period
+    bool cache_hit;               // in this token period
     struct replay_set replay[2];  // this token period, the one before
-    struct rate_entry *rate;      // 2-way
+    struct rate_entry *rate;      // 2-way; at first `few`
+    struct rate_entry few[RATE_ENTRIES_MIN];
     uint32_t rates, rate_evicted;
+    uint32_t active, active_before, second; // sources heard in this second and in the one before
+    struct bucket total, unproven, dh, dh_unproven, light, work;
+    uint8_t work_part[WORK_PARTS];
 };
 
-int guard_init(struct guard *, struct arena *, const struct rng *,
-               bool prefix_limits); // BAUTA_ESPACE
+void guard_init(struct guard *, struct arena *, const struct rng *, bool prefix_limits);
 void guard_end(struct guard *);
+// Gives back what a quiet server does not need. True while it holds anything: call it again later.
+bool guard_rest(struct guard *, usec_t now);
 // What a source counts as: its coarse prefix, or the node itself where prefixes do not count.
 uint64_t guard_source(const struct guard *, const struct path *);
 
-// True if a request from there may cost something now.
-bool guard_rate(struct guard *, usec_t now, uint64_t source);
-// The token for this address, port and e; and whether one is good.
-void guard_token(struct guard *, usec_t now, const struct path *, const uint8_t e[static 32],
-                 uint8_t token[static RPC_TOKEN_BYTES]);
-bool guard_token_ok(struct guard *, usec_t now, const struct path *, const uint8_t e[static 32],
-                    const uint8_t token[static RPC_TOKEN_BYTES]);
+// True if a request from there may cost something now. Proven: its token is good, so nobody forged the
+// address. A prefix that has used up its rate leaves each of its fine prefixes a little.
+bool guard_rate(struct guard *, usec_t now, const struct path *, uint64_t source, bool proven);
+// May a key exchange be computed for it? If not: may it get a token that costs none?
+bool guard_dh(struct guard *, usec_t now, bool proven);
+bool guard_light(struct guard *, usec_t now);
+// May a proof of work of this source be checked?
+bool guard_work(struct guard *, usec_t now, uint64_t source);
+// Is this a good token for address, port and e? `next`: the one to use from now on.
+bool guard_token(struct guard *, usec_t now, const struct path *, const uint8_t e[static 32],
+                 const uint8_t token[static RPC_TOKEN_BYTES], uint8_t next[static RPC_TOKEN_BYTES]);
 // The keys of e, if they are cached. Remember only those under which a request has opened.
 bool guard_keys(struct guard *, uint64_t source, const uint8_t e[static 32], struct rpc_keys *);
 void guard_keys_remember(struct guard *, uint64_t source, const uint8_t e[static 32],

@@ -27,17 +27,16 @@ enum timer_kind {
 // ---- request keys (rpc.c) -------------------------------------------------------------------------
 struct session { // one e with one server
     book_ref ref;
+    uint32_t used; // a counter, for the choice of who gives way
     struct rpc_keys keys;
-    uint8_t mask_key[32];
     uint8_t token[RPC_TOKEN_BYTES];
     bool has_token;
-    uint64_t used; // a counter, for the choice of who gives way
 };
 struct ekey {
     uint8_t pk[32], sk[32];
     struct session *session;
     uint16_t n, cap;
-    uint64_t uses;
+    uint32_t uses;
 };
 
 // ---- calls (rpc.c) --------------------------------------------------------------------------------
@@ -58,8 +57,8 @@ enum call_owner {
 };
 struct sending {
     usec_t at;
-    uint64_t id[RPC_ANSWER_DATAGRAMS_MAX];
-    uint8_t ids; // open; 0: none
+    uint64_t id[RPC_ANSWER_DATAGRAMS_MAX + 1]; // and that of a token answer without DH
+    uint8_t ids;                               // open; 0: none
 };
 struct call {
     struct call *next, *prev;
@@ -75,6 +74,7 @@ struct call {
     struct sending sending[RPC_SENDINGS_MAX];
     uint8_t sendings, sendings_max, token_rounds;
     bool slow, failed; // told the owner
+    bool has_token;
     usec_t rto;
     uint8_t *body;
     uint16_t body_len, datagram_len;
@@ -145,6 +145,7 @@ struct place {
     uint32_t told_count;
     unsigned seeks; // wanted as soon as somebody of the region is known
     usec_t relook_at, relook_step, renew_at;
+    usec_t rest_at;   // when the sessions that only the look-up needed are forgotten
     usec_t loss_step; // how soon it looks again after a loss: doubles until the next renewal
     // What is announced.
     bool announcing;
@@ -215,8 +216,8 @@ struct upkeep {
     usec_t refresh_at, fill_at;
     book_ref walk; // whom the next step of filling asks, or 0
     uint16_t fill_left;
-    uint8_t fill_fast, fill_family, fill_bucket; // the last two: what the last step asked for
-    uint32_t exhausted[2]; // bits of buckets of which a step has brought nobody new
+    uint8_t fill_fast;
+    uint32_t doubtful[2], exhausted[2]; // bits of buckets: one step, or two, brought nobody new
     // newcomer.c
     unsigned verifying;
     // votes.c
@@ -287,7 +288,7 @@ struct server {
     struct store store;
     struct intro intro;
     struct timer timer;
-    usec_t sweep_at;
+    usec_t sweep_at, rest_at;
 };
 int server_new(struct dht *);
 void server_free(struct dht *);
@@ -319,6 +320,9 @@ void ekey_end(struct dht *, struct ekey *);
 struct session *ekey_session(struct dht *, struct ekey *,
                              book_ref); // NULL: no memory, or a bad key
 struct session *ekey_find(struct dht *, const struct ekey *, book_ref);
+// Marks the session with that server, if there is one, as used; forgets those not used since then.
+void ekey_use(struct dht *, struct ekey *, book_ref);
+void ekey_trim(struct dht *, struct ekey *, uint32_t uses);
 
 // 0, BAUTA_ELIMIT, BAUTA_ESPACE, BAUTA_EAUTH (a key without a shared secret). The reply is filled in for each sending.
 int call_start(struct dht *, const struct call_spec *, const struct wire_request *, struct call **);
@@ -421,7 +425,8 @@ void upkeep_candidate(struct dht *, const struct path *from, const struct wire_r
                       bool proven);
 
 // refresh.c
-void refresh_ask(struct dht *, book_ref who, const uint8_t target[static 32], uint16_t class_min);
+void refresh_ask(struct dht *, book_ref who, const uint8_t target[static 32], uint16_t class_min,
+                 uint32_t filling);
 void refresh_fill(struct dht *);
 void refresh_tick(struct dht *);
 void refresh_heard(struct dht *, struct call *, const struct wire_answer *);

@@ -215,7 +215,7 @@ static void look_beside(struct dht *d, unsigned f)
     memcpy(target, d->centre[f], 32);
     if (!d->upkeep.own_centre[f])
         dht_blur(d, target, dht_zone_bits(d));
-    refresh_ask(d, near[rng_below(&d->config.rng, n)], target, look_class(d));
+    refresh_ask(d, near[rng_below(&d->config.rng, n)], target, look_class(d), 0);
 }
 
 void join_look(struct dht *d)
@@ -227,16 +227,18 @@ void join_look(struct dht *d)
     usec_t step = u->centre_step;
     bool settled = 2 * step > CENTRE_RETRY_MAX_US;
     u->centre_step = settled ? CENTRE_RETRY_MAX_US : 2 * step;
-    u->centre_at = settled ? upkeep_about(d, CENTRE_RETRY_MAX_US)
+    u->centre_at = settled ? upkeep_about(d, upkeep_serves_any(d) ? CENTRE_RETRY_MAX_US
+                                                                  : 2 * CENTRE_RETRY_MAX_US)
                            : d->now + step + rng_below(&d->config.rng, step / 4);
     u->looks = u->looks == UINT8_MAX ? UINT8_MAX - 1 : (uint8_t)(u->looks + 1); // odd, even, odd
     if (settled) // a family may have come meanwhile
         memset(u->unheard_family, 0, sizeof u->unheard_family);
     if (u->looks == 1)
         u->wanted |= WANT_CENTRES;
-    else if (u->looks == RANDOM_FIRST_LOOK || u->looks == RANDOM_SECOND_LOOK)
-        u->wanted |= WANT_RANDOM;
-    else if (settled) // a client's neighbourhood is nobody's business, not even its own
+    else if ((u->looks <= RANDOM_POOR_LOOKS && dht_live(d) < TABLE_K) ||
+             u->looks == RANDOM_FIRST_LOOK || u->looks == RANDOM_SECOND_LOOK)
+        u->wanted |= WANT_RANDOM; // the first one where many come together and know few
+    else if (settled)             // a client's neighbourhood is nobody's business, not even its own
         u->wanted |= upkeep_serves_any(d) && u->looks % 2 == 0 ? WANT_CENTRES : WANT_RANDOM;
     if (u->looks > 1 && !settled)
         for (unsigned f = 0; f < 2; f++)

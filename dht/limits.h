@@ -14,11 +14,12 @@
 #define RPC_LATE_US (3 * USEC_PER_S)             // an answer later than that helps nobody
 #define RPC_PART_WAIT_MAX_US (100 * USEC_PER_MS) // for the other datagrams of one answer
 #define RPC_ANSWER_DATAGRAMS_MAX 4u              // PROTOCOL 2
+#define ANSWER_LIGHT RPC_ANSWER_DATAGRAMS_MAX    // the index of a token answer without DH
 #define RPC_FIND_DATAGRAMS_MAX 2u                // 16 contacts of each family fit two
 #define RTT_SAMPLES 32u                          // for the node's own p95
 #define RTT_SAMPLES_MIN 8u                       // fewer say nothing about a p95
 #define RTT_ENTRIES_MIN 16u // servers outside of the table whose RTT is remembered, at first
-#define RTT_ENTRIES_MAX 64u // 512 bytes: the holders of a few places
+#define RTT_ENTRIES_MAX 32u // 256 bytes: the holders of a place, and whom a look-up asks twice
 #define SESSIONS_MAX 224u   // servers of one e: a look-up asks fewer
 #define IDS_MAX 16384u      // open answer and push ids: 1,024 calls x 12 at most, 320 series x 12
 
@@ -50,11 +51,10 @@
 #define CENTRE_RETRY_MIN_US (500 * USEC_PER_MS) // looks round the own centre, doubling: who joined
 #define CENTRE_RETRY_MAX_US (3600 * USEC_PER_S) // in the same second is found by the second one
 #define CENTRE_WIDE_FOR_US (15 * USEC_PER_S) // from joining on they ask for 10 contacts, then for 4
-#define CENTRE_NEIGHBOURS 3u // one of so many is asked, so that no one neighbour hides the others
-#define RANDOM_FIRST_LOOK 2u // instead of such a look two random targets are looked up: after 0.5 s
-#define RANDOM_SECOND_LOOK                                                                         \
-    6u // and 15 s. They bring far contacts and the first estimates of the size
-#define FILL_SPARE_BUCKETS 3u // the deepest ones: fewer than 16 servers are in them altogether
+#define CENTRE_NEIGHBOURS 3u   // one of so many is asked, so that no one neighbour hides the others
+#define RANDOM_POOR_LOOKS 4u   // up to this one also where few are known: many come together
+#define RANDOM_FIRST_LOOK 8u   // beside such a look a random target is looked up: after 1
+#define RANDOM_SECOND_LOOK 10u // and 4 minutes. It brings far contacts and estimates of the size
 #define FILL_FAST_US (100 * USEC_PER_MS) // a few steps of filling at first, for small networks,
 #define FILL_FAST_STEPS 4u
 #define FILL_US (5 * USEC_PER_S) // then slowly: half of 12 buckets are full in 5 minutes
@@ -112,6 +112,8 @@
 #define REGION_COARSE 8u    // of so many coarse prefixes, where the network has them
 #define REGION_NEAREST 8u   // fewer than that are no choice: slow ones are waited for
 #define REGION_FAMILY 8u    // of each address family that works
+#define ANSWER_FINE_MAX 2u   // PROTOCOL 3: of one find's answer
+#define ANSWER_COARSE_MAX 3u
 #define REGION_FINE_MAX 1u  // of one fine prefix
 #define REGION_COARSE_MAX 3u
 #define REGION_PREFIXES 128u   // by rank, where more crowd in
@@ -137,6 +139,7 @@
 #define RELOOK_MAX_US (60 * USEC_PER_S)
 #define RELOOK_ASKS 4u // members of a standing place that are asked for newcomers
 #define RELOOK_FULL_US (300 * USEC_PER_S)  // while there are enough
+#define PLACE_REST_US (10 * USEC_PER_S)    // from a look-up's end: by then introducers are chosen
 #define RELOOK_LOSS_US (200 * USEC_PER_MS) // a holder does not answer; doubles up to RELOOK_MAX_US
 #define TTL_S_MIN 10u
 #define TTL_S_MAX 900u // PROTOCOL 5
@@ -159,24 +162,50 @@
 #define UNPROVEN_ANSWER_FACTOR                                                                     \
     1u // PROTOCOL 2: no more bytes to an address without a token than came
 #define TOKEN_PERIOD_US (60 * USEC_PER_S)
-#define KEYCACHE_SHARES 8u // a coarse prefix may use one of them
+#define KEYCACHE_SHARES 4u // a coarse prefix may use one of them
 #define KEYCACHE_WAYS 2u
-#define KEYCACHE_SETS_MIN 8u   // 16 entries, 2 KB
-#define KEYCACHE_SETS_MAX 512u // 1,024 entries, 120 KB
-#define KEYCACHE_HIT_WEIGHT 8u // losing keys that were of use counts as much as losing 8 others
+#define KEYCACHE_SETS_MIN 4u   // 8 entries, 840 bytes
+#define KEYCACHE_SETS_MAX 512u // 1,024 entries, 105 KB
 #define REPLAY_MAX 16384u      // requests a minute that are remembered, half for changes of state
-#define RATE_ENTRIES_MIN 64u   // prefixes whose rate is counted, at first: 1.5 KB
-#define RATE_ENTRIES_MAX 4096u
-#define RATE_PREFIX_PER_S 500u       // requests of one coarse prefix: half a core would be 5,000
-#define RATE_NODE_PER_S 2000u        // of one address and port where prefixes do not count
+#define RATE_ENTRIES_MIN 8u    // prefixes whose rate is counted, at first
+#define RATE_ENTRIES_MAX 4096u // 160 KB
+#define RATE_PARTS 12u         // of the fine prefixes in a coarse one
+#define RATE_PART_FREE_PER_S                                                                       \
+    8u // requests that each part has left when its prefix has used up its rate
+#define RATE_PREFIX_PER_S 500u // requests of one coarse prefix: half a core would be 5,000
+#define RATE_NODE_PER_S 2000u  // of one address and port where prefixes do not count
+#define RATE_TOTAL_PER_S                                                                           \
+    10000u // of all; from half of it on a prefix above its fair share is refused
+#define RATE_UNPROVEN_PER_S 6000u // of those without a token, which may be forged
+#define DH_PER_S 4000u            // X25519, a fifth of a core
+#define DH_UNPROVEN_PER_S 3000u   // of those for requests without a token
+#define LIGHT_PER_S                                                                                \
+    20000u              // token answers without DH: 2 % of a core, 1.3 MB/s, never more than came
+#define WORK_PER_S 128u // Argon2id checks of announcements: 2 % of a core
+#define WORK_PARTS 16u  // of all sources; each
+#define WORK_PART_PER_S 32u
 #define STORE_PLACE_RECORDS_MAX 256u // PROTOCOL 5
 #define STORE_PLACE_FULL 192u
-#define STORE_FULL_PER_S 64u        // announces
-#define STORE_PLACE_STONES_MAX 256u // tombstones
+#define STORE_FULL_PER_S 64u  // announces
+#define STORE_HEAT_FROM 16u   // announces in a second from which on they are counted by source
+#define STORE_HEAT_PARTS 8u   // of all sources; each counts at most
+#define STORE_HEAT_OUTLIER 4u // times what most of them do
+#define STORE_PLACE_STONES_MAX 256u  // tombstones
+#define STORE_STONES_MAX 8192u       // in all: 200 KB
+#define STORE_SOURCE_STONES_MAX 512u // of one source
+#define STORE_STONE_S 120u           // an announce that was overtaken is good while its token is
+#define STORE_SOURCE_SHARE 8u        // a source may fill an eighth of the store
+#define STORE_SAMPLE_FULL 2u         // records of a sample where the place is full: one datagram
+#define STORE_RECORD_COST 640u       // what a record counts: its bytes, its slot, its place
+// Work wanted for a new record, by how full its place is: none up to three quarters, then doubling.
+#define STORE_EFFORT_FROM 144u // records; three quarters of full
+#define STORE_EFFORT_STEP 8u   // records a doubling
+#define STORE_EFFORT_MIN 16u   // 2.5 ms of one core; 1,024 where the place is full
+#define STORE_EFFORT_FULL 1024u
 #define STORE_SWEEP_US (1 * USEC_PER_S)
 #define STORE_SWEEP_SHARE 32u // of the places are looked through in one sweep
 #define STORE_LOOK_MAX                                                                             \
-    1024u // places compared when the store is full: 50 us, however many there are
+    1024u // records compared when the store is full: 50 us, however many there are
 #define STORE_BYTES_DEFAULT (64u << 20) // PROTOCOL 5
 #define INTRO_HANDLES_MAX 4096u         // 1 MiB at 256 bytes
 #define INTRO_LINKS_MAX 2048u           // 512 KiB at 256 bytes

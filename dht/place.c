@@ -15,6 +15,8 @@ struct place *place_find(const struct dht *d, uint32_t id)
 void place_arm(struct dht *d, struct place *p)
 {
     usec_t at = p->relook_at < p->renew_at ? p->relook_at : p->renew_at;
+    if (p->rest_at < at)
+        at = p->rest_at;
     timers_arm(&d->timers, &p->timer, at);
 }
 
@@ -52,7 +54,7 @@ int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], ui
     p->user = user;
     memcpy(p->place, place, 32);
     ekey_new(d, &p->ekey);
-    p->relook_at = p->renew_at = USEC_NEVER;
+    p->relook_at = p->renew_at = p->rest_at = USEC_NEVER;
     p->relook_step = RELOOK_MIN_US;
     p->loss_step = RELOOK_LOSS_US;
     p->next = d->places;
@@ -208,6 +210,27 @@ static void tell_found(struct dht *d, struct place *p, size_t n)
         e->count = (uint32_t)n;
 }
 
+// Of all whom the look-up asked only those are kept who are asked again.
+static void forget_sessions(struct dht *d, struct place *p)
+{
+    uint32_t before = p->ekey.uses;
+    p->rest_at = USEC_NEVER;
+    if (p->lookup != 0)
+        return; // its end says when
+    for (unsigned i = 0; i < p->holders; i++)
+        ekey_use(d, &p->ekey, p->holder[i].ref);
+    for (const struct attend *a = d->attends; a != NULL; a = a->next)
+        if (a->place == p->id)
+            ekey_use(d, &p->ekey, a->ref);
+    for (const struct intro_out *x = d->intros; x != NULL; x = x->next)
+        if (x->place == p->id)
+            ekey_use(d, &p->ekey, x->ref);
+    for (const struct call *c = d->calls; c != NULL; c = c->next)
+        if (c->place == p->id)
+            ekey_use(d, &p->ekey, c->ref);
+    ekey_trim(d, &p->ekey, before);
+}
+
 void place_looked_up(struct dht *d, struct place *p, struct lookup *l, bool full)
 {
     book_ref region[HOLDERS_MAX];
@@ -228,6 +251,7 @@ void place_looked_up(struct dht *d, struct place *p, struct lookup *l, bool full
     plan_relook(d, p, n);
     publish_due(d, p, false);
     publish_seeks(d, p, NULL);
+    p->rest_at = d->now + PLACE_REST_US;
     place_arm(d, p);
 }
 
@@ -316,8 +340,11 @@ void place_timer(struct dht *d, struct place *p)
     if (p->relook_at <= d->now)
         look_up(d, p);
     p = place_find(d, id);
-    if (p != NULL)
-        place_arm(d, p);
+    if (p == NULL)
+        return;
+    if (p->rest_at <= d->now)
+        forget_sessions(d, p);
+    place_arm(d, p);
 }
 
 void dht_place_close(struct dht *d, usec_t now, uint32_t id)

@@ -13,8 +13,10 @@
     ((size_t)32 * 1024) // such blocks have a chunk each, released when given back
 #define BLOCK_ALIGN ((size_t)16)
 #define BLOCK_BYTES_MIN ((size_t)16)
-#define LINEAR_BYTES_MAX ((size_t)64) // multiples of 16 up to here
-#define LINEAR_CLASSES 4u
+#define LINEAR_BYTES_MAX ((size_t)128) // multiples of 16 up to here
+#define LINEAR_OCTAVE 7u
+#define LINEAR_CLASSES 8u
+#define OCTAVE_CLASSES 8u
 
 // Sanitizers see each block as it was asked for, not the chunk it was cut from.
 #if defined(__SANITIZE_ADDRESS__)
@@ -49,10 +51,11 @@ static size_t class_round(size_t bytes, unsigned *class)
         return (i + 1) * BLOCK_ALIGN;
     }
     unsigned octave = 63u - (unsigned)__builtin_clzll((unsigned long long)(bytes - 1));
-    unsigned shift = octave - 2; // a quarter of the octave
-    size_t quarter = (bytes - 1) >> shift;
-    *class = LINEAR_CLASSES + (octave - 6) * 4 + (unsigned)(quarter & 3);
-    return (quarter + 1) << shift;
+    unsigned shift = octave - 3; // an eighth of the octave
+    size_t eighth = (bytes - 1) >> shift;
+    *class = LINEAR_CLASSES + (octave - LINEAR_OCTAVE) * OCTAVE_CLASSES +
+             (unsigned)(eighth & (OCTAVE_CLASSES - 1));
+    return (eighth + 1) << shift;
 }
 
 size_t pool_block_bytes(size_t bytes)
@@ -109,8 +112,9 @@ static void cut_up_the_rest(struct pool *p)
         unsigned class;
         size_t size = class_round(p->cut_bytes, &class);
         if (size > p->cut_bytes) { // the class below
-            unsigned shift = class < LINEAR_CLASSES ? 4 : 4 + (class - LINEAR_CLASSES) / 4;
-            size = class == LINEAR_CLASSES ? LINEAR_BYTES_MAX : size - ((size_t)1 << shift);
+            unsigned shift =
+                class < LINEAR_CLASSES ? 4 : 4 + (class - LINEAR_CLASSES) / OCTAVE_CLASSES;
+            size -= (size_t)1 << shift;
             class --;
         }
         SHOW(p->cut, size);

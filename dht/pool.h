@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POOL_CLASSES 60u // 16 B to 1 MiB: multiples of 16 to 64, then four classes an octave
+#define POOL_CLASSES 112u // 16 B to 1 MiB: multiples of 16 to 128, then eight classes an octave
 #define POOL_BLOCK_BYTES_MAX (1u << 20)
 
 struct pool_chunk;

@@ -309,12 +309,15 @@ static void tell_own_sample(struct dht *d, struct place *p)
     struct store_sample s;
     if (!upkeep_serves_any(d) || dht_live(d) > 1)
         return;
-    store_sample(&d->server->store, d->now, p->place, p->record != NULL ? p->record : nobody, &s);
+    store_sample(&d->server->store, d->now, p->place, p->record != NULL ? p->record : nobody,
+                 DHT_SAMPLE_RECORDS_MAX, &s);
     if (s.n == 0)
         return;
     for (unsigned i = 0; i < s.n; i++)
         memcpy(records + i * RECORD_BYTES, s.record[i], RECORD_BYTES);
-    (void)push_sample(d, p, records, s.n, s.live);
+    struct store_view v;
+    store_view(&d->server->store, d->now, p->place, 0, NULL, &v);
+    (void)push_sample(d, p, records, s.n, v.live);
 }
 
 static void seek_at(struct dht *d, struct place *p, book_ref ref)

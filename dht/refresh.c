@@ -12,7 +12,8 @@ static void random_in_bucket(struct dht *d, const uint8_t centre[static 32], uns
     target[bits / 8] = (uint8_t)((target[bits / 8] & (uint8_t)~bit) | (~centre[bits / 8] & bit));
 }
 
-void refresh_ask(struct dht *d, book_ref who, const uint8_t target[static 32], uint16_t class_min)
+void refresh_ask(struct dht *d, book_ref who, const uint8_t target[static 32], uint16_t class_min,
+                 uint32_t filling)
 {
     struct wire_request q;
     memset(&q, 0, sizeof q);
@@ -22,24 +23,33 @@ void refresh_ask(struct dht *d, book_ref who, const uint8_t target[static 32], u
     memcpy(q.target, target, 32);
     if (class_min == CLASS_FULL) // a shorter one would not be followed by a ping anyhow
         upkeep_put_self(d, who, &q);
-    struct call_spec spec = {.owner_kind = CALL_REFRESH, .ref = who, .class_min = class_min};
+    struct call_spec spec = {
+        .owner_kind = CALL_REFRESH, .tag = filling, .ref = who, .class_min = class_min};
     (void)call_start(d, &spec, &q, NULL);
 }
 
 // ---- filling --------------------------------------------------------------------------------------
 
-// The emptiest of the farther buckets, if one is less than half full. The deepest few have too few
-// servers to be filled, and the look-up of the centre has met them anyway.
+// Buckets up to this one can be filled: as many servers live in a bucket as in all deeper ones.
+static unsigned far_buckets(const struct table *t)
+{
+    unsigned i = t == NULL ? 0 : table_depth(t), deeper = 0;
+    for (; i > 0 && deeper < TABLE_K / 2; i--)
+        deeper += table_bucket_live(t, i - 1);
+    return i;
+}
+
+// The emptiest of the farther buckets, if one is less than half full.
 static bool emptiest(const struct dht *d, unsigned *family, unsigned *bucket)
 {
     unsigned least = TABLE_K / 2;
     for (unsigned f = 0; f < 2; f++) {
-        unsigned depth = d->table[f] == NULL ? 0 : table_depth(d->table[f]);
-        for (unsigned i = 0; i + FILL_SPARE_BUCKETS < depth; i++) {
-            unsigned n = table_bucket_size(d->table[f], i);
-            if (n >= least || (d->upkeep.exhausted[f] >> i & 1) != 0)
+        unsigned n = far_buckets(d->table[f]);
+        for (unsigned i = 0; i < n; i++) {
+            unsigned live = table_bucket_live(d->table[f], i);
+            if (live >= least || (d->upkeep.exhausted[f] >> i & 1) != 0)
                 continue;
-            least = n;
+            least = live;
             *family = f;
             *bucket = i;
         }
@@ -72,10 +82,8 @@ void refresh_fill(struct dht *d)
     book_ref who = u->walk;
     if (who == 0 && table_nearest(t, target, &who, 1) == 0)
         return;
-    refresh_ask(d, who, target, CLASS_CHAT);
+    refresh_ask(d, who, target, CLASS_CHAT, 1 + f * TABLE_BUCKETS + i);
     walk_to(d, 0);
-    u->fill_family = (uint8_t)f;
-    u->fill_bucket = (uint8_t)i;
     u->fill_left--;
     bool fast = u->fill_fast > 0;
     u->fill_fast = (uint8_t)(u->fill_fast - fast);
@@ -87,7 +95,7 @@ void refresh_heard(struct dht *d, struct call *c, const struct wire_answer *a)
     struct upkeep *u = &d->upkeep;
     if (c->owner_kind != CALL_REFRESH || a->status != RPC_OK)
         return;
-    bool filling = u->fill_at != USEC_NEVER && c->datagram_len == CLASS_CHAT;
+    bool filling = c->tag != 0;
     struct contact other, chosen;
     uint64_t wanted = 0;
     unsigned tried = 0;
@@ -99,8 +107,11 @@ void refresh_heard(struct dht *d, struct call *c, const struct wire_answer *a)
         if (!filling && tried++ < REFRESH_PINGS_MAX)
             newcomer_try(d, &other, false);
     }
-    if (filling && wanted == 0) // nobody new lives there
-        u->exhausted[u->fill_family] |= 1u << u->fill_bucket;
+    if (filling && wanted == 0) { // twice: nobody new lives there
+        unsigned f = (c->tag - 1) / TABLE_BUCKETS, i = (c->tag - 1) % TABLE_BUCKETS;
+        u->exhausted[f] |= u->doubtful[f] & 1u << i;
+        u->doubtful[f] |= 1u << i;
+    }
     if (!filling || wanted == 0 || u->walk != 0)
         return;
     book_ref ref = dht_hold(d, &chosen);
@@ -110,16 +121,23 @@ void refresh_heard(struct dht *d, struct call *c, const struct wire_answer *a)
 
 // ---- refresh --------------------------------------------------------------------------------------
 
-// The contact that was silent longest is asked: it is either still there, or gives way.
+// The contact that was silent longest is asked: it is either still there, or gives way. In a full bucket
+// it need not name others.
 static void refresh_bucket(struct dht *d, struct table *t, unsigned i)
 {
     uint8_t target[32];
     book_ref who = table_oldest(t, i);
-    d->upkeep.exhausted[t == d->table[0] ? 0 : 1] &= ~(1u << i); // newcomers may have come
+    if (table_bucket_live(t, i) == TABLE_K) {
+        upkeep_ping(d, who, CALL_REFRESH, 0);
+        return;
+    }
+    unsigned f = t == d->table[0] ? 0 : 1;
+    d->upkeep.exhausted[f] &= ~(1u << i); // newcomers may have come
+    d->upkeep.doubtful[f] &= ~(1u << i);
     random_in_bucket(d, t->centre, i, target);
     if (who == 0 && table_nearest(t, target, &who, 1) == 0)
         return;
-    refresh_ask(d, who, target, CLASS_CHAT);
+    refresh_ask(d, who, target, CLASS_CHAT, 0);
 }
 
 void refresh_tick(struct dht *d)
@@ -128,14 +146,16 @@ void refresh_tick(struct dht *d)
     uint32_t now_s = upkeep_seconds(d);
     uint32_t after_s = upkeep_serves_any(d) ? REFRESH_AFTER_S : REFRESH_AFTER_CLIENT_S;
     unsigned left = REFRESH_PER_TICK;
+    // Not all buckets of a node, nor of all who joined together, come due at once again.
+    uint32_t jitter_s = (uint32_t)rng_below(&d->config.rng, after_s / 4);
     for (unsigned f = 0; f < 2; f++) {
         struct table *t = d->table[f];
-        unsigned depth = t == NULL ? 0 : table_depth(t);
+        unsigned depth = t == NULL ? 0 : table_depth(t), far = far_buckets(t);
         for (unsigned i = 0; i < depth && left > 0; i++) {
-            if (table_quiet_s(t, i, now_s) < after_s)
+            // The deepest ones have few contacts, and the look-ups of the centre meet them.
+            if (table_quiet_s(t, i, now_s) < (i < far ? after_s : 2 * after_s) + jitter_s)
                 continue;
-            // Not all buckets of a node, nor of all who joined together, come due at once again.
-            table_touch(t, i, now_s - (uint32_t)rng_below(&d->config.rng, after_s / 4));
+            table_touch(t, i, now_s);
             refresh_bucket(d, t, i);
             left--;
         }

@@ -33,20 +33,48 @@ struct session *ekey_find(struct dht *d, const struct ekey *k, book_ref ref)
     return NULL;
 }
 
+static bool sessions_resize(struct dht *d, struct ekey *k, uint16_t cap)
+{
+    struct session *s = cap == 0 ? NULL : arena_take(d->config.arena, cap * sizeof *s);
+    if (s == NULL && cap > 0)
+        return false;
+    if (k->n > 0)
+        memcpy(s, k->session, k->n * sizeof *s);
+    arena_give(d->config.arena, k->session, k->cap * sizeof *s);
+    k->session = s;
+    k->cap = cap;
+    return true;
+}
+
+void ekey_use(struct dht *d, struct ekey *k, book_ref ref)
+{
+    struct session *s = ekey_find(d, k, ref);
+    if (s != NULL)
+        s->used = ++k->uses;
+}
+
+void ekey_trim(struct dht *d, struct ekey *k, uint32_t uses)
+{
+    uint16_t kept = 0;
+    if (k->n == 0)
+        return;
+    for (unsigned i = 0; i < k->n; i++) {
+        if (k->session[i].used > uses)
+            k->session[kept++] = k->session[i];
+        else
+            book_drop(d->config.book, k->session[i].ref);
+    }
+    sodium_memzero(k->session + kept, (size_t)(k->n - kept) * sizeof *k->session);
+    k->n = kept;
+    if (k->cap > kept + 4)
+        (void)sessions_resize(d, k, kept);
+}
+
 // A free session, or the least recently used one.
 static struct session *session_room(struct dht *d, struct ekey *k)
 {
-    if (k->n == k->cap && k->cap < SESSIONS_MAX) {
-        uint16_t cap = (uint16_t)(k->cap == 0 ? 4 : 2 * k->cap);
-        struct session *s = arena_take(d->config.arena, cap * sizeof *s);
-        if (s != NULL) {
-            if (k->n > 0)
-                memcpy(s, k->session, k->n * sizeof *s);
-            arena_give(d->config.arena, k->session, k->cap * sizeof *s);
-            k->session = s;
-            k->cap = cap;
-        }
-    }
+    if (k->n == k->cap && k->cap < SESSIONS_MAX)
+        (void)sessions_resize(d, k, (uint16_t)(k->cap + (k->cap < 8 ? 4 : k->cap / 2)));
     if (k->n < k->cap)
         return &k->session[k->n++];
     struct session *oldest = NULL;
@@ -74,7 +102,6 @@ struct session *ekey_session(struct dht *d, struct ekey *k, book_ref ref)
         memset(s, 0, sizeof *s);
         s->ref = book_keep(d->config.book, ref);
         s->keys = keys;
-        node_mask_key(s->mask_key, &d->config.net, pk);
         sodium_memzero(&keys, sizeof keys);
     }
     s->used = ++k->uses;
@@ -122,10 +149,17 @@ static void send_once(struct dht *d, struct call *c)
     s->at = d->now;
     uint8_t *reply = c->body + 1;
     rng_fill(&d->config.rng, reply, 8);
-    for (uint8_t i = 0; i < ids_wanted(c); i++) {
+    uint8_t nonce[RPC_NONCE_BYTES];
+    rng_fill(&d->config.rng, nonce, sizeof nonce);
+    uint8_t wanted = ids_wanted(c), light = !c->has_token || k > 0 ? 1 : 0;
+    for (uint8_t i = 0; i < wanted + light; i++) {
         uint8_t id[8];
-        rpc_answer_id(id, &c->keys, reply, i);
-        if (ids_open(&d->ids, id_of(id), ID_ANSWER, c, (uint8_t)k, i) != 0)
+        if (i < wanted)
+            rpc_answer_id(id, &c->keys, reply, i);
+        else // a server with too much to do answers a first datagram with a token only
+            rpc_light_id(id, c->mask_key, nonce);
+        uint8_t index = i < wanted ? i : ANSWER_LIGHT;
+        if (ids_open(&d->ids, id_of(id), ID_ANSWER, c, (uint8_t)k, index) != 0)
             break;
         s->id[s->ids++] = id_of(id);
     }
@@ -139,8 +173,6 @@ static void send_once(struct dht *d, struct call *c)
     dht_contacted(d, &slot->path);
     if (memcmp(c->header.token, (uint8_t[RPC_TOKEN_BYTES]){0}, RPC_TOKEN_BYTES) == 0)
         rng_fill(&d->config.rng, c->header.token, RPC_TOKEN_BYTES);
-    uint8_t nonce[RPC_NONCE_BYTES];
-    rng_fill(&d->config.rng, nonce, sizeof nonce);
     rpc_request_seal(slot->data, c->datagram_len - RPC_REQUEST_OVERHEAD, &c->header, c->mask_key,
                      &c->keys, nonce);
     d->count.requests_out++;
@@ -198,8 +230,9 @@ static int set_keys(struct dht *d, struct call *c, struct ekey *ekey)
     const struct session *s = ekey_session(d, ekey, c->ref);
     if (s != NULL) {
         c->keys = s->keys;
-        memcpy(c->mask_key, s->mask_key, 32);
+        node_mask_key(c->mask_key, &d->config.net, dht_entry(d, c->ref)->contact.pk);
         memcpy(c->header.e, ekey->pk, 32);
+        c->has_token = s->has_token;
         if (s->has_token)
             memcpy(c->header.token, s->token, RPC_TOKEN_BYTES);
     }
@@ -342,8 +375,32 @@ static void need_token(struct dht *d, struct call *c, const struct wire_answer *
         return;
     }
     memcpy(c->header.token, a->token, RPC_TOKEN_BYTES);
+    c->has_token = true;
     if (!c->failed)
         send_first(d, c);
+}
+
+// The server has too much to do for a key exchange: only a token came, which puts us before all who have none.
+static int receive_light(struct dht *d, struct call *c, uint8_t *datagram, size_t len)
+{
+    struct rpc_keys keys;
+    struct wire_answer a;
+    uint8_t *body;
+    size_t body_len;
+    memset(&a, 0, sizeof a);
+    rpc_light_keys(&keys, c->mask_key, c->header.e);
+    int rc = rpc_answer_open(datagram, len, &keys, &body, &body_len);
+    if (rc == 0 && body_len < RPC_TOKEN_BYTES)
+        rc = BAUTA_EFORMAT;
+    if (rc != 0 || c->got != 0) {
+        d->count.dropped_auth++;
+        return rc != 0 ? rc : BAUTA_EREPLAY;
+    }
+    d->count.answers_in++;
+    memcpy(a.token, body, RPC_TOKEN_BYTES);
+    take_token(d, c, &a);
+    need_token(d, c, &a);
+    return 0;
 }
 
 int call_receive(struct dht *d, const struct path *from, struct call *c,
@@ -356,6 +413,8 @@ int call_receive(struct dht *d, const struct path *from, struct call *c,
         d->count.dropped_auth++;
         return BAUTA_EAUTH;
     }
+    if (entry->i == ANSWER_LIGHT)
+        return receive_light(d, c, datagram, len);
     int rc = rpc_answer_open(datagram, len, &c->keys, &body, &body_len);
     if (rc != 0) {
         *(rc == BAUTA_EAUTH ? &d->count.dropped_auth : &d->count.dropped_format) += 1;

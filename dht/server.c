@@ -11,6 +11,7 @@ struct request {
     uint64_t source;
     size_t len; // of the datagram
     bool token_ok;
+    uint8_t token[RPC_TOKEN_BYTES]; // the asker's next one
     struct wire_request q;
 };
 
@@ -20,9 +21,8 @@ int server_new(struct dht *d)
     if (s == NULL)
         return BAUTA_ESPACE;
     d->server = s;
-    int rc = guard_init(&s->guard, d->config.arena, &d->config.rng, d->config.prefix_limits);
-    if (rc == 0)
-        rc = timers_add(&d->timers, &s->timer, TIMER_SERVER, d);
+    guard_init(&s->guard, d->config.arena, &d->config.rng, d->config.prefix_limits);
+    int rc = timers_add(&d->timers, &s->timer, TIMER_SERVER, d);
     if (rc != 0) {
         guard_end(&s->guard);
         arena_give(d->config.arena, s, sizeof *s);
@@ -31,9 +31,9 @@ int server_new(struct dht *d)
     }
     uint32_t bytes =
         d->config.store_bytes_max == 0 ? STORE_BYTES_DEFAULT : d->config.store_bytes_max;
-    store_init(&s->store, d->config.arena, &d->config.rng, bytes);
+    store_init(&s->store, d->config.arena, d->config.records, &d->config.rng, bytes);
     intro_init(&s->intro, d->config.arena, &d->config.rng, d->config.out, d->config.prefix_limits);
-    s->sweep_at = USEC_NEVER;
+    s->sweep_at = s->rest_at = USEC_NEVER;
     return 0;
 }
 
@@ -54,7 +54,8 @@ static void arm(struct dht *d)
 {
     struct server *s = d->server;
     usec_t at = intro_deadline(&s->intro);
-    timers_arm(&d->timers, &s->timer, at < s->sweep_at ? at : s->sweep_at);
+    at = at < s->sweep_at ? at : s->sweep_at;
+    timers_arm(&d->timers, &s->timer, at < s->rest_at ? at : s->rest_at);
 }
 
 void server_timer(struct dht *d)
@@ -63,8 +64,12 @@ void server_timer(struct dht *d)
     intro_run(&s->intro, d->now);
     if (s->sweep_at <= d->now)
         s->sweep_at = store_sweep(&s->store, d->now) ? d->now + STORE_SWEEP_US : USEC_NEVER;
+    if (s->rest_at <= d->now)
+        s->rest_at = guard_rest(&s->guard, d->now) ? d->now + TOKEN_PERIOD_US : USEC_NEVER;
     arm(d);
 }
+
+// ---- answers --------------------------------------------------------------------------------------
 
 static void answer_init(struct dht *d, const struct request *r, struct wire_answer *a)
 {
@@ -75,30 +80,35 @@ static void answer_init(struct dht *d, const struct request *r, struct wire_answ
     memcpy(a->puzzle_nonce, d->config.puzzle_nonce, PUZZLE_NONCE_BYTES);
     a->listed = d->config.listed;
     a->minute = d->unix_us > 0 ? (uint32_t)(d->unix_us / 60000000) : 0;
-    guard_token(&d->server->guard, d->now, r->from, r->header.e, a->token);
+    memcpy(a->token, r->token, RPC_TOKEN_BYTES);
 }
 
-// Never more bytes than came in, unless the token is good.
-static void answer(struct dht *d, const struct request *r, const struct wire_answer *a)
+// A slot whose body has been written: pads, seals, sends. Never more bytes than came in, unless the token
+// is good.
+static void send_body(struct dht *d, const struct request *r, struct outbox_slot *slot,
+                      size_t body_len, uint8_t index)
 {
-    struct outbox_slot *slot = outbox_room(d->config.out);
-    if (slot == NULL)
-        return;
-    size_t body_len;
-    memset(slot->data, 0, sizeof slot->data);
-    if (wire_answer_encode(a, slot->data + ANSWER_BODY_AT, WIRE_BODY_MAX, &body_len) != 0)
-        return;
     slot->len = class_of((uint32_t)(body_len + ANSWER_OVERHEAD));
     if (!r->token_ok && slot->len > UNPROVEN_ANSWER_FACTOR * r->len)
         return;
+    memset(slot->data + ANSWER_BODY_AT + body_len, 0, slot->len - ANSWER_OVERHEAD - body_len);
     slot->path = *r->from;
     uint8_t id[8], nonce[RPC_NONCE_BYTES];
-    rpc_answer_id(id, &r->keys, r->q.reply, a->index);
+    rpc_answer_id(id, &r->keys, r->q.reply, index);
     rng_fill(&d->config.rng, nonce, sizeof nonce);
     rpc_answer_seal(slot->data, slot->len - ANSWER_OVERHEAD, id, &r->keys, nonce);
     d->count.answers_out++;
     d->count.bytes_out += slot->len;
     outbox_commit(d->config.out);
+}
+
+static void answer(struct dht *d, const struct request *r, const struct wire_answer *a)
+{
+    struct outbox_slot *slot = outbox_room(d->config.out);
+    size_t body_len;
+    if (slot != NULL &&
+        wire_answer_encode(a, slot->data + ANSWER_BODY_AT, WIRE_BODY_MAX, &body_len) == 0)
+        send_body(d, r, slot, body_len, a->index);
 }
 
 static void answer_status(struct dht *d, const struct request *r, enum rpc_status status)
@@ -109,63 +119,125 @@ static void answer_status(struct dht *d, const struct request *r, enum rpc_statu
     answer(d, r, &a);
 }
 
+static void answer_full(struct dht *d, const struct request *r, const struct store_view *v)
+{
+    struct wire_answer a;
+    answer_init(d, r, &a);
+    a.status = RPC_FULL;
+    a.hint = v->hint;
+    a.live = v->live;
+    answer(d, r, &a);
+}
+
 // ---- find -----------------------------------------------------------------------------------------
 
-// The nearest live servers of one family but the asker itself.
-static unsigned nearest(struct dht *d, const struct request *r, unsigned family, unsigned max,
-                        struct contact *out)
+struct found {
+    const struct contact *contact[2 * FIND_CONTACTS_TOKEN];
+    uint64_t fine[2 * FIND_CONTACTS_TOKEN], coarse[2 * FIND_CONTACTS_TOKEN];
+    unsigned n;
+};
+
+static uint64_t prefix_number(const struct path *p, unsigned v4_bytes, unsigned v6_bytes)
 {
-    if (d->table[family] == NULL)
-        return 0;
-    book_ref near[FIND_CONTACTS_TOKEN + 1];
-    size_t n = table_nearest(d->table[family], r->q.target, near, max + 1);
-    unsigned taken = 0;
-    for (size_t i = 0; i < n && taken < max; i++) {
-        const struct contact *c = &dht_entry(d, near[i])->contact;
-        if (!path_equal(&c->path, r->from))
-            out[taken++] = *c;
+    uint64_t x = p->family;
+    for (unsigned i = 0; i < (p->family == 4 ? v4_bytes : v6_bytes); i++)
+        x = x << 8 | p->ip[i];
+    return x;
+}
+
+// Result sets hold two of a fine prefix, three of a coarse one (PROTOCOL 3).
+static bool prefix_fits(struct found *f, unsigned from, const struct path *p)
+{
+    unsigned fine = 0, coarse = 0;
+    f->fine[f->n] = prefix_number(p, 3, 6);
+    f->coarse[f->n] = prefix_number(p, 2, 4);
+    for (unsigned i = from; i < f->n; i++) {
+        fine += f->fine[i] == f->fine[f->n];
+        coarse += f->coarse[i] == f->coarse[f->n];
     }
-    return taken;
+    return fine < ANSWER_FINE_MAX && coarse < ANSWER_COARSE_MAX;
+}
+
+// The nearest live servers of one family but the asker itself.
+static void find_nearest(struct dht *d, const struct request *r, unsigned family, unsigned max,
+                         struct found *f)
+{
+    book_ref near[2 * FIND_CONTACTS_TOKEN];
+    if (d->table[family] == NULL)
+        return;
+    size_t n = table_nearest(d->table[family], r->q.target, near,
+                             d->config.prefix_limits ? 2 * max : max + 1);
+    unsigned from = f->n;
+    for (size_t i = 0; i < n && f->n - from < max; i++) {
+        const struct contact *c = &dht_entry(d, near[i])->contact;
+        if (path_equal(&c->path, r->from) ||
+            (d->config.prefix_limits && !prefix_fits(f, from, &c->path)))
+            continue;
+        f->contact[f->n++] = c;
+    }
+}
+
+// How many of the contacts from `i` on fit a datagram.
+static unsigned fits(const struct found *f, unsigned i, size_t room)
+{
+    unsigned k = i;
+    for (; k < f->n && k - i < WIRE_CONTACTS_MAX; k++) {
+        size_t bytes =
+            f->contact[k]->path.family == 4 ? WIRE_CONTACT_V4_BYTES : WIRE_CONTACT_V6_BYTES;
+        if (bytes > room)
+            break;
+        room -= bytes;
+    }
+    return k - i;
+}
+
+static bool place_is_full(struct dht *d, const struct request *r)
+{
+    struct store *s = &d->server->store;
+    struct store_view v;
+    if (r->q.bits < 256 || s->records == 0)
+        return false;
+    store_view(s, d->now, r->q.target, r->source, NULL, &v);
+    if (v.hint == 0)
+        return false;
+    store_arrival(s, d->now, r->q.target, r->source);
+    answer_full(d, r, &v);
+    return true;
 }
 
 static void on_find(struct dht *d, const struct request *r)
 {
-    struct contact all[2 * FIND_CONTACTS_TOKEN];
+    if (place_is_full(d, r))
+        return;
+    struct found f;
     unsigned max = r->token_ok ? FIND_CONTACTS_TOKEN : FIND_CONTACTS_BARE;
-    unsigned n = 0;
+    f.n = 0;
     if ((r->q.want & WIRE_WANT_V4) != 0)
-        n += nearest(d, r, 0, max, all);
+        find_nearest(d, r, 0, max, &f);
     if ((r->q.want & WIRE_WANT_V6) != 0)
-        n += nearest(d, r, 1, max, all + n);
-    if (!r->token_ok && n > max)
-        n = max;
+        find_nearest(d, r, 1, max, &f);
+    if (!r->token_ok && f.n > max)
+        f.n = max;
+    struct wire_answer a;
+    answer_init(d, r, &a);
     // As many as fit, one datagram without a token, up to two with one.
     size_t unproven = UNPROVEN_ANSWER_FACTOR * r->len;
-    size_t room = (r->token_ok               ? CLASS_FULL
-                   : unproven < CLASS_MEDIUM ? unproven
-                                             : CLASS_MEDIUM) -
-                  ANSWER_OVERHEAD;
-    uint8_t contacts[RPC_FIND_DATAGRAMS_MAX][CLASS_FULL];
-    struct wire_answer part[RPC_FIND_DATAGRAMS_MAX];
-    unsigned parts = 0, i = 0;
-    do {
-        struct wire_answer *a = &part[parts];
+    size_t cap = (r->token_ok               ? CLASS_FULL
+                  : unproven < CLASS_MEDIUM ? unproven
+                                            : CLASS_MEDIUM) -
+                 ANSWER_OVERHEAD;
+    size_t head = WIRE_FOUND_BYTES_MAX - WIRE_PATH_V6_BYTES +
+                  (r->from->family == 4 ? WIRE_PATH_V4_BYTES : WIRE_PATH_V6_BYTES);
+    unsigned first = fits(&f, 0, cap - head);
+    a.count = r->token_ok && first < f.n ? RPC_FIND_DATAGRAMS_MAX : 1;
+    for (unsigned i = 0; a.index < a.count; a.index++) {
+        struct outbox_slot *slot = outbox_room(d->config.out);
         struct wire_part p;
-        answer_init(d, r, a);
-        if (wire_part_begin(&p, a, contacts[parts], room) != 0)
+        if (slot == NULL || wire_part_begin(&p, &a, slot->data + ANSWER_BODY_AT, cap) != 0)
             return;
-        size_t head = p.len;
-        while (i < n && wire_part_contact(&p, &all[i]))
+        while (i < f.n && wire_part_contact(&p, f.contact[i]))
             i++;
-        a->n = contacts[parts][p.n_at];
-        a->contacts = contacts[parts] + head;
-        a->contacts_len = (uint16_t)(p.len - head);
-        parts++;
-    } while (r->token_ok && i < n && parts < RPC_FIND_DATAGRAMS_MAX);
-    for (unsigned k = 0; k < parts; k++) {
-        part[k].index = (uint8_t)k;
-        part[k].count = (uint8_t)parts;
-        answer(d, r, &part[k]);
+        send_body(d, r, slot, p.len, a.index);
     }
 }
 
@@ -174,22 +246,26 @@ static void on_find(struct dht *d, const struct request *r)
 static void answer_sample(struct dht *d, const struct request *r, const uint8_t *except)
 {
     struct store_sample s;
-    store_sample(&d->server->store, d->now, r->q.target, except, &s);
-    unsigned parts =
-        s.n == 0 ? 1 : (s.n + WIRE_RECORDS_PER_DATAGRAM - 1) / WIRE_RECORDS_PER_DATAGRAM;
-    for (unsigned k = 0; k < parts; k++) {
-        struct wire_answer a;
-        uint8_t records[WIRE_RECORDS_PER_DATAGRAM * RECORD_BYTES];
-        answer_init(d, r, &a);
-        a.index = (uint8_t)k;
-        a.count = (uint8_t)parts;
-        a.live = s.live;
-        a.hint = s.hint;
-        a.records = records;
-        for (unsigned i = k * WIRE_RECORDS_PER_DATAGRAM; i < s.n && a.n < WIRE_RECORDS_PER_DATAGRAM;
-             i++)
-            memcpy(records + (size_t)a.n++ * RECORD_BYTES, s.record[i], RECORD_BYTES);
-        answer(d, r, &a);
+    struct store_view v;
+    struct wire_answer a;
+    store_view(&d->server->store, d->now, r->q.target, r->source, NULL, &v);
+    store_sample(&d->server->store, d->now, r->q.target, except,
+                 v.hint > 0 ? STORE_SAMPLE_FULL : DHT_SAMPLE_RECORDS_MAX, &s);
+    answer_init(d, r, &a);
+    a.count =
+        (uint8_t)(s.n == 0 ? 1 : (s.n + WIRE_RECORDS_PER_DATAGRAM - 1) / WIRE_RECORDS_PER_DATAGRAM);
+    a.live = v.live;
+    a.hint = v.hint;
+    a.effort = v.effort;
+    for (unsigned i = 0; a.index < a.count; a.index++) {
+        struct outbox_slot *slot = outbox_room(d->config.out);
+        struct wire_part p;
+        if (slot == NULL ||
+            wire_part_begin(&p, &a, slot->data + ANSWER_BODY_AT, WIRE_BODY_MAX) != 0)
+            return;
+        while (i < s.n && wire_part_record(&p, s.record[i]))
+            i++;
+        send_body(d, r, slot, p.len, a.index);
     }
 }
 
@@ -202,27 +278,66 @@ static bool owns(const struct request *r, const uint8_t rec_id[static RECORD_ID_
     return sodium_memcmp(own, rec_id, sizeof own) == 0;
 }
 
+enum proof { PROOF_GOOD, PROOF_BAD, PROOF_LATER };
+
+// The cheap test first, then one Argon2id out of a budget. What is claimed counts for nothing.
+static enum proof check_proof(struct dht *d, const struct request *r)
+{
+    uint8_t m[32];
+    record_pow_message(m, r->q.target, r->q.record);
+    if (!pow_cheap(m, r->q.nonce, r->q.sol, r->q.effort))
+        return PROOF_BAD;
+    if (!guard_work(&d->server->guard, d->now, r->source))
+        return PROOF_LATER;
+    return pow_check(m, r->q.record, r->q.nonce, r->q.sol, r->q.effort) ? PROOF_GOOD : PROOF_BAD;
+}
+
+// A record that is not here yet, at a place that wants work. True: it may be stored.
+static bool proven(struct dht *d, const struct request *r, const struct store_view *v)
+{
+    enum proof proof = r->q.effort >= v->effort ? check_proof(d, r) : PROOF_BAD;
+    if (proof == PROOF_BAD && v->hint > 0) {
+        answer_full(d, r, v);
+    } else if (proof == PROOF_BAD) {
+        struct wire_answer a;
+        answer_init(d, r, &a);
+        a.status = RPC_EFFORT;
+        a.effort = v->effort;
+        answer(d, r, &a);
+    } // later: it asks again by itself
+    return proof == PROOF_GOOD;
+}
+
 // Stores, then samples, in one step: of two that come, the second always gets the first.
 static void on_announce(struct dht *d, const struct request *r)
 {
     struct server *s = d->server;
+    struct store_view v;
     struct store_announce a = {
         .place = r->q.target,
         .record = r->q.record,
         .source = r->source,
         .version = r->q.version,
-        .effort = r->q.effort,
         .ttl_s = r->q.ttl_s,
     };
-    int rc = owns(r, r->q.record) ? store_announce(&s->store, d->now, &a) : BAUTA_EAUTH;
-    if (rc == 0) {
-        answer_sample(d, r, r->q.record);
-    } else {
-        answer_status(d, r,
-                      rc == BAUTA_EAUTH    ? RPC_LOCKED
-                      : rc == BAUTA_ESTATE ? RPC_GONE
-                                           : RPC_FULL);
+    if (!owns(r, r->q.record)) {
+        answer_status(d, r, RPC_LOCKED);
+        return;
     }
+    store_view(&s->store, d->now, a.place, a.source, a.record, &v);
+    if (!v.known) {
+        store_arrival(&s->store, d->now, a.place, a.source);
+        if (v.effort > 0 && !proven(d, r, &v))
+            return;
+        a.effort = v.effort > 0 ? r->q.effort : 0;
+    }
+    int rc = store_announce(&s->store, d->now, &a);
+    if (rc == 0)
+        answer_sample(d, r, r->q.record);
+    else if (rc == BAUTA_ESTATE)
+        answer_status(d, r, RPC_GONE);
+    else
+        answer_full(d, r, &v);
     if (s->sweep_at == USEC_NEVER)
         s->sweep_at = d->now + STORE_SWEEP_US;
 }
@@ -230,9 +345,9 @@ static void on_announce(struct dht *d, const struct request *r)
 static void on_withdraw(struct dht *d, const struct request *r)
 {
     struct server *s = d->server;
-    int rc = owns(r, r->q.rec_id)
-                 ? store_withdraw(&s->store, d->now, r->q.target, r->q.rec_id, r->token_ok)
-                 : BAUTA_EAUTH;
+    int rc = owns(r, r->q.rec_id) ? store_withdraw(&s->store, d->now, r->q.target, r->q.rec_id,
+                                                   r->source, r->token_ok)
+                                  : BAUTA_EAUTH;
     answer_status(d, r,
                   rc == BAUTA_EAUTH      ? RPC_LOCKED
                   : rc == BAUTA_EUNKNOWN ? RPC_UNKNOWN
@@ -302,6 +417,29 @@ static void dispatch(struct dht *d, const struct request *r)
         upkeep_candidate(d, r->from, &r->q, r->token_ok);
 }
 
+// Too many key exchanges: the token goes out sealed under what both know without one.
+static void answer_light(struct dht *d, const struct request *r,
+                         const uint8_t nonce[static RPC_NONCE_BYTES])
+{
+    struct outbox_slot *slot =
+        guard_light(&d->server->guard, d->now) ? outbox_room(d->config.out) : NULL;
+    if (slot == NULL)
+        return;
+    uint8_t id[8], fresh[RPC_NONCE_BYTES];
+    struct rpc_keys keys;
+    memset(slot->data + ANSWER_BODY_AT, 0, CLASS_TINY - ANSWER_OVERHEAD);
+    memcpy(slot->data + ANSWER_BODY_AT, r->token, RPC_TOKEN_BYTES);
+    slot->len = CLASS_TINY;
+    slot->path = *r->from;
+    rpc_light_id(id, d->mask_key, nonce);
+    rpc_light_keys(&keys, d->mask_key, r->header.e);
+    rng_fill(&d->config.rng, fresh, sizeof fresh);
+    rpc_answer_seal(slot->data, CLASS_TINY - ANSWER_OVERHEAD, id, &keys, fresh);
+    d->count.answers_out++;
+    d->count.bytes_out += slot->len;
+    outbox_commit(d->config.out);
+}
+
 // Opens it: cached keys, else one DH. Only keys under which something has opened are remembered.
 static int open_request(struct dht *d, struct request *r, uint8_t *datagram, size_t len)
 {
@@ -309,6 +447,11 @@ static int open_request(struct dht *d, struct request *r, uint8_t *datagram, siz
     uint8_t *body;
     size_t body_len;
     bool cached = guard_keys(g, r->source, r->header.e, &r->keys);
+    if (!cached && !guard_dh(g, d->now, r->token_ok)) {
+        if (!r->token_ok)
+            answer_light(d, r, datagram + RPC_HEADER_BYTES);
+        return BAUTA_ELIMIT;
+    }
     if (!cached && rpc_keys_derive(&r->keys, d->config.secret, r->header.e, &d->config.net,
                                    r->header.e, d->pk) != 0)
         return BAUTA_EAUTH;
@@ -318,6 +461,8 @@ static int open_request(struct dht *d, struct request *r, uint8_t *datagram, siz
     guard_grow(g);
     if (!cached)
         guard_keys_remember(g, r->source, r->header.e, &r->keys);
+    if (d->server->rest_at == USEC_NEVER)
+        d->server->rest_at = d->now + TOKEN_PERIOD_US;
     return wire_request_decode(&r->q, body, body_len);
 }
 
@@ -333,10 +478,11 @@ static int receive(struct dht *d, struct request *r, uint8_t *datagram, size_t l
     memcpy(nonce, datagram + RPC_HEADER_BYTES, sizeof nonce);
     int rc = open_request(d, r, datagram, len);
     if (rc != 0) {
-        *(rc == BAUTA_EAUTH ? &d->count.dropped_auth : &d->count.dropped_format) += 1;
+        *(rc == BAUTA_EAUTH    ? &d->count.dropped_auth
+          : rc == BAUTA_ELIMIT ? &d->count.dropped_rate
+                               : &d->count.dropped_format) += 1;
         return rc;
     }
-    r->token_ok = guard_token_ok(&s->guard, d->now, r->from, r->header.e, r->header.token);
     rc = guard_once(&s->guard, d->now, nonce, changes_state(r->q.kind));
     if (rc != 0) {
         *(rc == BAUTA_EREPLAY ? &d->count.dropped_replay : &d->count.dropped_rate) += 1;
@@ -368,7 +514,8 @@ int server_receive(struct dht *d, const struct path *from, uint8_t *datagram, si
     r.from = from;
     r.len = len;
     r.source = guard_source(&d->server->guard, from);
-    if (!guard_rate(&d->server->guard, d->now, r.source)) {
+    r.token_ok = guard_token(&d->server->guard, d->now, from, r.header.e, r.header.token, r.token);
+    if (!guard_rate(&d->server->guard, d->now, from, r.source, r.token_ok)) {
         d->count.dropped_rate++;
         return BAUTA_ELIMIT;
     }

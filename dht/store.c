@@ -6,78 +6,126 @@
 #include <assert.h>
 #include <sodium.h>
 
-void store_init(struct store *s, struct arena *arena, const struct rng *rng, size_t bytes_max)
+#define STONE_COST sizeof(struct store_stone)
+
+void store_init(struct store *s, struct arena *arena, struct record_book *book,
+                const struct rng *rng, size_t bytes_max)
 {
     memset(s, 0, sizeof *s);
     s->arena = arena;
+    s->book = book;
     s->rng = rng;
     s->bytes_max = bytes_max;
     map_init(&s->places, arena);
+    map_init(&s->sources, arena);
     rng_fill(rng, s->hash_key, sizeof s->hash_key);
+    record_book_seed(book, rng);
 }
 
-static void *take(struct store *s, size_t bytes)
+size_t store_bytes(const struct store *s)
 {
-    if (s->bytes + bytes > s->bytes_max)
-        return NULL;
-    void *p = arena_take(s->arena, bytes);
-    if (p != NULL)
-        s->bytes += bytes;
-    return p;
+    return (size_t)s->records * STORE_RECORD_COST + (size_t)s->stones * STONE_COST;
 }
 
-static void give(struct store *s, void *p, size_t bytes)
+static uint32_t seconds_up(usec_t t)
 {
-    s->bytes -= bytes;
-    arena_give(s->arena, p, bytes);
+    return (uint32_t)((t + USEC_PER_S - 1) / USEC_PER_S);
 }
 
-static void remove_record(struct store *s, struct store_place *p, struct store_record **at)
+static uint32_t tag_of(const uint8_t rec_id[static RECORD_ID_BYTES])
 {
-    struct store_record *x = *at;
-    *at = x->next;
+    struct rd r = rd_init(rec_id, 4);
+    return rd_le32(&r);
+}
+
+// ---- sources --------------------------------------------------------------------------------------
+
+static struct store_source *find_source(const struct store *s, uint64_t source)
+{
+    return (struct store_source *)map_first(&s->sources, source);
+}
+
+static struct store_source *need_source(struct store *s, uint64_t source)
+{
+    struct store_source *x = find_source(s, source);
+    if (x != NULL)
+        return x;
+    x = arena_take(s->arena, sizeof *x);
+    if (x != NULL && map_put(&s->sources, &x->node, source) != 0) {
+        arena_give(s->arena, x, sizeof *x);
+        x = NULL;
+    }
+    return x;
+}
+
+static void drop_source(struct store *s, struct store_source *x)
+{
+    if (x->records > 0 || x->stones > 0)
+        return;
+    map_remove(&s->sources, &x->node);
+    arena_give(s->arena, x, sizeof *x);
+}
+
+// ---- places ---------------------------------------------------------------------------------------
+
+static void remove_record(struct store *s, struct store_place *p, unsigned i)
+{
+    struct store_source *from = p->record[i].source;
+    record_book_drop(s->book, p->record[i].ref);
     p->live--;
     s->records--;
-    give(s, x, sizeof *x);
+    memmove(&p->record[i], &p->record[i + 1], (p->live - i) * sizeof p->record[0]);
+    from->records--;
+    drop_source(s, from);
 }
 
-static void remove_place(struct store *s, struct store_place *p)
+static void remove_stone(struct store *s, struct store_place *p, unsigned i)
 {
-    while (p->records != NULL)
-        remove_record(s, p, &p->records);
-    while (p->stones != NULL) {
-        struct store_stone *x = p->stones;
-        p->stones = x->next;
-        give(s, x, sizeof *x);
-    }
+    struct store_source *from = p->stone[i].source;
+    p->stone[i] = p->stone[--p->buried];
+    s->stones--;
+    from->stones--;
+    drop_source(s, from);
+}
+
+// Nothing is kept of a place without records and tombstones.
+static void drop_if_empty(struct store *s, struct store_place *p)
+{
+    if (p->live > 0 || p->buried > 0)
+        return;
     map_remove(&s->places, &p->node);
-    give(s, p, sizeof *p);
+    arena_give(s->arena, p->record, p->cap * sizeof *p->record);
+    arena_give(s->arena, p->stone, p->stones_cap * sizeof *p->stone);
+    arena_give(s->arena, p->heat, sizeof *p->heat);
+    arena_give(s->arena, p, sizeof *p);
 }
 
 void store_end(struct store *s)
 {
     for (uint32_t i = 0; i < s->places.heads; i++)
-        while (s->places.head[i] != NULL)
-            remove_place(s, (struct store_place *)s->places.head[i]);
+        while (s->places.head[i] != NULL) {
+            struct store_place *p = (struct store_place *)s->places.head[i];
+            while (p->live > 0)
+                remove_record(s, p, p->live - 1u);
+            while (p->buried > 0)
+                remove_stone(s, p, p->buried - 1u);
+            drop_if_empty(s, p);
+        }
     map_end(&s->places);
+    map_end(&s->sources);
 }
 
 static void expire(struct store *s, usec_t now, struct store_place *p)
 {
-    for (struct store_record **at = &p->records; *at != NULL;)
-        if ((*at)->expires <= now)
-            remove_record(s, p, at);
-        else
-            at = &(*at)->next;
-    for (struct store_stone **at = &p->stones; *at != NULL;) {
-        struct store_stone *x = *at;
-        if (x->expires <= now) {
-            *at = x->next;
-            p->buried--;
-            give(s, x, sizeof *x);
-        } else {
-            at = &x->next;
-        }
+    for (unsigned i = p->live; i > 0; i--)
+        if (p->record[i - 1].expires_s * USEC_PER_S <= now)
+            remove_record(s, p, i - 1);
+    for (unsigned i = p->buried; i > 0; i--)
+        if (p->stone[i - 1].expires_s * USEC_PER_S <= now)
+            remove_stone(s, p, i - 1);
+    if (p->heat != NULL && now / USEC_PER_S > p->second + 1u) {
+        arena_give(s->arena, p->heat, sizeof *p->heat);
+        p->heat = NULL;
     }
 }
 
@@ -91,288 +139,441 @@ static uint64_t place_hash(const struct store *s, const uint8_t place[static 32]
 
 static struct store_place *find_place(const struct store *s, const uint8_t place[static 32])
 {
+    if (s->places.n == 0)
+        return NULL;
     struct map_node *x = map_first(&s->places, place_hash(s, place));
     while (x != NULL && memcmp(((struct store_place *)x)->place, place, 32) != 0)
         x = map_next(x);
     return (struct store_place *)x;
 }
 
-// The place farthest from us of some, taken from a random spot of the map on, if that is farther than
-// `place`. Of a small store all are looked at.
-static struct store_place *farthest(struct store *s, const uint8_t place[static 32])
+static struct store_place *need_place(struct store *s, const uint8_t place[static 32])
 {
-    struct store_place *far = NULL;
-    uint32_t heads = s->places.heads, seen = 0;
-    uint32_t from = heads > STORE_LOOK_MAX ? (uint32_t)rng_below(s->rng, heads) : 0;
-    for (uint32_t i = 0; i < heads && seen < STORE_LOOK_MAX; i++)
-        for (struct map_node *x = s->places.head[(from + i) % heads]; x != NULL; x = x->next) {
-            struct store_place *p = (struct store_place *)x;
-            seen++;
-            if (id_nearer(far == NULL ? place : far->place, p->place, s->centre))
-                far = p;
-        }
-    return far;
-}
-
-static void *take_for(struct store *s, size_t bytes, const uint8_t place[static 32])
-{
-    void *p;
-    while ((p = take(s, bytes)) == NULL) {
-        struct store_place *far = farthest(s, place);
-        if (far == NULL)
-            return NULL;
-        remove_place(s, far);
-    }
-    return p;
-}
-
-static struct store_place *make_place(struct store *s, const uint8_t place[static 32])
-{
-    struct store_place *p = take_for(s, sizeof *p, place);
+    struct store_place *p = find_place(s, place);
+    if (p != NULL)
+        return p;
+    p = arena_take(s->arena, sizeof *p);
     if (p == NULL)
         return NULL;
     memcpy(p->place, place, 32);
     if (map_put(&s->places, &p->node, place_hash(s, place)) != 0) {
-        give(s, p, sizeof *p);
+        arena_give(s->arena, p, sizeof *p);
         return NULL;
     }
     return p;
 }
 
-// Nothing is kept of a place without records and tombstones.
-static void drop_if_empty(struct store *s, struct store_place *p)
+// Doubles an array of a place, up to a limit that is a power of two.
+static void *roomier(struct store *s, void *old, uint16_t *cap, uint16_t n, size_t each,
+                     uint16_t max)
 {
-    if (p->records == NULL && p->stones == NULL)
-        remove_place(s, p);
+    if (n < *cap)
+        return old;
+    uint16_t more = *cap == 0 ? 1 : (uint16_t)(2 * *cap);
+    void *p = more > max ? NULL : arena_take(s->arena, more * each);
+    if (p == NULL)
+        return NULL;
+    if (n > 0)
+        memcpy(p, old, n * each);
+    arena_give(s->arena, old, *cap * each);
+    *cap = more;
+    return p;
 }
 
-static struct store_record **find_record(struct store_place *p,
-                                         const uint8_t rec_id[static RECORD_ID_BYTES])
+// live, if it is not here.
+static unsigned find_record(const struct store *s, const struct store_place *p,
+                            const uint8_t rec_id[static RECORD_ID_BYTES])
 {
-    struct store_record **at = &p->records;
-    while (*at != NULL && memcmp((*at)->record, rec_id, RECORD_ID_BYTES) != 0)
-        at = &(*at)->next;
-    return at;
+    uint32_t tag = tag_of(rec_id);
+    unsigned i = 0;
+    while (i < p->live &&
+           (p->record[i].tag != tag ||
+            memcmp(record_book_at(s->book, p->record[i].ref), rec_id, RECORD_ID_BYTES) != 0))
+        i++;
+    return i;
 }
 
 static bool buried(const struct store_place *p, const uint8_t rec_id[static RECORD_ID_BYTES])
 {
-    for (const struct store_stone *x = p->stones; x != NULL; x = x->next)
-        if (memcmp(x->rec_id, rec_id, RECORD_ID_BYTES) == 0)
+    for (unsigned i = 0; i < p->buried; i++)
+        if (memcmp(p->stone[i].rec_id, rec_id, sizeof p->stone[i].rec_id) == 0)
             return true;
     return false;
 }
 
-// How many of a set are of the same source as each of them. A full place costs 32,768 comparisons of
-// numbers that lie side by side.
-static void count_sources(struct store_record *const *set, unsigned n, uint16_t *same)
+// ---- how full it is -------------------------------------------------------------------------------
+
+static void count_here(const struct store_place *p)
 {
-    uint64_t source[STORE_PLACE_RECORDS_MAX];
-    for (unsigned i = 0; i < n; i++) {
-        source[i] = set[i]->source;
-        same[i] = 1;
-        for (unsigned j = 0; j < i; j++)
-            if (source[j] == source[i]) {
-                same[i]++;
-                same[j]++;
-            }
-    }
+    for (unsigned i = 0; i < p->live; i++)
+        p->record[i].source->here = 0;
+    for (unsigned i = 0; i < p->live; i++)
+        p->record[i].source->here++;
 }
 
-// A full place evicts from the most represented source, then the lowest effort, then the oldest.
-static void evict(struct store *s, struct store_place *p)
+// Of each other source no more than this one would have with one more: somebody who fills a place from a
+// few prefixes makes it full for himself, not for others.
+static unsigned fill_for(const struct store_place *p, const struct store_source *mine)
 {
-    struct store_record *set[STORE_PLACE_RECORDS_MAX] = {NULL}, **victim = NULL;
-    uint16_t same[STORE_PLACE_RECORDS_MAX];
-    unsigned most = 0, n = 0;
-    for (struct store_record *x = p->records; x != NULL; x = x->next)
-        set[n++] = x;
-    count_sources(set, n, same);
-    n = 0;
-    for (struct store_record **at = &p->records; *at != NULL; at = &(*at)->next, n++)
-        if (victim == NULL || same[n] > most ||
-            (same[n] == most && (*at)->effort < (*victim)->effort)) {
-            most = same[n];
-            victim = at;
-        }
-    if (victim != NULL)
-        remove_record(s, p, victim);
+    unsigned fill = 0, own = 0;
+    count_here(p);
+    for (unsigned i = 0; i < p->live; i++)
+        own += p->record[i].source == mine;
+    for (unsigned i = 0; i < p->live; i++) {
+        struct store_source *x = p->record[i].source;
+        if (x->here == 0)
+            continue;
+        fill += x == mine || x->here <= own + 1 ? x->here : own + 1;
+        x->here = 0;
+    }
+    return fill;
 }
 
-static void count_arrival(struct store_place *p, usec_t now)
+static uint32_t effort_for(unsigned fill)
 {
-    usec_t second = now / USEC_PER_S;
-    if (second != p->second) {
-        p->arrivals_before = second == p->second + 1 ? p->arrivals : 0;
-        p->arrivals = 0;
-        p->second = second;
+    if (fill < STORE_EFFORT_FROM)
+        return 0;
+    return STORE_EFFORT_MIN << (fill - STORE_EFFORT_FROM) / STORE_EFFORT_STEP;
+}
+
+static void tick(struct store_place *p, usec_t now)
+{
+    uint32_t second = (uint32_t)(now / USEC_PER_S);
+    if (second == p->second)
+        return;
+    bool next = second == p->second + 1;
+    p->arrivals_before = next ? p->arrivals : 0;
+    p->arrivals = 0;
+    if (p->heat != NULL) {
+        if (next)
+            memcpy(p->heat->before, p->heat->now, sizeof p->heat->before);
+        else
+            memset(p->heat->before, 0, sizeof p->heat->before);
+        memset(p->heat->now, 0, sizeof p->heat->now);
     }
+    p->second = second;
+}
+
+// What came in a second, an outlier cut: one prefix, or a few, can't make a place look hot.
+static unsigned heat_sum(const uint16_t part[static STORE_HEAT_PARTS])
+{
+    uint16_t sorted[STORE_HEAT_PARTS];
+    for (unsigned i = 0; i < STORE_HEAT_PARTS; i++) {
+        unsigned k = i;
+        for (; k > 0 && sorted[k - 1] > part[i]; k--)
+            sorted[k] = sorted[k - 1];
+        sorted[k] = part[i];
+    }
+    unsigned most = STORE_HEAT_OUTLIER * (sorted[STORE_HEAT_PARTS / 2 - 1] + 1u), sum = 0;
+    for (unsigned i = 0; i < STORE_HEAT_PARTS; i++)
+        sum += sorted[i] < most ? sorted[i] : most;
+    return sum;
+}
+
+static unsigned arrivals_of(const struct store_place *p)
+{
+    if (p->heat == NULL)
+        return p->arrivals > p->arrivals_before ? p->arrivals : p->arrivals_before;
+    unsigned now = heat_sum(p->heat->now), before = heat_sum(p->heat->before);
+    return now > before ? now : before;
+}
+
+void store_arrival(struct store *s, usec_t now, const uint8_t place[static 32], uint64_t source)
+{
+    struct store_place *p = find_place(s, place);
+    if (p == NULL)
+        return;
+    tick(p, now);
     if (p->arrivals < UINT16_MAX)
         p->arrivals++;
+    if (p->heat == NULL && p->arrivals > STORE_HEAT_FROM)
+        p->heat = arena_take(s->arena, sizeof *p->heat);
+    if (p->heat != NULL) {
+        uint16_t *part = &p->heat->now[(source >> 40) % STORE_HEAT_PARTS];
+        *part = (uint16_t)(*part + (*part < UINT16_MAX));
+    }
 }
 
-static int put_record(struct store *s, usec_t now, const struct store_announce *a,
-                      struct store_place *p, usec_t expires)
+void store_view(struct store *s, usec_t now, const uint8_t place[static 32], uint64_t source,
+                const uint8_t *rec_id, struct store_view *v)
 {
-    struct store_record **at = find_record(p, a->record);
-    struct store_record *x = *at;
-    if (x != NULL) {
-        if (a->version < x->version)
-            return 0;
-    } else {
-        if (buried(p, a->record))
-            return BAUTA_ESTATE;
-        count_arrival(p, now);
-        if (p->live >= STORE_PLACE_RECORDS_MAX)
-            evict(s, p);
-        x = take_for(s, sizeof *x, a->place);
-        if (x == NULL)
-            return BAUTA_ELIMIT;
-        at = &p->records; // the newest last; the list may have changed
-        while (*at != NULL)
-            at = &(*at)->next;
-        *at = x;
-        p->live++;
-        s->records++;
+    memset(v, 0, sizeof *v);
+    struct store_place *p = find_place(s, place);
+    if (p == NULL)
+        return;
+    expire(s, now, p);
+    tick(p, now);
+    v->live = p->live;
+    v->known = rec_id != NULL && find_record(s, p, rec_id) < p->live;
+    unsigned fill = p->live < STORE_EFFORT_FROM ? p->live : fill_for(p, find_source(s, source));
+    unsigned arrivals = arrivals_of(p);
+    v->fill = (uint16_t)fill;
+    v->effort = effort_for(fill);
+    if (fill >= STORE_PLACE_FULL || arrivals > STORE_FULL_PER_S) {
+        v->effort = v->effort > STORE_EFFORT_FULL ? v->effort : STORE_EFFORT_FULL;
+        while (arrivals > 32u << v->hint || fill > 128u << v->hint)
+            v->hint++;
     }
-    memcpy(x->record, a->record, RECORD_BYTES);
+    drop_if_empty(s, p);
+}
+
+// ---- making room ----------------------------------------------------------------------------------
+
+// The most represented source at a full place, there the least work, then the oldest; but only one that
+// has more than the newcomer's source would have, or as much with less work.
+static bool evict(struct store *s, struct store_place *p, const struct store_source *mine,
+                  uint32_t effort)
+{
+    unsigned victim = p->live, own = 0;
+    count_here(p);
+    for (unsigned i = 0; i < p->live; i++) {
+        const struct store_record *x = &p->record[i], *v = &p->record[victim];
+        own += x->source == mine;
+        if (victim == p->live || x->source->here > v->source->here ||
+            (x->source->here == v->source->here && x->effort < v->effort))
+            victim = i;
+    }
+    if (victim == p->live)
+        return false;
+    const struct store_record *v = &p->record[victim];
+    bool fair = v->source->here > own + 1u || (v->source->here >= own && v->effort < effort);
+    if (fair)
+        remove_record(s, p, victim);
+    return fair;
+}
+
+struct victim {
+    struct store_place *place;
+    unsigned i;
+};
+
+// Of some records from a random spot of the map on (of a small store all): one of the source that holds
+// most in the whole store, there of the farthest place.
+static struct victim heaviest(struct store *s)
+{
+    struct victim v = {NULL, 0};
+    uint32_t heads = s->places.heads, seen = 0;
+    uint32_t from = s->records > STORE_LOOK_MAX ? (uint32_t)rng_below(s->rng, heads) : 0;
+    for (uint32_t h = 0; h < heads && seen < STORE_LOOK_MAX; h++)
+        for (struct map_node *x = s->places.head[(from + h) % heads]; x != NULL; x = x->next) {
+            struct store_place *p = (struct store_place *)x;
+            for (unsigned i = 0; i < p->live; i++) {
+                seen++;
+                uint32_t has = p->record[i].source->records;
+                uint32_t most = v.place == NULL ? 0 : v.place->record[v.i].source->records;
+                if (has > most ||
+                    (has == most && v.place != p && id_nearer(v.place->place, p->place, s->centre)))
+                    v = (struct victim){p, i};
+            }
+        }
+    return v;
+}
+
+// Makes room in the whole store: no source pushes out others beyond an equal share. Among equals the
+// farthest place gives way. `mine` counts the newcomer already; its place stays.
+static bool make_room(struct store *s, struct store_place *keep, const struct store_source *mine)
+{
+    if ((size_t)mine->records * STORE_RECORD_COST > s->bytes_max / STORE_SOURCE_SHARE)
+        return false;
+    while (store_bytes(s) + STORE_RECORD_COST > s->bytes_max) {
+        struct victim v = heaviest(s);
+        if (v.place == NULL)
+            return false;
+        uint32_t has = v.place->record[v.i].source->records;
+        bool farther = id_nearer(keep->place, v.place->place, s->centre);
+        if (has < mine->records || (has == mine->records && !farther))
+            return false;
+        remove_record(s, v.place, v.i);
+        if (v.place != keep)
+            drop_if_empty(s, v.place);
+    }
+    return true;
+}
+
+// ---- announcing and withdrawing -------------------------------------------------------------------
+
+static int add_record(struct store *s, const struct store_announce *a, struct store_place *p,
+                      struct store_source *mine)
+{
+    bool ok = true;
+    if (p->live >= STORE_PLACE_RECORDS_MAX)
+        ok = evict(s, p, mine, a->effort);
+    ok = ok && make_room(s, p, mine);
+    void *bigger =
+        !ok ? NULL
+            : roomier(s, p->record, &p->cap, p->live, sizeof *p->record, STORE_PLACE_RECORDS_MAX);
+    record_ref ref = bigger == NULL ? 0 : record_book_hold(s->book, a->record);
+    if (bigger != NULL)
+        p->record = bigger;
+    if (ref == 0)
+        return BAUTA_ELIMIT;
+    p->record[p->live++] = (struct store_record){
+        .source = mine, .ref = ref, .tag = tag_of(a->record), .effort = a->effort};
+    mine->records++;
+    s->records++;
+    return 0;
+}
+
+static int put_record(struct store *s, const struct store_announce *a, struct store_place *p,
+                      struct store_source *mine, uint32_t expires_s)
+{
+    unsigned i = find_record(s, p, a->record);
+    if (i == p->live) {
+        int rc = buried(p, a->record) ? BAUTA_ESTATE : add_record(s, a, p, mine);
+        if (rc != 0)
+            return rc;
+        i = p->live - 1u;
+    }
+    struct store_record *x = &p->record[i];
+    if (a->version < x->version)
+        return 0;
+    record_ref ref = record_book_hold(s->book, a->record);
+    if (ref == 0)
+        return BAUTA_ELIMIT;
+    record_book_drop(s->book, x->ref);
+    x->ref = ref;
     x->version = a->version;
-    x->expires = expires;
-    x->source = a->source;
-    x->effort = a->effort;
+    x->expires_s = expires_s;
+    if (x->source != mine) { // its owner has moved
+        struct store_source *old = x->source;
+        x->source = mine;
+        mine->records++;
+        old->records--;
+        drop_source(s, old);
+    }
     return 0;
 }
 
 int store_announce(struct store *s, usec_t now, const struct store_announce *a)
 {
     uint16_t ttl_s = a->ttl_s < TTL_S_MIN ? TTL_S_MIN : a->ttl_s > TTL_S_MAX ? TTL_S_MAX : a->ttl_s;
-    struct store_place *p = find_place(s, a->place);
-    if (p == NULL)
-        p = make_place(s, a->place);
+    struct store_place *p = need_place(s, a->place);
     if (p == NULL)
         return BAUTA_ELIMIT;
     expire(s, now, p);
-    int rc = put_record(s, now, a, p, now + ttl_s * USEC_PER_S);
-    drop_if_empty(s, p);
-    return rc;
-}
-
-// Its time is the longest that the record could have had.
-static void bury(struct store *s, struct store_place *p,
-                 const uint8_t rec_id[static RECORD_ID_BYTES], usec_t expires)
-{
-    struct store_stone *x = p->buried < STORE_PLACE_STONES_MAX ? take(s, sizeof *x) : NULL;
-    if (x == NULL)
-        return;
-    memcpy(x->rec_id, rec_id, RECORD_ID_BYTES);
-    x->expires = expires;
-    x->next = p->stones;
-    p->stones = x;
-    p->buried++;
-}
-
-int store_withdraw(struct store *s, usec_t now, const uint8_t place[static 32],
-                   const uint8_t rec_id[static RECORD_ID_BYTES], bool bury_unknown)
-{
-    struct store_place *p = find_place(s, place);
-    if (p == NULL && bury_unknown)
-        p = make_place(s, place);
-    if (p == NULL)
-        return BAUTA_EUNKNOWN;
-    expire(s, now, p);
-    int rc = 0;
-    struct store_record **at = find_record(p, rec_id);
-    if (buried(p, rec_id)) {
-        rc = 0;
-    } else if (*at == NULL) {
-        rc = BAUTA_EUNKNOWN;
-        if (bury_unknown)
-            bury(s, p, rec_id, now + TTL_S_MAX * USEC_PER_S);
-    } else {
-        usec_t expires = (*at)->expires;
-        remove_record(s, p, at);
-        bury(s, p, rec_id, expires);
+    struct store_source *mine = need_source(s, a->source);
+    int rc = BAUTA_ELIMIT;
+    if (mine != NULL) {
+        mine->records++; // it stays while room is made, and counts the newcomer
+        rc = put_record(s, a, p, mine, seconds_up(now + ttl_s * USEC_PER_S));
+        mine->records--;
+        drop_source(s, mine);
     }
     drop_if_empty(s, p);
     return rc;
 }
 
-static uint8_t depth_hint(const struct store_place *p)
+static void bury(struct store *s, usec_t now, struct store_place *p,
+                 const uint8_t rec_id[static RECORD_ID_BYTES], struct store_source *mine)
 {
-    unsigned arrivals = p->arrivals > p->arrivals_before ? p->arrivals : p->arrivals_before;
-    if (p->live < STORE_PLACE_FULL && arrivals <= STORE_FULL_PER_S)
-        return 0;
-    uint8_t h = 0;
-    while (arrivals > 32u << h || p->live > 128u << h)
-        h++;
-    return h;
+    if (s->stones >= STORE_STONES_MAX || mine->stones >= STORE_SOURCE_STONES_MAX ||
+        store_bytes(s) + STONE_COST > s->bytes_max)
+        return;
+    void *bigger =
+        roomier(s, p->stone, &p->stones_cap, p->buried, sizeof *p->stone, STORE_PLACE_STONES_MAX);
+    if (bigger == NULL)
+        return;
+    p->stone = bigger;
+    struct store_stone *x = &p->stone[p->buried++];
+    memcpy(x->rec_id, rec_id, sizeof x->rec_id);
+    x->expires_s = seconds_up(now) + STORE_STONE_S;
+    x->source = mine;
+    mine->stones++;
+    s->stones++;
 }
 
-// Picks one of what is left: sources that are not in the sample yet come first; among them the least
-// handed out, or a random source and then a random one of its records. Ties go by chance.
-static struct store_record *pick(struct store *s, struct store_record **set, const uint16_t *same,
-                                 unsigned n, struct store_record *const *chosen, unsigned n_chosen,
-                                 bool least)
+int store_withdraw(struct store *s, usec_t now, const uint8_t place[static 32],
+                   const uint8_t rec_id[static RECORD_ID_BYTES], uint64_t source, bool bury_unknown)
 {
-    unsigned best = UINT32_MAX, ties = 0;
-    struct store_record *at = NULL;
-    for (unsigned pass = 0; pass < 2 && at == NULL; pass++)
-        for (unsigned i = 0; i < n; i++) {
-            if (set[i] == NULL)
-                continue;
-            unsigned taken = 0; // of the same source
-            for (unsigned j = 0; j < n_chosen; j++)
-                taken += chosen[j]->source == set[i]->source;
-            if (pass == 0 && taken > 0)
-                continue;
-            // A source with many records is not likelier than one with one.
-            unsigned weight = least ? set[i]->handed : same[i] - taken;
-            bool take_it;
-            if (least) {
-                ties = weight < best || at == NULL ? 1 : ties + (weight == best);
-                take_it =
-                    weight < best || at == NULL || (weight == best && rng_below(s->rng, ties) == 0);
-                best = weight < best ? weight : best;
-            } else {
-                // Weighted reservoir with weight 1 / weight, in units of 2^16.
-                unsigned unit = 65536u / weight;
-                ties += unit;
-                take_it = rng_below(s->rng, ties) < unit;
-            }
-            if (take_it)
-                at = set[i];
-        }
-    return at;
+    struct store_place *p = bury_unknown ? need_place(s, place) : find_place(s, place);
+    if (p == NULL)
+        return BAUTA_EUNKNOWN;
+    expire(s, now, p);
+    unsigned i = find_record(s, p, rec_id);
+    bool known = i < p->live, was_buried = buried(p, rec_id);
+    if (known)
+        remove_record(s, p, i);
+    struct store_source *mine = known || bury_unknown ? need_source(s, source) : NULL;
+    if (mine != NULL) {
+        if (!was_buried)
+            bury(s, now, p, rec_id, mine);
+        drop_source(s, mine);
+    }
+    drop_if_empty(s, p);
+    return known || was_buried ? 0 : BAUTA_EUNKNOWN;
+}
+
+// ---- samples --------------------------------------------------------------------------------------
+
+struct picker {
+    const struct store_place *p;
+    uint16_t set[STORE_PLACE_RECORDS_MAX]; // what is left
+    unsigned n;
+    const struct store_source *chosen[DHT_SAMPLE_RECORDS_MAX];
+    unsigned chosen_n;
+    bool repeat; // sources that are in the sample already
+};
+
+// 0: not now. Else the least handed out weigh the same, or each source does, however many it has.
+static unsigned weight(const struct picker *k, unsigned i, bool least, unsigned fewest)
+{
+    const struct store_record *x = &k->p->record[k->set[i]];
+    unsigned taken = 0; // of the same source
+    for (unsigned j = 0; j < k->chosen_n; j++)
+        taken += k->chosen[j] == x->source;
+    if (taken > 0 && !k->repeat)
+        return 0;
+    if (least)
+        return x->handed <= fewest;
+    return 65536u / (x->source->here > taken ? x->source->here - taken : 1u);
+}
+
+// Sources that are not in the sample yet come first.
+static unsigned pick(struct store *s, struct picker *k, bool least)
+{
+    unsigned fewest = UINT16_MAX, total = 0, i = 0;
+    for (i = 0; least && i < k->n; i++)
+        if (weight(k, i, true, UINT16_MAX) > 0 && k->p->record[k->set[i]].handed < fewest)
+            fewest = k->p->record[k->set[i]].handed;
+    for (i = 0; i < k->n; i++)
+        total += weight(k, i, least, fewest);
+    if (total == 0) { // every source is
+        k->repeat = true;
+        return pick(s, k, least);
+    }
+    unsigned at = (unsigned)rng_below(s->rng, total);
+    for (i = 0; at >= weight(k, i, least, fewest); i++)
+        at -= weight(k, i, least, fewest);
+    return i;
 }
 
 void store_sample(struct store *s, usec_t now, const uint8_t place[static 32],
-                  const uint8_t except[static RECORD_ID_BYTES], struct store_sample *out)
+                  const uint8_t except[static RECORD_ID_BYTES], unsigned max,
+                  struct store_sample *out)
 {
-    memset(out, 0, sizeof *out);
+    out->n = 0;
     struct store_place *p = find_place(s, place);
     if (p == NULL)
         return;
     expire(s, now, p);
-    out->live = p->live;
-    out->hint = depth_hint(p);
-    struct store_record *set[STORE_PLACE_RECORDS_MAX], *chosen[DHT_SAMPLE_RECORDS_MAX];
-    uint16_t same[STORE_PLACE_RECORDS_MAX];
-    unsigned n = 0;
-    for (struct store_record *x = p->records; x != NULL; x = x->next)
-        if (memcmp(x->record, except, RECORD_ID_BYTES) != 0)
-            set[n++] = x;
-    count_sources(set, n, same);
-    for (unsigned k = 0; k < DHT_SAMPLE_RECORDS_MAX; k++) {
-        bool least = k < DHT_SAMPLE_RECORDS_MAX / 2;
-        struct store_record *x = pick(s, set, same, n, chosen, k, least);
-        if (x == NULL)
-            break;
-        for (unsigned i = 0; i < n; i++)
-            if (set[i] == x)
-                set[i] = NULL;
-        x->handed++;
-        chosen[k] = x;
-        out->record[out->n++] = x->record;
+    struct picker k;
+    unsigned own = find_record(s, p, except);
+    k.p = p;
+    k.n = k.chosen_n = 0;
+    k.repeat = false;
+    count_here(p);
+    for (unsigned i = 0; i < p->live; i++)
+        if (i != own)
+            k.set[k.n++] = (uint16_t)i;
+    if (own < p->live)
+        p->record[own].source->here--;
+    while (out->n < max && k.n > 0) {
+        unsigned i = pick(s, &k, out->n < max / 2);
+        struct store_record *x = &p->record[k.set[i]];
+        k.set[i] = k.set[--k.n];
+        x->handed = (uint16_t)(x->handed + (x->handed < UINT16_MAX));
+        k.chosen[k.chosen_n++] = x->source;
+        out->record[out->n++] = record_book_at(s->book, x->ref);
     }
     drop_if_empty(s, p);
 }
@@ -387,6 +588,10 @@ bool store_sweep(struct store *s, usec_t now)
             expire(s, now, (struct store_place *)x);
             drop_if_empty(s, (struct store_place *)x);
         }
+    }
+    if (s->places.n == 0) { // a quiet store holds no memory
+        map_end(&s->places);
+        map_end(&s->sources);
     }
     return s->places.n > 0;
 }

@@ -53,7 +53,9 @@ bool prefix_room(const struct contact_book *book, const book_ref *set, size_t n,
 #define ROWS_STEP 4u
 #define SLOTS_STEP 4u
 #define SEEN_MASK 0xffffffu
-#define FAILURES_MAX 0xffu
+#define FAILURES_MAX 0xfu
+#define HEAD_BITS 24u
+#define HEAD_MASK 0xffffffu
 
 static uint64_t lead_of(const uint8_t id[static 32])
 {
@@ -71,34 +73,28 @@ static unsigned implied_bits(unsigned row)
 
 static uint32_t head_of(unsigned row, const uint8_t id[static 32])
 {
-    return (uint32_t)(lead_of(id) >> (32 - implied_bits(row)));
+    return (uint32_t)(lead_of(id) >> (64 - HEAD_BITS - implied_bits(row))) & HEAD_MASK;
 }
 
-// The first implied_bits + 32 bits of a slot's id, then zeroes.
+// The first implied_bits + HEAD_BITS bits of a slot's id, then zeroes.
 static uint64_t slot_lead(uint64_t centre, unsigned row, const struct table_slot *s)
 {
     unsigned implied = implied_bits(row);
     uint64_t flipped = row < TABLE_BUCKETS - 1 ? centre ^ UINT64_C(1) << (63 - row) : centre;
-    return (flipped >> (64 - implied) << (64 - implied)) | (uint64_t)s->head << (32 - implied);
+    return (flipped >> (64 - implied) << (64 - implied)) | (uint64_t)s->head
+                                                               << (64 - HEAD_BITS - implied);
 }
 
-static uint32_t key_of(const uint8_t pk[static 32])
+static uint8_t key_of(const uint8_t pk[static 32])
 {
-    return (uint32_t)pk[0] | ((uint32_t)pk[1] & 0xf) << 8;
+    return pk[0];
 }
 
-static uint16_t keyed(const struct table *t, const uint8_t *prefix, size_t len)
+static uint8_t tag_of(const struct table *t, const struct prefix *p)
 {
     uint8_t out[crypto_shorthash_BYTES];
-    crypto_shorthash(out, prefix, len, t->hash_key);
-    return (uint16_t)(out[0] | out[1] << 8);
-}
-
-static uint32_t tag_of(const struct table *t, const struct path *p)
-{
-    if (p->family == 4)
-        return (uint32_t)p->ip[0] << 24 | (uint32_t)p->ip[1] << 16 | (uint32_t)p->ip[2] << 8;
-    return (uint32_t)keyed(t, p->ip, 4) << 16 | keyed(t, p->ip, 6);
+    crypto_shorthash(out, p->bytes, sizeof p->bytes, t->hash_key);
+    return out[0];
 }
 
 static bool alive(const struct table_slot *s)
@@ -182,16 +178,24 @@ static bool room_by_prefix(const struct table *t, const struct table_row *b,
 {
     if (!t->prefix_limits)
         return true;
-    uint32_t tag = tag_of(t, path);
+    struct prefix my_coarse = path_coarse(path), my_fine = path_fine(path);
+    uint8_t coarse_tag = tag_of(t, &my_coarse), fine_tag = tag_of(t, &my_fine);
     unsigned fine = 0, coarse = 0, all_fine = 0, all_coarse = 0;
     for (unsigned i = 0; i < t->rows; i++) {
         unsigned row_fine = 0, row_coarse = 0;
         for (unsigned j = 0; j < t->row[i].n; j++) {
             const struct table_slot *s = &t->row[i].slot[j];
-            if (s == except)
+            if (s->coarse != coarse_tag || s == except)
                 continue;
-            row_fine += s->tag == tag;
-            row_coarse += s->tag >> 16 == tag >> 16;
+            const struct path *p = &book_at(t->book, s->ref)->contact.path;
+            struct prefix c = path_coarse(p);
+            if (memcmp(&c, &my_coarse, sizeof c) != 0)
+                continue;
+            row_coarse++;
+            if (s->fine != fine_tag)
+                continue;
+            struct prefix f = path_fine(p);
+            row_fine += memcmp(&f, &my_fine, sizeof f) == 0;
         }
         all_fine += row_fine;
         all_coarse += row_coarse;
@@ -207,7 +211,7 @@ static bool room_by_prefix(const struct table *t, const struct table_row *b,
 static struct table_slot *find(const struct table *t, const uint8_t pk[static 32],
                                struct table_row **row)
 {
-    uint32_t key = key_of(pk);
+    uint8_t key = key_of(pk);
     for (unsigned i = 0; i < t->rows; i++) {
         struct table_row *b = &t->row[i];
         for (unsigned j = 0; j < b->n; j++)
@@ -312,12 +316,15 @@ static void slot_remove(struct table *t, struct table_row *b, struct table_slot 
 static void slot_set(struct table *t, struct table_slot *s, book_ref ref, uint32_t now_s)
 {
     const struct book_entry *e = book_at(t->book, ref);
+    struct prefix p = path_coarse(&e->contact.path), q = path_fine(&e->contact.path);
+    uint8_t coarse = tag_of(t, &p), fine = tag_of(t, &q);
     memset(s, 0, sizeof *s);
-    s->head = head_of(row_number(t, e->id), e->id);
+    s->head = head_of(row_number(t, e->id), e->id) & HEAD_MASK;
     s->ref = book_keep(t->book, ref);
-    s->tag = tag_of(t, &e->contact.path);
+    s->coarse = coarse;
+    s->fine = fine;
     s->seen_s = now_s & SEEN_MASK;
-    s->key = key_of(e->contact.pk) & 0xfff;
+    s->key = key_of(e->contact.pk);
     t->live++;
 }
 
@@ -447,7 +454,7 @@ static void near_add(const struct table *t, unsigned row, const uint8_t target[s
                      struct near *near, size_t from, size_t *n, size_t max)
 {
     uint64_t centre = lead_of(t->centre), goal = lead_of(target);
-    unsigned known = implied_bits(row) + 32;
+    unsigned known = implied_bits(row) + HEAD_BITS;
     const struct table_row *b = &t->row[row];
     for (unsigned j = 0; j < b->n; j++) {
         const struct table_slot *s = &b->slot[j];
@@ -511,6 +518,14 @@ unsigned table_depth(const struct table *t)
 unsigned table_bucket_size(const struct table *t, unsigned bucket)
 {
     return bucket < t->rows ? t->row[bucket].n : 0;
+}
+
+unsigned table_bucket_live(const struct table *t, unsigned bucket)
+{
+    unsigned live = 0;
+    for (unsigned i = 0; bucket < t->rows && i < t->row[bucket].n; i++)
+        live += alive(&t->row[bucket].slot[i]);
+    return live;
 }
 
 book_ref table_oldest(const struct table *t, unsigned bucket)

@@ -8,17 +8,15 @@
 
 #include <assert.h>
 
-// What scans need stands here, so that they do not touch the book: 20 bytes.
+// What scans need stands here, so that they hardly ever touch the book: 16 bytes. Tags are keyed hashes
+// and only filters: who has the same is looked at.
 struct table_slot {
-    uint32_t head; // the 32 bits of the id that follow those that its bucket implies
     book_ref ref;
-    uint32_t tag; // prefix: IPv4 the /24, IPv6 keyed hashes of /32 and /48, 16 bits each
-    uint32_t seen_s : 24,
-        failures : 8;  // when it last answered (modulo 194 days); unanswered in a row
-    uint32_t key : 12; // of the public key
-    uint32_t rtt : 20; // struct rtt_value, packed; 0: none yet
+    uint32_t head : 24, key : 8;      // bits of the id behind those that its bucket implies
+    uint32_t seen_s : 24, coarse : 8; // when it last answered, modulo 194 days
+    uint32_t rtt : 20, failures : 4, fine : 8; // packed rtt_value, 0: none; unanswered in a row
 };
-static_assert(sizeof(struct table_slot) == 20, "a table of 270 contacts takes 5.4 KB");
+static_assert(sizeof(struct table_slot) == 16, "a table of 270 contacts takes 4.3 KB");
 struct table_row {           // one bucket
     struct table_slot *slot; // cap slots
     book_ref *spare;         // TABLE_SPARES, newest first; taken when the first one comes
@@ -53,6 +51,7 @@ bool table_wants(const struct table *, const uint8_t id[static 32], const struct
 bool table_has(const struct table *, const uint8_t pk[static 32], const struct path *);
 unsigned table_depth(const struct table *); // buckets up to the deepest with anybody in it
 unsigned table_bucket_size(const struct table *, unsigned bucket);
+unsigned table_bucket_live(const struct table *, unsigned bucket); // how many live ones
 // Who in that bucket was silent longest; 0: empty. Not counted.
 book_ref table_oldest(const struct table *, unsigned bucket);
 // Since somebody in the bucket answered, or table_touch.

@@ -26,6 +26,7 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
         .arena = cfg->arena,
         .out = cfg->out,
         .book = cfg->book,
+        .records = cfg->records,
         .puzzle_bits = cfg->puzzle_bits,
         .server = cfg->server,
         .listed = cfg->listed,

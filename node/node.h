@@ -24,6 +24,7 @@ struct node_config {
     struct arena *arena;                      // all of the node's memory
     struct outbox *out;                       // shared by all nodes of the driver
     struct contact_book *book;                // shared
+    struct record_book *records;              // shared
     uint8_t secret[32];                       // of the server key
     bool server;                              // wants to be a server
     bool listed;                              // is one at once: --lab, --public

@@ -46,8 +46,9 @@ struct host {
     struct host_node *nodes;
     uint32_t node_count;
     struct pool pool; // of all nodes and the book
-    struct arena book_arena;
+    struct arena book_arena, records_arena;
     struct contact_book *book;
+    struct record_book *records;
     struct outbox *out;
     struct udp_buffers *in;
     uint8_t *transmit;
@@ -493,6 +494,7 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
     nc.arena = &hn->arena;
     nc.out = h->out;
     nc.book = h->book;
+    nc.records = h->records;
     nc.aes_hardware = host_aes_hardware();
     if (rc == 0) {
         rc = node_new(&hn->node, host_now(h), &nc);
@@ -556,7 +558,9 @@ static void host_release(struct host *h)
         return;
     if (h->book != NULL)
         contact_book_end(h->book);
+    record_book_end(h->records);
     arena_end(&h->book_arena);
+    arena_end(&h->records_arena);
     pool_end(&h->pool);
     if (h->in != NULL)
         sodium_memzero(h->in, sizeof *h->in);
@@ -584,12 +588,14 @@ int host_new(struct host **out, uv_loop_t *loop)
     jobs_init(&h->jobs, loop);
     pool_init(&h->pool, pages_take, pages_give, NULL);
     arena_init(&h->book_arena, &h->pool, HOST_BOOK_BYTES_MAX);
+    arena_init(&h->records_arena, &h->pool, HOST_RECORDS_BYTES_MAX);
     h->book = contact_book_new(&h->book_arena, HOST_CONTACTS_MAX);
+    h->records = record_book_new(&h->records_arena, HOST_RECORDS_MAX);
     h->in = calloc(1, sizeof *h->in);
     h->out = calloc(1, sizeof *h->out);
     h->transmit = malloc(TRANSMIT_BYTES);
     int rc =
-        h->book == NULL || h->in == NULL || h->out == NULL || h->transmit == NULL ? UV_ENOMEM : 0;
+        h->book == NULL || h->records == NULL || h->in == NULL || h->out == NULL || h->transmit == NULL ? UV_ENOMEM : 0;
     if (rc == 0)
         rc = alarm_open(&h->alarm, loop, on_alarm, h);
     if (rc != 0) {

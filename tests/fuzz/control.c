@@ -34,10 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     memory_arena(&b.book_arena, 1u << 20);
     b.out = calloc(1, sizeof *b.out);
     book = contact_book_new(&b.book_arena, 64);
+    b.records = record_book_new(&b.book_arena, 64);
     struct node_config cfg = {.rng = {fill, &chance},
                               .arena = &b.arena,
                               .out = b.out,
                               .book = book,
+                              .records = b.records,
                               .server = true,
                               .listed = true,
                               .lab = true,

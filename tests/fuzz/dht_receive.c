@@ -33,6 +33,7 @@ struct world {
     usec_t now;
     struct arena arena, book_arena;
     struct contact_book *book;
+    struct record_book *records;
     struct outbox *out;
     struct dht *server, *client;
     struct path server_path, client_path;
@@ -80,6 +81,7 @@ static struct dht *node(struct world *w, bool server)
     c.arena = &w->arena;
     c.out = w->out;
     c.book = w->book;
+    c.records = w->records;
     fill(&w->seed, c.secret, 32);
     c.server = c.listed = server;
     c.lab = true;
@@ -100,6 +102,7 @@ static void start(struct world *w)
     memory_arena(&w->arena, 4u << 20);
     memory_arena(&w->book_arena, 1u << 20);
     w->book = contact_book_new(&w->book_arena, 1000);
+    w->records = record_book_new(&w->book_arena, 1000);
     w->server_path = path_v4((const uint8_t[4]){127, 0, 0, 1}, 2000);
     w->client_path = path_v4((const uint8_t[4]){127, 0, 0, 1}, 2001);
     w->server = node(w, true);
@@ -125,8 +128,10 @@ static void end(struct world *w)
 {
     dht_free(w->client);
     dht_free(w->server);
-    require(w->arena.used_bytes == 0 && book_count(w->book) == 0);
+    require(w->arena.used_bytes == 0 && book_count(w->book) == 0 &&
+            record_book_count(w->records) == 0);
     contact_book_end(w->book);
+    record_book_end(w->records);
     arena_end(&w->arena);
     arena_end(&w->book_arena);
     free(w->out);
@@ -143,7 +148,8 @@ static void to_server(struct world *w, const uint8_t *body, size_t len, bool tok
     memcpy(header.e, w->e_pk, 32);
     memset(header.token, 0, sizeof header.token);
     if (token)
-        guard_token(&w->server->server->guard, w->now, &w->client_path, w->e_pk, header.token);
+        (void)guard_token(&w->server->server->guard, w->now, &w->client_path, w->e_pk, header.token,
+                          header.token);
     fill(&w->seed, nonce, sizeof nonce);
     rpc_request_seal(datagram, size - RPC_REQUEST_OVERHEAD, &header, w->server->mask_key, &w->keys,
                      nonce);

@@ -85,7 +85,7 @@ static void small_networks(void **state)
         sim_free(s);
     }
     for (unsigned servers = 2; servers <= 5; servers++) {
-        struct sim *s = help_sim(servers, 0);
+        struct sim *s = help_sim(servers + 20, 0);
         for (unsigned i = 0; i < servers; i++)
             (void)sim_node_add(s, 0,
                                &(struct sim_node_config){.server = true, .bootstraps = i > 0});

@@ -1,12 +1,14 @@
 // What a node takes when it is idle, and that it is small again after it was busy.
 #include "tests/sim/help.h"
+#include "tools/sim/load.h"
 
 #define SERVERS 100u
 #define CLIENTS 20u
 // Of an idle node that knows about 60 others. A fresh one holds nothing but itself.
 #define FRESH_BYTES_MAX 5120u
-#define SERVER_BYTES_MAX 20480u
+#define SERVER_BYTES_MAX 28672u
 #define CLIENT_BYTES_MAX 5120u
+#define PLACE_BYTES_MAX 5120u // announced, with about 20 holders
 
 static size_t bytes_of(const struct sim *s, uint32_t node)
 {
@@ -60,6 +62,28 @@ static void who_joined_and_met_is_small_again(void **state)
     sim_free(s);
 }
 
+// A place whose record is held by others costs its holders and their keys, not all whom the look-up asked.
+static void an_announced_place_is_small(void **state)
+{
+    (void)state;
+    uint64_t seed = 2;
+    struct sim *s = help_sim(seed, 0);
+    for (uint32_t i = 0; i < SERVERS; i++)
+        (void)help_node(s, i * 10 * MS, true);
+    for (uint32_t i = 0; i < CLIENTS; i++)
+        (void)help_node(s, 2 * S, false);
+    struct sim_load_config load = {.from_us = 60 * S, .to_us = 90 * S, .ttl_s = 900};
+    sim_load_add(s, &load);
+    (void)sim_run(s, 130 * S, NULL, NULL);
+    help_must(s, seed, sim_load_figures(s)->stored == SERVERS + CLIENTS, "all places are stored");
+    size_t sum = 0;
+    for (uint32_t i = 0; i < CLIENTS; i++)
+        sum += bytes_of(s, SERVERS + i);
+    print_message("with an announced place: clients %zu bytes on average\n", sum / CLIENTS);
+    help_must(s, seed, sum / CLIENTS <= CLIENT_BYTES_MAX + PLACE_BYTES_MAX, "a place is small");
+    sim_free(s);
+}
+
 static void a_fresh_node_is_small(void **state)
 {
     (void)state;
@@ -78,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fresh_node_is_small),
+        cmocka_unit_test(an_announced_place_is_small),
         cmocka_unit_test(who_joined_and_met_is_small_again),
     };
     return help_main(tests, sizeof tests / sizeof *tests);

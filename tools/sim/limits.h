@@ -25,6 +25,7 @@
 #define SIM_NODE_ARENA_BYTES_MAX (16u * 1024 * 1024) // of one node
 // The book of contacts, shared by all nodes: each server at its one address, and room for old ones.
 #define SIM_BOOK_CONTACTS(nodes) (2u * (nodes) + 64u)
+#define SIM_BOOK_RECORDS(nodes) (4u * (nodes) + 4096u) // different ones alive at once
 #define SIM_BOOK_BYTES_MAX (UINT64_C(4) << 30)
 #define SIM_ATTACKS_MAX 128u            // of one run
 #define SIM_FORGED_SEQUENCE 0x80000000u // numbers of datagrams that bear another's address

@@ -102,6 +102,7 @@ void sim_free(struct sim *s)
     }
     if (s->book != NULL)
         contact_book_end(s->book);
+    record_book_end(s->records);
     arena_end(&s->book_arena);
     pool_end(&s->pool);
     slab_end(&s->slab);
@@ -345,7 +346,8 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         return;
     if (s->book == NULL) {
         s->book = contact_book_new(&s->book_arena, SIM_BOOK_CONTACTS(s->hosts));
-        if (s->book == NULL) {
+        s->records = record_book_new(&s->book_arena, SIM_BOOK_RECORDS(s->hosts));
+        if (s->book == NULL || s->records == NULL) {
             fprintf(stderr, "bauta-sim: the contact book does not fit its memory\n");
             exit(1);
         }
@@ -360,6 +362,7 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         .arena = &h->arena,
         .out = &s->out,
         .book = s->book,
+        .records = s->records,
         .server = h->server,
         .listed = !h->candidate,
         .lab = s->config.lab,

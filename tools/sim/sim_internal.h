@@ -72,6 +72,7 @@ struct sim {
     struct pool pool;
     struct arena book_arena;
     struct contact_book *book;
+    struct record_book *records;
     uint8_t *buf;
     struct sim_host **host;
     uint32_t hosts, hosts_room;

@@ -91,7 +91,7 @@ static void blocks_waste_little(void **unused)
     for (size_t bytes = 1; bytes <= POOL_BLOCK_BYTES_MAX; bytes += bytes < 5000 ? 1 : bytes / 97) {
         size_t size = pool_block_bytes(bytes);
         assert_true(size >= bytes && size % 16 == 0 && size >= last);
-        assert_true(size <= bytes + (bytes < 64 ? 15 : bytes / 4));
+        assert_true(size <= bytes + (bytes < 128 ? 15 : bytes / 8));
         assert_int_equal(pool_block_bytes(size), size);
         last = size;
     }

@@ -19,7 +19,7 @@ static void start(struct fixture *f, bool prefix_limits)
     f->seed = 3;
     f->rng = (struct rng){help_fill, &f->seed};
     memory_arena(&f->arena, 4u << 20);
-    assert_int_equal(guard_init(&f->guard, &f->arena, &f->rng, prefix_limits), 0);
+    guard_init(&f->guard, &f->arena, &f->rng, prefix_limits);
 }
 
 static void end(struct fixture *f)
@@ -33,6 +33,23 @@ static struct path at(uint8_t a, uint8_t b, uint16_t port)
     return path_v4((const uint8_t[4]){a, b, 1, 1}, port);
 }
 
+static void token_for(struct fixture *f, usec_t now, const struct path *p,
+                      const uint8_t e[static 32], uint8_t token[static 8])
+{
+    static const uint8_t none[8] = {0};
+    assert_false(guard_token(&f->guard, now, p, e, none, token));
+}
+
+static bool token_ok(struct fixture *f, usec_t now, const struct path *p,
+                     const uint8_t e[static 32], const uint8_t token[static 8])
+{
+    uint8_t next[8], fresh[8];
+    bool ok = guard_token(&f->guard, now, p, e, token, next);
+    token_for(f, now, p, e, fresh);
+    assert_memory_equal(next, fresh, 8);
+    return ok;
+}
+
 static void test_token(void **state)
 {
     (void)state;
@@ -41,16 +58,16 @@ static void test_token(void **state)
     uint8_t e[32] = {1}, other_e[32] = {2}, token[8], zero[8] = {0};
     struct path p = at(1, 1, 4000), other_port = at(1, 1, 4001), other_ip = at(1, 2, 4000);
     usec_t now = 1000 * USEC_PER_S; // 40 s into a period
-    guard_token(&f.guard, now, &p, e, token);
-    assert_true(guard_token_ok(&f.guard, now, &p, e, token));
-    assert_false(guard_token_ok(&f.guard, now, &p, other_e, token));
-    assert_false(guard_token_ok(&f.guard, now, &other_port, e, token));
-    assert_false(guard_token_ok(&f.guard, now, &other_ip, e, token));
-    assert_false(guard_token_ok(&f.guard, now, &p, e, zero));
-    assert_true(guard_token_ok(&f.guard, now + 79 * USEC_PER_S, &p, e, token)); // the one before
-    assert_false(guard_token_ok(&f.guard, now + 80 * USEC_PER_S, &p, e, token));
-    guard_token(&f.guard, now + 80 * USEC_PER_S, &p, e, token);
-    assert_false(guard_token_ok(&f.guard, now + 500 * USEC_PER_S, &p, e, token)); // after a silence
+    token_for(&f, now, &p, e, token);
+    assert_true(token_ok(&f, now, &p, e, token));
+    assert_false(token_ok(&f, now, &p, other_e, token));
+    assert_false(token_ok(&f, now, &other_port, e, token));
+    assert_false(token_ok(&f, now, &other_ip, e, token));
+    assert_false(token_ok(&f, now, &p, e, zero));
+    assert_true(token_ok(&f, now + 79 * USEC_PER_S, &p, e, token)); // the one before
+    assert_false(token_ok(&f, now + 80 * USEC_PER_S, &p, e, token));
+    token_for(&f, now + 80 * USEC_PER_S, &p, e, token);
+    assert_false(token_ok(&f, now + 500 * USEC_PER_S, &p, e, token)); // after a silence
     end(&f);
 }
 
@@ -89,6 +106,11 @@ static void test_replay(void **state)
     end(&f);
 }
 
+static bool asks(struct fixture *f, usec_t now, const struct path *p, bool proven)
+{
+    return guard_rate(&f->guard, now, p, guard_source(&f->guard, p), proven);
+}
+
 static void test_rate(void **state)
 {
     (void)state;
@@ -102,25 +124,144 @@ static void test_rate(void **state)
     assert_true(a != b);
     unsigned ok = 0;
     for (unsigned i = 0; i < 2 * RATE_PREFIX_PER_S; i++)
-        ok += guard_rate(&f.guard, now, a);
-    assert_int_equal(ok, RATE_PREFIX_PER_S);
-    assert_true(guard_rate(&f.guard, now, b));
+        ok += asks(&f, now, &p, true);
+    assert_int_equal(ok, RATE_PREFIX_PER_S + RATE_PART_FREE_PER_S);
+    assert_true(asks(&f, now, &other, true));
+    assert_true(asks(&f, now, &same, true)); // an honest neighbour does not starve
     ok = 0;
     for (unsigned i = 0; i < 1000; i++) { // one second, evenly
         now += USEC_PER_MS;
-        ok += guard_rate(&f.guard, now, a);
+        ok += asks(&f, now, &p, true);
     }
-    assert_true(ok >= RATE_PREFIX_PER_S - 2 && ok <= RATE_PREFIX_PER_S + 2);
+    assert_true(ok >= RATE_PREFIX_PER_S - 2 && ok <= RATE_PREFIX_PER_S + 2 * RATE_PART_FREE_PER_S);
     // Many sources: allocates nothing until somebody has authenticated.
     size_t used = f.arena.used_bytes;
-    for (uint64_t i = 1; i < 5000; i++)
-        (void)guard_rate(&f.guard, now, i * UINT64_C(0x9e3779b97f4a7c15));
+    for (uint64_t i = 1; i < 3000; i++)
+        (void)guard_rate(&f.guard, now, &p, i * UINT64_C(0x9e3779b97f4a7c15), true);
     assert_int_equal(f.arena.used_bytes, used);
     guard_grow(&f.guard);
     assert_true(f.arena.used_bytes > used);
     end(&f);
     start(&f, false); // in a lab each node counts for itself
     assert_true(guard_source(&f.guard, &p) != guard_source(&f.guard, &same));
+    end(&f);
+}
+
+// 200,000 first datagrams in a second from forged addresses everywhere, while people of 50 prefixes go on.
+static void test_forged_flood(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    usec_t now = 70 * USEC_PER_S, from = now;
+    unsigned served = 0, asked = 0, forged = 0, dh = 0, first = 0, light = 0;
+    for (uint32_t i = 0; i < 200000; i++) {
+        now = from + i * 5;
+        uint32_t x = i * 2654435761u;
+        struct path liar = path_v4(
+            (uint8_t[4]){(uint8_t)(x >> 24 | 1), (uint8_t)(x >> 16), (uint8_t)(x >> 8), (uint8_t)x},
+            4000);
+        if (asks(&f, now, &liar, false)) {
+            forged++;
+            if (guard_dh(&f.guard, now, false))
+                dh++;
+            else
+                light += guard_light(&f.guard, now);
+        }
+        if (i % 100 == 0) { // 2,000 a second with tokens: 40 of each prefix
+            struct path good = at(200, (uint8_t)(i / 100 % 50), 4000);
+            asked++;
+            served += asks(&f, now, &good, true) && guard_dh(&f.guard, now, true);
+        }
+        if (i % 20000 == 0) { // and somebody new now and again
+            struct path fresh = at(201, (uint8_t)(i / 20000), 4000);
+            first += asks(&f, now, &fresh, false);
+        }
+    }
+    assert_int_equal(asked, 2000);
+    assert_true(served >= 990 * asked / 1000);
+    assert_true(forged <=
+                RATE_UNPROVEN_PER_S * 21 / 10); // a full bucket and what comes in a second
+    assert_true(dh <= DH_UNPROVEN_PER_S * 21 / 10 && dh + light == forged);
+    assert_true(f.arena.used_bytes == 0); // nobody has authenticated
+    (void)first;
+    end(&f);
+}
+
+// One prefix asks ten times of what others do: it is cut to what is fair, the others get all they want.
+static void test_fair_shares(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    usec_t now = 70 * USEC_PER_S;
+    unsigned got[31] = {0}, want[31] = {0};
+    for (unsigned ms = 0; ms < 10000; ms++) {
+        now += USEC_PER_MS;
+        for (unsigned k = 0; k < 31; k++) {
+            unsigned n = k == 0 ? 5 : 1; // 30 prefixes want 333 a second each: all there is
+            for (unsigned i = 0; i < n && (k == 0 || ms % 3 == 0); i++) {
+                struct path p = at(10, (uint8_t)k, 4000);
+                p.ip[2] = (uint8_t)(ms % 7);
+                want[k]++;
+                got[k] += asks(&f, now, &p, true);
+                guard_grow(&f.guard);
+            }
+        }
+    }
+    unsigned others = 0, wanted = 0;
+    for (unsigned k = 1; k < 31; k++) {
+        others += got[k];
+        wanted += want[k];
+    }
+    assert_true(got[0] <= want[0] / 5);
+    assert_true(others >= wanted * 8 / 10);
+    end(&f);
+}
+
+// Checking proofs of work has a budget, and nobody uses up more than a part of it.
+static void test_work_budget(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    usec_t now = 70 * USEC_PER_S;
+    unsigned one = 0, all = 0;
+    for (unsigned i = 0; i < 1000; i++)
+        one += guard_work(&f.guard, now, UINT64_C(5) << 48);
+    assert_int_equal(one, WORK_PART_PER_S);
+    for (uint64_t i = 0; i < 1000; i++)
+        all += guard_work(&f.guard, now, i << 48);
+    assert_int_equal(one + all, WORK_PER_S);
+    assert_true(guard_work(&f.guard, now + USEC_PER_S, UINT64_C(5) << 48));
+    end(&f);
+}
+
+// After two quiet minutes a server has given back all that requests made it take.
+static void test_rest(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    usec_t now = 1000 * USEC_PER_S;
+    uint8_t nonce[24] = {0}, e[32] = {0};
+    struct rpc_keys keys;
+    memset(&keys, 1, sizeof keys);
+    for (uint32_t i = 0; i < 2000; i++) {
+        struct path p = at((uint8_t)(i >> 4), (uint8_t)i, 4000);
+        memcpy(nonce, &i, sizeof i);
+        memcpy(e, &i, sizeof i);
+        (void)asks(&f, now, &p, true);
+        guard_grow(&f.guard);
+        (void)guard_once(&f.guard, now, nonce, true);
+        guard_keys_remember(&f.guard, i, e, &keys);
+        (void)guard_keys(&f.guard, i, e, &keys);
+    }
+    assert_true(f.arena.used_bytes > 10000);
+    assert_true(guard_rest(&f.guard, now + 60 * USEC_PER_S));
+    (void)asks(&f, now + 170 * USEC_PER_S, &(struct path){.family = 4}, true);
+    assert_false(guard_rest(&f.guard, now + 180 * USEC_PER_S));
+    assert_int_equal(f.arena.used_bytes, 0);
     end(&f);
 }
 
@@ -231,10 +372,11 @@ static void test_open_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_token),  cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_rate),   cmocka_unit_test(test_keycache),
-        cmocka_unit_test(test_timers), cmocka_unit_test(test_open_ids),
-
+        cmocka_unit_test(test_token),       cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_rate),        cmocka_unit_test(test_forged_flood),
+        cmocka_unit_test(test_fair_shares), cmocka_unit_test(test_work_budget),
+        cmocka_unit_test(test_rest),        cmocka_unit_test(test_keycache),
+        cmocka_unit_test(test_timers),      cmocka_unit_test(test_open_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,7 @@ struct network {
     struct net_node *node;
     struct arena book_arena;
     struct contact_book *book;
+    struct record_book *records;
     struct outbox *out;
     struct net_datagram **heap; // by (at, seq)
     size_t queued, cap;
@@ -81,6 +82,7 @@ static inline void net_start(struct network *w, unsigned n, uint64_t seed)
     w->now = 1000 * USEC_PER_S;
     memory_arena(&w->book_arena, 64u << 20);
     w->book = contact_book_new(&w->book_arena, 100000);
+    w->records = record_book_new(&w->book_arena, 4096);
     assert_non_null(w->book);
 }
 
@@ -93,6 +95,7 @@ static inline void net_config(struct network *w, struct net_node *x, struct dht_
     c->arena = &x->arena;
     c->out = w->out;
     c->book = w->book;
+    c->records = w->records;
     net_fill(&x->rng, c->secret, 32);
     c->server = c->listed = server;
     c->lab = true;
@@ -293,6 +296,8 @@ static inline void net_end(struct network *w)
     }
     assert_int_equal(book_count(w->book), 0);
     contact_book_end(w->book);
+    assert_int_equal(record_book_count(w->records), 0);
+    record_book_end(w->records);
     arena_end(&w->book_arena);
     while (w->queued > 0)
         free(net_pop(w));

@@ -86,7 +86,7 @@ static void the_cache_keeps_those_lately_asked(void **state)
         assert_int_equal(rtt_get(&r, tag), i);
     }
     assert_int_equal(r.cap, RTT_ENTRIES_MAX);
-    assert_true(arena.used_bytes <= 512);
+    assert_true(arena.used_bytes <= 256);
     rtt_end(&r);
     help_arena_end(&arena);
 }

@@ -11,6 +11,7 @@
 
 struct bench_node {
     struct arena arena, book_arena;
+    struct record_book *records;
     struct outbox *out;
     struct api api;
 };
@@ -25,10 +26,12 @@ static inline void bench_open(struct bench_node *b, struct contact_book **book,
     memory_arena(&b->book_arena, 8u << 20);
     b->out = calloc(1, sizeof *b->out);
     *book = contact_book_new(&b->book_arena, 256);
+    b->records = record_book_new(&b->book_arena, 256);
     struct node_config cfg = {.rng = {host_random, NULL},
                               .arena = &b->arena,
                               .out = b->out,
                               .book = *book,
+                              .records = b->records,
                               .server = true,
                               .listed = true,
                               .lab = true,
@@ -44,6 +47,7 @@ static inline void bench_close(struct bench_node *b, struct contact_book *book)
 {
     node_free(b->api.node);
     contact_book_end(book);
+    record_book_end(b->records);
     arena_end(&b->arena);
     arena_end(&b->book_arena);
     free(b->out);

@@ -33,6 +33,7 @@ struct mail {
 struct world {
     struct arena book_arena, arena[NODES];
     struct contact_book *book;
+    struct record_book *records;
     struct outbox *out;
     struct node *node[NODES];
     struct path path[NODES];
@@ -118,6 +119,7 @@ static int set_up(void **state)
     w->out = calloc(1, sizeof *w->out);
     memory_arena(&w->book_arena, 1u << 20);
     w->book = contact_book_new(&w->book_arena, 64);
+    w->records = record_book_new(&w->book_arena, 64);
     for (unsigned i = 0; i < NODES; i++) {
         uint8_t ip[4] = {127, 0, 0, 1};
         w->path[i] = path_v4(ip, (uint16_t)(4000 + i));
@@ -126,6 +128,7 @@ static int set_up(void **state)
                                   .arena = &w->arena[i],
                                   .out = w->out,
                                   .book = w->book,
+                                  .records = w->records,
                                   .server = true,
                                   .listed = true,
                                   .lab = true,
@@ -153,6 +156,7 @@ static int tear_down(void **state)
         arena_end(&w->arena[i]);
     }
     contact_book_end(w->book);
+    record_book_end(w->records);
     arena_end(&w->book_arena);
     free(w->out);
     free(w);
