@@ -44,6 +44,8 @@ bool node_puzzle_ok(const struct net *net, const uint8_t pk[static 32],
                     const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], unsigned bits)
 {
     uint8_t hash[32];
+    if (bits == 0)
+        return true; // a lab asks for none
     const struct piece piece[] = {
         {"bauta puzzle", 12},
         {net->bytes, net->len},

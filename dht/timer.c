@@ -107,14 +107,21 @@ void timers_remove(struct timers *t, struct timer *x)
 
 void timers_arm(struct timers *t, struct timer *x, usec_t at)
 {
-    disarm(t, x);
-    if (at == USEC_NEVER)
+    if (at == USEC_NEVER) {
+        disarm(t, x);
         return;
-    assert(t->n < t->owners && x->owner != NULL);
+    }
+    assert(x->owner != NULL);
+    if (x->pos == 0) {
+        assert(t->n < t->owners);
+        put(t, t->n++, x);
+    } else if (x->at == at) {
+        return; // most often: its turn among those of the same time is what it was
+    }
     x->at = at;
     x->seq = t->seq++;
-    put(t, t->n++, x);
-    up(t, t->n - 1);
+    up(t, x->pos - 1);
+    down(t, x->pos - 1);
 }
 
 usec_t timers_next(const struct timers *t)

@@ -209,11 +209,13 @@ static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct pat
                    h->sequence++ | (as != from ? SIM_FORGED_SEQUENCE : 0), d);
 }
 
+// True: there may be more.
 static bool drain_sends(struct sim *s, uint32_t node)
 {
     struct batch batch[NODE_TRANSMIT_BATCHES];
     size_t k = node_transmit(s->host[node]->node, s->now, s->buf, SIM_TRANSMIT_BYTES, batch,
                              NODE_TRANSMIT_BATCHES);
+    bool more = k == NODE_TRANSMIT_BATCHES;
     for (size_t i = 0; i < k; i++) {
         usec_t leaves_us = batch[i].not_before > s->now ? batch[i].not_before : s->now;
         if (s->host[node]->actor != NULL)
@@ -224,8 +226,9 @@ static bool drain_sends(struct sim *s, uint32_t node)
                 batch[i].seg_size != 0 && batch[i].seg_size < r.left ? batch[i].seg_size : r.left;
             send_one(s, node, node, &batch[i].path, leaves_us, rd_bytes(&r, len), len);
         }
+        more = more || batch[i].id != 0; // a channel's: it is asked until it has nothing
     }
-    return k > 0;
+    return more;
 }
 
 static bool drain_jobs(struct sim *s, uint32_t node)
@@ -275,32 +278,39 @@ static void drain_lookups(struct sim *s, uint32_t node)
     }
 }
 
+static void arm(struct sim *s, uint32_t node)
+{
+    struct sim_host *h = s->host[node];
+    h->armed_us = h->deadline_us;
+    if (h->armed_us != USEC_NEVER)
+        sim_queue_push(&s->queue, h->armed_us, node, SIM_WAKE, node, h->sequence++, NULL);
+}
+
 // Everything that the node has to say after a call, then its one queue entry.
 static void finish_turn(struct sim *s, uint32_t node)
 {
     struct sim_host *h = s->host[node];
     for (uint32_t round = 0;; round++) {
         bool any = drain_sends(s, node);
-        any = drain_jobs(s, node) || any;
         any = drain_events(s, node) || any;
-        if (!any)
+        any = drain_jobs(s, node) || any;
+        // Events that the node made of what it heard may have led it to send again.
+        if (!any && s->out.taken == s->out.count)
             break;
         if (round == SIM_TURN_ROUNDS_MAX) {
             sim_fail(s, "node %u does not come to rest", node);
             abort();
         }
     }
+    s->out.count = s->out.taken = 0; // what was handed out is copied
     drain_lookups(s, node);
     usec_t deadline = node_deadline(h->node);
-    if (deadline == USEC_NEVER)
-        return;
     // What is due already had its budget: it goes on a microsecond later.
     if (deadline <= s->now)
         deadline = s->now + 1;
-    if (deadline < h->armed_us) {
-        h->armed_us = deadline;
-        sim_queue_push(&s->queue, deadline, node, SIM_WAKE, node, h->sequence++, NULL);
-    }
+    h->deadline_us = deadline;
+    if (deadline < h->armed_us)
+        arm(s, node);
 }
 
 static int64_t wall_clock(const struct sim *s, const struct sim_host *h)
@@ -568,8 +578,7 @@ static void wake(struct sim *s, uint32_t node)
         abort();
     }
     h->armed_us = USEC_NEVER;
-    if (node_deadline(h->node) <= s->now)
-        (void)node_expire(h->node, s->now, SIM_EXPIRE_BUDGET);
+    (void)node_expire(h->node, s->now, SIM_EXPIRE_BUDGET);
 }
 
 // NAT and queue of the receiver's line. False: it goes no farther, or is in the queue again.
@@ -597,6 +606,10 @@ static void dispatch(struct sim *s, struct sim_event *e)
     struct sim_host *h = node != SIM_NOBODY ? s->host[node] : NULL;
     if (class == SIM_WAKE && (h == NULL || h->node == NULL || e->at_us != h->armed_us))
         return; // an entry that an earlier one replaced
+    if (class == SIM_WAKE && h->deadline_us > s->now) {
+        arm(s, node); // the deadline has moved away, as most do: the node itself is not touched
+        return;
+    }
     if (class == SIM_DATAGRAM && !admit(s, e))
         return;
     s->events++;
@@ -625,6 +638,17 @@ static void dispatch(struct sim *s, struct sim_event *e)
         finish_turn(s, node);
 }
 
+// The node of an event that will touch it.
+static const void *cold_node(const struct sim *s, const struct sim_event *e)
+{
+    if (e == NULL || e->destination == SIM_NOBODY)
+        return NULL;
+    const struct sim_host *h = s->host[e->destination];
+    if (sim_event_class(e) == SIM_WAKE && (h->armed_us != e->at_us || h->deadline_us > e->at_us))
+        return NULL;
+    return h->node;
+}
+
 // A node's memory is cold when its turn comes, in a large network: it is asked for a few events before.
 static void fetch_ahead(const struct sim *s)
 {
@@ -639,13 +663,20 @@ static void fetch_ahead(const struct sim *s)
         __builtin_prefetch(e->payload);
     }
     e = sim_queue_ahead(&s->queue, SIM_FETCH_NODE);
-    if (e != NULL && e->destination != SIM_NOBODY) {
-        const char *node = (const char *)s->host[e->destination]->node;
-        for (size_t i = 0; node != NULL && i < SIM_FETCH_NODE_BYTES; i += 64)
+    const char *node = cold_node(s, e);
+    if (node != NULL) {
+        for (size_t i = 0; i < SIM_FETCH_NODE_BYTES; i += 64)
             __builtin_prefetch(node + i);
         if (e->payload != NULL)
             for (size_t i = 64; i < 256; i += 64)
                 __builtin_prefetch((const char *)e->payload + i);
+    }
+    e = sim_queue_ahead(&s->queue, SIM_FETCH_DHT);
+    const struct node *n = cold_node(s, e);
+    if (n != NULL) {
+        const char *d = (const char *)node_dht(s->host[e->destination]->node);
+        for (size_t i = 0; i < SIM_FETCH_DHT_BYTES; i += 64)
+            __builtin_prefetch(d + i);
     }
 }
 

@@ -14,26 +14,27 @@
 struct sim_host {            // one node and what the simulator knows of it; a million of them
     struct node *node;       // NULL before its start and after its end
     usec_t armed_us;         // of its queue entry that counts; USEC_NEVER: none
+    usec_t deadline_us;      // of the node, since its last turn; not before armed_us
     usec_t clocked_us;       // when it was last told the wall clock
     struct sim_actor *actor; // its own copy; NULL: honest
     uint8_t chain[16];       // H_i of the digest
     uint64_t bytes_in, bytes_out;
-    uint64_t number;   // of its datagrams
-    uint32_t sequence; // of its events
-    uint32_t wakes;    // in this second, for SIM_WAKES_MAX
-    uint32_t wake_second;
+    uint64_t number;       // of its datagrams
+    uint32_t sequence;     // of its events
+    uint32_t wakes;        // in this second, for SIM_WAKES_MAX
+    uint32_t wake_second;  // the second
+    uint32_t load;         // the place of load.h
+    uint32_t first_person; // SIM_NOBODY: none
+    uint32_t session;      // 0, 1, ...: it has been started so often before
     struct sim_stream stream;
     struct arena arena;
     uint64_t idle_in, idle_out;
     uint8_t secret[32];
     uint32_t bootstrap[SIM_BOOTSTRAPS_MAX];
     int64_t skew_us;
-    usec_t started_us;     // this session
-    uint32_t first_person; // SIM_NOBODY: none
-    uint32_t load;         // the place of load.h
+    usec_t started_us; // this session
     uint8_t bootstraps;
-    uint8_t class;    // of the population
-    uint32_t session; // 0, 1, ...: it has been started so often before
+    uint8_t class; // of the population
     bool server, candidate, keeps_key;
     bool idle;   // in the idle measurement
     bool listed; // in the index of recall
