@@ -219,7 +219,7 @@ static void choose_ways(struct meet_env *env, struct encounter *e, struct offer_
     o->all_ways = (uint8_t)((1u << record->introducers) - 1u);
     uint8_t used = x == NULL || (x->ways & o->all_ways) == o->all_ways ? 0 : x->ways;
     for (unsigned k = 0; k < record->introducers; k++) {
-        if ((used >> k & 1u) != 0)
+        if (((unsigned)used >> k & 1u) != 0)
             continue;
         unsigned at = (unsigned)rng_below(&env->rng, o->introducers + 1u);
         o->introducer[o->introducers] = o->introducer[at];

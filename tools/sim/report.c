@@ -153,6 +153,7 @@ static json_t *phases(const struct scenario *sc)
         add(o, "name", json_string(sc->phase[i].name));
         add(o, "at_s", json_real((double)sc->phase[i].at_us / 1e6));
         add(o, "duration_s", json_real((double)sc->phase[i].duration_us / 1e6));
+        add(o, "restart_percent", json_integer(sc->phase[i].restart_percent));
         json_array_append_new(all, o);
     }
     return all;
