@@ -145,8 +145,9 @@ struct place {
     uint32_t told_count;
     unsigned seeks; // wanted as soon as somebody of the region is known
     usec_t relook_at, relook_step, renew_at;
-    usec_t rest_at;   // when the sessions that only the look-up needed are forgotten
-    usec_t loss_step; // how soon it looks again after a loss: doubles until the next renewal
+    usec_t rest_at;     // when sessions are forgotten
+    uint32_t rest_uses; // those not used since; 0: those that only the look-up needed
+    usec_t loss_step;   // how soon it looks again after a loss: doubles until the next renewal
     // What is announced.
     bool announcing;
     uint8_t *record;                                               // RECORD_BYTES

@@ -96,14 +96,10 @@ static void holder_remove(struct dht *d, struct place *p, unsigned i)
     memmove(&p->holder[i], &p->holder[i + 1], (p->holders - i) * sizeof p->holder[0]);
 }
 
-static bool holders_grow(struct dht *d, struct place *p)
+// Room for `cap` holders, at least as many as there are, at least one. False without memory.
+static bool holders_resize(struct dht *d, struct place *p, unsigned cap)
 {
-    if (p->holders < p->holders_cap)
-        return true;
-    unsigned cap = p->holders_cap == 0 ? HOLDERS_MIN : 2u * p->holders_cap;
-    cap = cap < HOLDERS_MAX ? cap : HOLDERS_MAX;
-    struct holder *h =
-        p->holders == HOLDERS_MAX ? NULL : arena_take(d->config.arena, cap * sizeof *h);
+    struct holder *h = arena_take(d->config.arena, cap * sizeof *h);
     if (h == NULL)
         return false;
     if (p->holders > 0)
@@ -112,6 +108,15 @@ static bool holders_grow(struct dht *d, struct place *p)
     p->holder = h;
     p->holders_cap = (uint16_t)cap;
     return true;
+}
+
+static bool holders_grow(struct dht *d, struct place *p)
+{
+    if (p->holders < p->holders_cap)
+        return true;
+    unsigned cap = p->holders_cap == 0 ? HOLDERS_MIN : 2u * p->holders_cap;
+    cap = cap < HOLDERS_MAX ? cap : HOLDERS_MAX;
+    return p->holders < HOLDERS_MAX && holders_resize(d, p, cap);
 }
 
 // One of the region. NULL: no room. Pointers to other holders are void.
@@ -210,13 +215,22 @@ static void tell_found(struct dht *d, struct place *p, size_t n)
         e->count = (uint32_t)n;
 }
 
-// Of all whom the look-up asked only those are kept who are asked again.
-static void forget_sessions(struct dht *d, struct place *p)
+// First those go whom only the look-up asked; later whoever was not asked for as long as a token lives:
+// a new key exchange then costs no more than the token that has to be fetched anyway.
+static void place_rest(struct dht *d, struct place *p)
 {
     uint32_t before = p->ekey.uses;
     p->rest_at = USEC_NEVER;
     if (p->lookup != 0)
         return; // its end says when
+    if (p->rest_uses > 0) {
+        ekey_trim(d, &p->ekey, p->rest_uses);
+        p->rest_uses = before;
+        p->rest_at = p->ekey.n > 0 ? d->now + 2 * TOKEN_PERIOD_US : USEC_NEVER;
+        return;
+    }
+    if (p->holders > 0)
+        (void)holders_resize(d, p, p->holders);
     for (unsigned i = 0; i < p->holders; i++)
         ekey_use(d, &p->ekey, p->holder[i].ref);
     for (const struct attend *a = d->attends; a != NULL; a = a->next)
@@ -229,6 +243,8 @@ static void forget_sessions(struct dht *d, struct place *p)
         if (c->place == p->id)
             ekey_use(d, &p->ekey, c->ref);
     ekey_trim(d, &p->ekey, before);
+    p->rest_uses = p->ekey.uses;
+    p->rest_at = p->ekey.n > 0 ? d->now + 2 * TOKEN_PERIOD_US : USEC_NEVER;
 }
 
 void place_looked_up(struct dht *d, struct place *p, struct lookup *l, bool full)
@@ -252,6 +268,7 @@ void place_looked_up(struct dht *d, struct place *p, struct lookup *l, bool full
     publish_due(d, p, false);
     publish_seeks(d, p, NULL);
     p->rest_at = d->now + PLACE_REST_US;
+    p->rest_uses = 0;
     place_arm(d, p);
 }
 
@@ -343,7 +360,7 @@ void place_timer(struct dht *d, struct place *p)
     if (p == NULL)
         return;
     if (p->rest_at <= d->now)
-        forget_sessions(d, p);
+        place_rest(d, p);
     place_arm(d, p);
 }
 
