@@ -229,7 +229,8 @@ static void rotate(struct guard *g, usec_t now)
         cache_drop(g);
     g->cache_hit = false;
     g->cache_evicted = 0;
-    if (g->rate != g->few && g->active + g->active_before < RATE_ENTRIES_MIN)
+    bool quiet = now / USEC_PER_S > g->second + UINT64_C(1);
+    if (quiet || g->active + g->active_before < RATE_ENTRIES_MIN)
         rate_drop(g);
 }
 

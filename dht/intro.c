@@ -214,6 +214,26 @@ static usec_t decoy_delay(const struct intro *s)
     return s->round_trip_us[rng_below(s->rng, n)];
 }
 
+// So many offers a second reach an attender, and fewer from one source. What is above is lost, as on the
+// way: an error would tell that the handle exists.
+static bool may_push(struct intro_handle *h, usec_t now, uint64_t source)
+{
+    uint32_t second = (uint32_t)(now / USEC_PER_S);
+    uint16_t pusher = (uint16_t)(source >> 16);
+    if (h->second != second) {
+        h->second = second;
+        h->pushes = h->source_pushes = 0;
+    }
+    if (h->source_pushes == 0)
+        h->pusher = pusher;
+    bool same = h->pusher == pusher;
+    if (h->pushes >= INTRO_PUSHES_PER_S || (same && h->source_pushes >= INTRO_PUSHES_SOURCE_PER_S))
+        return false;
+    h->pushes++;
+    h->source_pushes = (uint8_t)(same ? h->source_pushes + 1 : h->source_pushes - 1);
+    return true;
+}
+
 enum rpc_status intro_introduce(struct intro *s, usec_t now, const struct intro_from *from,
                                 const struct wire_request *q)
 {
@@ -233,7 +253,8 @@ enum rpc_status intro_introduce(struct intro *s, usec_t now, const struct intro_
     if (h != NULL && h->expires > now) {
         if (first)
             l->pushed_at = now;
-        push(s, &h->end, PUSH_OFFER, q->link, q->blob, q->blob_len);
+        if (may_push(h, now, from->source))
+            push(s, &h->end, PUSH_OFFER, q->link, q->blob, q->blob_len);
     } else if (l->decoy_at == 0) {
         l->decoy_at = now + decoy_delay(s);
         if (l->decoy_at < s->decoy_next)

@@ -22,6 +22,9 @@ struct intro_handle {
     struct intro_end end;
     uint64_t source;
     usec_t expires;
+    uint32_t second; // in which pushes count
+    uint8_t pushes, source_pushes;
+    uint16_t pusher; // whose share source_pushes is: the one that pushes most often
 };
 struct intro_link {
     struct map_node node;             // first

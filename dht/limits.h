@@ -112,9 +112,9 @@
 #define REGION_COARSE 8u    // of so many coarse prefixes, where the network has them
 #define REGION_NEAREST 8u   // fewer than that are no choice: slow ones are waited for
 #define REGION_FAMILY 8u    // of each address family that works
-#define ANSWER_FINE_MAX 2u   // PROTOCOL 3: of one find's answer
+#define ANSWER_FINE_MAX 2u  // PROTOCOL 3: of one find's answer
 #define ANSWER_COARSE_MAX 3u
-#define REGION_FINE_MAX 1u  // of one fine prefix
+#define REGION_FINE_MAX 1u // of one fine prefix
 #define REGION_COARSE_MAX 3u
 #define REGION_PREFIXES 128u   // by rank, where more crowd in
 #define REGION_CANDIDATES 256u // remembered inside its radius, by rank
@@ -211,6 +211,8 @@
 #define INTRO_LINKS_MAX 2048u           // 512 KiB at 256 bytes
 #define INTRO_HANDLES_PREFIX_MAX 256u   // of one coarse prefix
 #define INTRO_LINKS_PREFIX_MAX 256u
+#define INTRO_PUSHES_PER_S 32u       // to one handle: its owner has at most 16 offers half open
+#define INTRO_PUSHES_SOURCE_PER_S 8u // of those from one source's links
 #define INTRO_LINK_US (10 * USEC_PER_S)
 #define INTRO_SWEEP_US (10 * USEC_PER_S)
 #define INTRO_ROUND_TRIPS 64u
