@@ -141,6 +141,16 @@ static uint8_t ids_wanted(const struct call *c)
     }
 }
 
+// Who has never answered anything may be made up, address and all: the padding that lets an answer bring
+// many contacts is sent there once, and again only what the question itself takes.
+static uint16_t sending_len(const struct dht *d, const struct call *c, unsigned k)
+{
+    bool known = c->has_token || dht_rtt(d, c->ref) != USEC_NEVER;
+    if (k == 0 || known || c->kind != RPC_FIND)
+        return c->datagram_len;
+    return class_of((uint32_t)c->body_len + RPC_REQUEST_OVERHEAD);
+}
+
 // Seals it anew, with a new nonce and a new reply. What can't be sent counts as lost.
 static void send_once(struct dht *d, struct call *c)
 {
@@ -166,14 +176,14 @@ static void send_once(struct dht *d, struct call *c)
     struct outbox_slot *slot = s->ids > 0 ? outbox_room(d->config.out) : NULL;
     if (slot == NULL)
         return;
-    memset(slot->data, 0, c->datagram_len);
+    slot->len = sending_len(d, c, k);
+    memset(slot->data, 0, slot->len);
     memcpy(slot->data + RPC_BODY_AT, c->body, c->body_len);
-    slot->len = c->datagram_len;
     slot->path = dht_entry(d, c->ref)->contact.path;
     dht_contacted(d, &slot->path);
     if (memcmp(c->header.token, (uint8_t[RPC_TOKEN_BYTES]){0}, RPC_TOKEN_BYTES) == 0)
         rng_fill(&d->config.rng, c->header.token, RPC_TOKEN_BYTES);
-    rpc_request_seal(slot->data, c->datagram_len - RPC_REQUEST_OVERHEAD, &c->header, c->mask_key,
+    rpc_request_seal(slot->data, slot->len - RPC_REQUEST_OVERHEAD, &c->header, c->mask_key,
                      &c->keys, nonce);
     d->count.requests_out++;
     d->count.bytes_out += slot->len;

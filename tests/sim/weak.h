@@ -44,5 +44,9 @@
 // An address that was never proven draws more than it sent.
 #undef UNPROVEN_ANSWER_FACTOR
 #define UNPROVEN_ANSWER_FACTOR 64u
+#undef ANSWER_FINE_MAX
+#define ANSWER_FINE_MAX UINT32_MAX
+#undef ANSWER_COARSE_MAX
+#define ANSWER_COARSE_MAX UINT32_MAX
 
 #endif

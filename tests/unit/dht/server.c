@@ -452,6 +452,70 @@ static void test_own_answers(void **state)
     end(&w);
 }
 
+// Somebody who names made-up servers makes others send there: once padded, then only what the question takes.
+static void test_made_up_addresses(void **state)
+{
+    (void)state;
+    struct world w;
+    uint32_t id;
+    start(&w);
+    know(&w, 50, 1, 1, 9); // 9 is the base point: a key that can be asked
+    assert_int_equal(dht_place_open(w.server, w.now, place, 1, &id), 0);
+    size_t bytes = 0;
+    unsigned sent = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        for (uint32_t k = 0; k < w.out->count; k++)
+            if (w.out->slot[k].path.ip[0] == 50 && ++sent <= RPC_SENDINGS_MAX)
+                bytes += w.out->slot[k].len;
+        w.out->count = 0;
+        w.now += 20 * USEC_PER_MS;
+        (void)dht_expire(w.server, w.now, 100);
+    }
+    assert_true(sent >= RPC_SENDINGS_MAX);
+    assert_int_equal(bytes, CLASS_MEDIUM + 2 * CLASS_SMALL);
+    dht_place_close(w.server, w.now, id);
+    end(&w);
+}
+
+// Who knows a handle makes the introducer push to its owner; one source not without end.
+static void test_pushes(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asker owner, loud, other;
+    struct got got;
+    struct wire_request q;
+    static const uint8_t blob[300] = {1};
+    start(&w);
+    asker_init(&w, &owner, 8, 8, 8);
+    asker_init(&w, &loud, 9, 9, 9);
+    asker_init(&w, &other, 10, 9, 9);
+    get_token(&w, &owner);
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_ATTEND;
+    q.handle[0] = 1;
+    q.ttl_s = 100;
+    assert_int_equal(ask(&w, &owner, &q, 0, &got), 0);
+    assert_int_equal(got.first.status, RPC_OK);
+    q.kind = RPC_INTRODUCE;
+    q.blob = blob;
+    q.blob_len = sizeof blob;
+    const struct intro *intro = &w.server->server->intro;
+    for (unsigned i = 0; i < 100; i++) {
+        q.link[0] = (uint8_t)i;
+        assert_int_equal(ask(&w, &loud, &q, 0, &got), 0);
+    }
+    assert_int_equal(intro->pushes_out, INTRO_PUSHES_SOURCE_PER_S);
+    q.link[1] = 1;
+    assert_int_equal(ask(&w, &other, &q, 0, &got), 0);
+    assert_int_equal(intro->pushes_out, INTRO_PUSHES_SOURCE_PER_S + 1);
+    w.now += USEC_PER_S;
+    q.link[1] = 2;
+    assert_int_equal(ask(&w, &loud, &q, 0, &got), 0);
+    assert_int_equal(intro->pushes_out, INTRO_PUSHES_SOURCE_PER_S + 2);
+    end(&w);
+}
+
 // A server that has been left alone for a while has given back what requests made it take.
 static void test_rest(void **state)
 {
@@ -487,6 +551,8 @@ int main(void)
         cmocka_unit_test(test_light),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_own_answers),
+        cmocka_unit_test(test_made_up_addresses),
+        cmocka_unit_test(test_pushes),
         cmocka_unit_test(test_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
