@@ -372,7 +372,7 @@ def mask_request(datagram, mask_key):
 
 
 def rpc_vectors():
-    requests, answers, pushes, tokens = [], [], [], []
+    requests, answers, pushes, tokens, lights = [], [], [], [], []
     for n, (network, body_len) in enumerate((("main", 616), ("lab", 104), ("x" * 63, 0), ("a", 9))):
         label = f"rpc {n} "
         client, server = some(label + "client", 32), some(label + "server", 32)
@@ -396,9 +396,13 @@ def rpc_vectors():
             nonce, body = some(label + name + " nonce", 24), some(label + name, body_len + 16)
             rows.append(dict(s2c=s2c, **extra, i=index, id=aid, nonce=nonce, body=body,
                              datagram=aid + nonce + xchacha_poly_seal(s2c, nonce, aid, body)))
+        mask_key, nonce = some(label + "light mask", 32), some(label + "light nonce", 24)
+        lights.append(dict(mask_key=mask_key, e=e, nonce=nonce,
+                           id=blake(8, b"bauta light id", nonce, key=mask_key),
+                           s2c=blake(32, b"bauta light", e, key=mask_key)))
         secret, where = some(label + "secret", 32), some(label + "where", (6, 18, 7, 19)[n])
         tokens.append(dict(secret=secret, where=where, e=e, token=blake(8, where, e, key=secret)))
-    return dict(request=requests, answer=answers, push=pushes, token=tokens)
+    return dict(request=requests, answer=answers, push=pushes, token=tokens, light=lights)
 
 
 def record_vectors():
@@ -544,7 +548,7 @@ def self_test():
 
 
 DOCS = {
-    "rpc": "Requests, answers, pushes and tokens. body is the plaintext, datagram what goes out.",
+    "rpc": "Requests, answers, pushes, tokens, and token answers without key exchange. body is the plaintext, datagram what goes out.",
     "record": "Sealed records, whose their ids are, and what the work of an announcement is about.",
     "packet": "Masks on bare bytes, and channel packets; pn is decimal and without phase bits.",
     "ratchet": "Ratchet steps: the inputs, the messages, what both ends hold after them.",

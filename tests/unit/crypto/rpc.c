@@ -130,6 +130,17 @@ static void answer_vectors(void **state)
         rpc_token(token, secret, where, n, e);
         vectors_same(row, "token", token, sizeof token);
     }
+    json_array_foreach (vectors_array(root, "light"), i, row) {
+        uint8_t mask_key[32], e[32], nonce[RPC_NONCE_BYTES], id[8];
+        struct rpc_keys keys;
+        vectors_exact(row, "mask_key", mask_key, 32);
+        vectors_exact(row, "e", e, 32);
+        vectors_exact(row, "nonce", nonce, sizeof nonce);
+        rpc_light_id(id, mask_key, nonce);
+        vectors_same(row, "id", id, sizeof id);
+        rpc_light_keys(&keys, mask_key, e);
+        vectors_same(row, "s2c", keys.s2c, 32);
+    }
     json_decref(root);
 }
 
