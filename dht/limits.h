@@ -51,13 +51,13 @@
 #define CENTRE_RETRY_MIN_US (500 * USEC_PER_MS) // looks round the own centre, doubling: who joined
 #define CENTRE_RETRY_MAX_US (3600 * USEC_PER_S) // in the same second is found by the second one
 #define CENTRE_WIDE_FOR_US (15 * USEC_PER_S) // from joining on they ask for 10 contacts, then for 4
-#define CENTRE_NEIGHBOURS 3u   // one of so many is asked, so that no one neighbour hides the others
-#define RANDOM_POOR_LOOKS 4u   // up to this one also where few are known: many come together
-#define RANDOM_FIRST_LOOK 8u   // beside such a look a random target is looked up: after 1
-#define RANDOM_SECOND_LOOK 10u // and 4 minutes. It brings far contacts and estimates of the size
-#define FILL_FAST_US (100 * USEC_PER_MS) // a few steps of filling at first, for small networks,
-#define FILL_FAST_STEPS 4u
-#define FILL_US (5 * USEC_PER_S) // then slowly: half of 12 buckets are full in 5 minutes
+#define CENTRE_NEIGHBOURS 3u // one of so many is asked, so that no one neighbour hides the others
+#define RANDOM_POOR_LOOKS 4u // up to this one also where few are known: many come together
+#define RANDOM_FIRST_LOOK 7u // beside such a look a random target is looked up: after half a minute
+#define RANDOM_SECOND_LOOK 9u // and two minutes. It brings far contacts and estimates of the size
+#define FILL_FAST_US (200 * USEC_PER_MS) // the first steps of filling: who joins may seek soon
+#define FILL_FAST_STEPS 16u
+#define FILL_US (5 * USEC_PER_S) // then slowly: half of 12 buckets are full in some minutes
 #define FILL_STEPS_MAX 200u      // 16 buckets and as many failures
 #define FAMILY_FAILURES_MAX 4u   // until an address family that never worked is left alone
 #define VERIFY_MAX 32u           // newcomers that are pinged at the same time,
