@@ -49,6 +49,7 @@ struct tally {
     unsigned live, coarse, family[2]; // without the slow ones
     uint64_t edge;
     struct candidate *in[LOOKUP_CANDIDATES_MAX];
+    uint64_t of_fine[LOOKUP_CANDIDATES_MAX], of_coarse[LOOKUP_CANDIDATES_MAX]; // side by side
 };
 
 // Counted anew: of a fine prefix, of a coarse one, and of that coarse one without the slow.
@@ -57,17 +58,18 @@ static bool room(const struct tally *t, const struct candidate *c, bool *new_coa
     unsigned fine = 0, coarse = 0;
     *new_coarse = true;
     for (unsigned i = 0; i < t->n; i++) {
-        fine += t->in[i]->fine == c->fine;
-        if (t->in[i]->coarse == c->coarse) {
-            coarse++;
-            *new_coarse = *new_coarse && t->in[i]->state == CAND_SLOW;
-        }
+        fine += t->of_fine[i] == c->fine;
+        coarse += t->of_coarse[i] == c->coarse;
     }
+    for (unsigned i = 0; coarse > 0 && *new_coarse && i < t->n; i++)
+        *new_coarse = t->of_coarse[i] != c->coarse || t->in[i]->state == CAND_SLOW;
     return fine < REGION_FINE_MAX && coarse < REGION_COARSE_MAX;
 }
 
 static void add(struct tally *t, struct candidate *c, bool new_coarse)
 {
+    t->of_fine[t->n] = c->fine;
+    t->of_coarse[t->n] = c->coarse;
     t->in[t->n++] = c;
     if (c->distance > t->edge)
         t->edge = c->distance;
