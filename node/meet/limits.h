@@ -59,8 +59,8 @@
     (3 * USEC_PER_S)          // handles answer so long after a match; covers lost confirms
 #define SEARCH_FEW_RECORDS 2u // a place with so few needs no cover for its answers' timing
 #define SEARCH_REGION_MAX 64u // servers of the region that are compared with the introducers
-#define SEARCH_EARLY_SIZE                                                                          \
-    512u // in so big a network a server drawn at random is hardly ever a holder
+// Who knows so many servers avoids most of those that may be holders without having seen the region.
+#define SEARCH_EARLY_CONTACTS 32u
 #define SEARCH_EFFORT_GAP_US                                                                       \
     (5 * USEC_PER_S) // between two records that differ in their effort only
 #define SEARCH_PROOF_MAX                                                                           \

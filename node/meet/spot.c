@@ -201,12 +201,12 @@ static void announce_when_settled(struct meet_env *env, struct spot *p, const ui
     }
     if (p->full || ready == 0 || (opening > 0 && !p->settled))
         return;
-    // In a big network an introducer that is drawn at random is no holder; in a small one it has to be
-    // seen first, and there the look-up is short.
+    // In a big network an introducer that is drawn at random is hardly ever a holder (and is exchanged if it
+    // is); in a small one the region has to be seen first, and there the look-up is short.
     struct dht_status status;
     if (!p->found) {
         dht_status(env->dht, &status);
-        if (status.size_estimate < SEARCH_EARLY_SIZE)
+        if (status.contacts < SEARCH_EARLY_CONTACTS)
             return;
     }
     // Once more only where the record would be of much more use: one introducer is a single thread.
