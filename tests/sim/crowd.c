@@ -3,6 +3,8 @@
 #include "tests/sim/help.h"
 
 #define NODES 1000u
+#define SEEK_US                                                                                    \
+    (400 * S) // by then nodes know how big their network is, and look-ups are what they will be
 
 static struct sim *network(uint64_t seed, uint32_t loss_percent)
 {
@@ -53,7 +55,7 @@ static usec_t *waits(const struct sim *s, size_t *n)
 static void crowd(uint64_t seed, uint32_t loss_percent, uint32_t people, usec_t within_us)
 {
     struct sim *s = network(seed, loss_percent);
-    usec_t seek_us = 30 * S;
+    usec_t seek_us = SEEK_US;
     for (uint32_t i = 0; i < people; i++)
         (void)help_person(s, i, "a crowd",
                           seek_us + sim_prf_below(sim_random(s), SIM_PRF_SEEK, i, 0, 0, 1 * S), 1);
@@ -79,12 +81,12 @@ static void crowd(uint64_t seed, uint32_t loss_percent, uint32_t people, usec_t 
 static void a_thousand(void **state)
 {
     (void)state;
-    crowd(1, 0, 1000, 5 * S);
+    crowd(1, 0, 1000, 7 * S);
 }
 static void a_thousand_with_loss(void **state)
 {
     (void)state;
-    crowd(2, 5, 1000, 8 * S);
+    crowd(2, 5, 1000, 10 * S);
 }
 static void a_hundred(void **state)
 {
@@ -95,7 +97,7 @@ static void a_hundred(void **state)
 static void twos(uint64_t seed, uint32_t loss_percent, usec_t within_us)
 {
     struct sim *s = network(seed, loss_percent);
-    usec_t seek_us = 30 * S;
+    usec_t seek_us = SEEK_US;
     for (uint32_t i = 0; i < 300; i++) {
         char topic[32];
         snprintf(topic, sizeof topic, "two %u", i / 2);
