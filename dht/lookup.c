@@ -500,7 +500,7 @@ static void take_table(struct dht *d, struct lookup *l)
         book_ref near[TABLE_K];
         size_t n = d->table[f] == NULL ? 0 : table_nearest(d->table[f], l->target, near, TABLE_K);
         for (size_t i = 0; i < n; i++) {
-            uint8_t path = l->paths == 0 ? LOOKUP_PATHS : (uint8_t)(i % l->paths);
+            uint8_t path = (uint8_t)(l->paths == 0 ? LOOKUP_PATHS : i % l->paths);
             (void)cand_add(d, l, near[i], 1, path, 0);
         }
     }
