@@ -9,7 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SETTLE_S 25.0 // the look-ups and fills of joining come to rest
+#define SETTLE_S                                                                                   \
+    45.0 // the look-ups and fills of joining come to rest, the last after half a minute
 #define REST_MS 10000u
 
 static void on_rest(uv_timer_t *t)
