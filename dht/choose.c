@@ -40,7 +40,7 @@ static size_t gather(struct dht *d, struct place *p, struct known *known, size_t
 {
     book_ref all[TABLE_K * 2];
     size_t n = 0;
-    uint64_t size = size_estimate(&d->size);
+    uint64_t size = dht_size(d);
     struct region near = {.radius = size == 0 ? 0 : size_radius(size, 2 * REGION_EXPECTED)};
     for (unsigned i = 0; i < p->holders; i++)
         if (p->holder[i].in_region)

@@ -352,7 +352,7 @@ void dht_status(const struct dht *d, struct dht_status *s)
     s->server = upkeep_serves_any(d);
     s->candidate = d->server != NULL && !s->server;
     s->contacts = dht_live(d);
-    uint64_t size = size_estimate(&d->size);
+    uint64_t size = dht_size(d);
     s->size_estimate = (size > 0 ? (uint32_t)size : s->contacts) + (d->config.server || size == 0);
     s->places = d->place_count;
     s->lookups_running = d->lookup_count;

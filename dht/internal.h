@@ -102,6 +102,7 @@ struct lookup {
     uint16_t class_min;  // of a find without token
     bool sample;         // its target is random: it tells the density of servers
     bool again;          // of a place whose members are known: few of them are asked
+    uint8_t zone;        // leading bits of the target that servers on the way are told at most
     uint8_t paths;       // 0: everybody is on the way to the nearest
     uint8_t path_in_use; // bits: somebody was on it
     uint8_t arrivals[LOOKUP_PATHS];
@@ -346,6 +347,9 @@ void lookup_cancel(struct dht *, uint32_t id);
 // The members that have answered, nearest first. Not counted.
 size_t lookup_region(const struct lookup *, book_ref *out, size_t max);
 struct lookup *lookup_find(const struct dht *, uint32_t id);
+// How many servers there are, or 0: the estimate; while it is young also a server's own neighbours, which
+// come to it as the network grows.
+uint64_t dht_size(const struct dht *);
 // log2(servers / 16): by the estimate, or before there is one as the table tells it: a bucket i that is
 // full shows 16 servers or more with i + 1 leading bits in common with the centre or its neighbour.
 unsigned dht_zone_bits(const struct dht *);

@@ -121,8 +121,9 @@
 #define REGION_ROUNDS 3u // from whom a look-up found on the way to whom those named, and so on
 
 // ---- the size estimate ----------------------------------------------------------------------------
-#define SIZE_SAMPLES 32u        // DESIGN 5
-#define SIZE_SAMPLES_MIN 3u     // one is off by a quarter, or a liar's
+#define SIZE_SAMPLES 32u // DESIGN 5
+#define SIZE_SAMPLES_FEW                                                                           \
+    3u // one is off by a quarter, or a liar's: until then 20 live ones make a region
 #define SIZE_SAMPLES_SETTLED 8u // from then on, and from an hour on, it grows slowly
 #define SIZE_SAMPLES_YOUNG 8u   // before that the newest count
 #define SIZE_PARTS 1024u        // of a server: small steps of growth add up

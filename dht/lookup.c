@@ -180,9 +180,27 @@ size_t lookup_region(const struct lookup *l, book_ref *out, size_t max)
 
 // ---- what is told of the target ---------------------------------------------------------------------
 
-unsigned dht_zone_bits(const struct dht *d)
+uint64_t dht_size(const struct dht *d)
 {
     uint64_t size = size_estimate(&d->size);
+    for (unsigned f = 0; f < 2; f++) {
+        const struct table *t = d->table[f];
+        book_ref near[LOOKUP_NEAR];
+        uint64_t distance[LOOKUP_NEAR];
+        if (size == 0 || size_settled(&d->size, d->now) || t == NULL || !d->upkeep.own_centre[f])
+            continue;
+        size_t n = table_nearest(t, t->centre, near, LOOKUP_NEAR);
+        for (size_t i = 0; i < n; i++)
+            distance[i] = region_distance(dht_entry(d, near[i])->id, t->centre);
+        uint64_t nearby = size_of_nearest(distance, n);
+        size = nearby > size ? nearby : size;
+    }
+    return size;
+}
+
+unsigned dht_zone_bits(const struct dht *d)
+{
+    uint64_t size = dht_size(d);
     if (size > 0)
         return size_bits(size, SIZE_ZONE);
     unsigned most = 0;
@@ -237,7 +255,7 @@ static void put_target(struct dht *d, struct lookup *l, struct candidate *c, str
     q->bits = 256;
     if (l->place == 0)
         return;
-    unsigned bits = bits_of(c->distance) + LOOKUP_BLUR_BITS, zone = dht_zone_bits(d);
+    unsigned bits = bits_of(c->distance) + LOOKUP_BLUR_BITS, zone = l->zone;
     if (l->region.radius == 0 || (!c->inside && !c->member)) {
         // Without an estimate the zone is a guess, and too small a one would lead nowhere.
         bits = bits < zone || l->region.radius == 0 ? bits : zone;
@@ -519,14 +537,15 @@ uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct pla
         return 0;
     }
     uint32_t id = l->id = dht_next_id(d);
-    uint64_t size = size_estimate(&d->size);
+    uint64_t size = dht_size(d);
     l->place = place == NULL ? 0 : place->id;
     l->class_min = class_min;
     l->sample = sample;
     l->started = d->now;
     l->paths = (uint8_t)(place == NULL ? 0 : LOOKUP_PATHS);
     l->region.radius = place == NULL || size == 0 ? 0 : size_radius(size, REGION_EXPECTED);
-    l->region.want = place != NULL && size == 0 ? REGION_EXPECTED : REGION_LIVE;
+    l->zone = (uint8_t)dht_zone_bits(d);
+    l->region.want = place != NULL && d->size.n < SIZE_SAMPLES_FEW ? REGION_EXPECTED : REGION_LIVE;
     l->region.families = place == NULL ? 0 : families(d);
     memcpy(l->target, target, 32);
     if (place == NULL)

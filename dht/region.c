@@ -21,11 +21,16 @@ static uint64_t pack(struct prefix p)
     return leading(bytes);
 }
 
+uint64_t region_distance(const uint8_t a[static 32], const uint8_t b[static 32])
+{
+    return leading(a) ^ leading(b);
+}
+
 void region_candidate(const struct region *r, struct candidate *c, const struct book_entry *e,
                       const uint8_t target[static 32], bool prefix_limits)
 {
     memset(c, 0, sizeof *c);
-    c->distance = leading(e->id) ^ leading(target);
+    c->distance = region_distance(e->id, target);
     c->inside = c->distance < r->radius;
     c->family = e->contact.path.family == 4 ? 0 : 1;
     c->fine = prefix_limits ? pack(path_fine(&e->contact.path)) : leading(e->contact.pk);

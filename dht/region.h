@@ -39,7 +39,8 @@ struct region {
 // Distance, prefixes and `inside` of a contact; its state is new.
 void region_candidate(const struct region *, struct candidate *, const struct book_entry *,
                       const uint8_t target[static 32], bool prefix_limits);
-uint64_t region_rank(const uint8_t target[static 32], uint64_t fine); // never 0
+uint64_t region_distance(const uint8_t a[static 32], const uint8_t b[static 32]); // leading bits
+uint64_t region_rank(const uint8_t target[static 32], uint64_t fine);             // never 0
 // Marks the members among n candidates, nearest first. Within the radius: one of a fine prefix, three of a
 // coarse one; where more than REGION_PREFIXES crowd in, those of lowest rank. With `extend` also the
 // next nearest beyond it, until `want` that are not slow, of REGION_COARSE coarse prefixes and REGION_FAMILY

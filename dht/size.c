@@ -20,7 +20,7 @@ static uint32_t one_sample(const uint64_t *distance, size_t k, bool all)
 }
 
 // Once settled: the middle half of all samples, on average. A young node's network may be young and
-// grow by the minute: until then only the newest count, and of those what lies above the median.
+// grow by the minute: until then only the newest count, and of those the highest but a quarter.
 static uint32_t found(const struct size *s, bool settled)
 {
     uint32_t sorted[SIZE_SAMPLES];
@@ -32,11 +32,21 @@ static uint32_t found(const struct size *s, bool settled)
             sorted[k] = sorted[k - 1];
         sorted[k] = x;
     }
-    unsigned lo = settled ? n / 4 : n / 2, hi = settled ? n - n / 4 : n * 3 / 4;
+    unsigned lo = settled ? n / 4 : n - n / 4 - 1, hi = n - n / 4;
     uint64_t sum = 0;
     for (unsigned i = lo; i < hi; i++)
         sum += sorted[i];
     return (uint32_t)(sum / (hi - lo));
+}
+
+bool size_settled(const struct size *s, usec_t now)
+{
+    return s->n >= SIZE_SAMPLES_SETTLED && now - s->first_at >= SIZE_DOUBLING_US;
+}
+
+uint64_t size_of_nearest(const uint64_t *distance, size_t k)
+{
+    return one_sample(distance, k, k < LOOKUP_NEAR);
 }
 
 void size_sample(struct size *s, usec_t now, const uint64_t *distance, size_t k, bool all)
@@ -48,9 +58,7 @@ void size_sample(struct size *s, usec_t now, const uint64_t *distance, size_t k,
     s->sample[s->next] = one_sample(distance, k, all);
     s->next = (uint8_t)((s->next + 1) % SIZE_SAMPLES);
     s->n = (uint8_t)(s->n + (s->n < SIZE_SAMPLES));
-    if (s->n < SIZE_SAMPLES_MIN)
-        return;
-    bool settled = s->n >= SIZE_SAMPLES_SETTLED && now - s->first_at >= SIZE_DOUBLING_US;
+    bool settled = size_settled(s, now);
     uint32_t n = found(s, settled);
     // e^0.7 = 2 an hour, in however many steps.
     usec_t passed = now - s->value_at < SIZE_DOUBLING_US ? now - s->value_at : SIZE_DOUBLING_US;
@@ -62,7 +70,7 @@ void size_sample(struct size *s, usec_t now, const uint64_t *distance, size_t k,
 
 uint64_t size_estimate(const struct size *s)
 {
-    return s->n < SIZE_SAMPLES_MIN ? 0 : s->value / SIZE_PARTS;
+    return s->value / SIZE_PARTS;
 }
 
 uint64_t size_radius(uint64_t n, uint64_t servers)

@@ -15,8 +15,12 @@ struct size {
 // One look-up: the leading 64 bits of the distances of the k nearest servers that answered, nearest
 // first, k up to LOOKUP_NEAR. `all`: there are no others, so k itself is the number. k = 0 says nothing.
 void size_sample(struct size *, usec_t now, const uint64_t *distance, size_t k, bool all);
-// Number of servers, at least 1; 0 while there are fewer than SIZE_SAMPLES_MIN samples.
+// Number of servers, at least 1; 0 before the first sample.
 uint64_t size_estimate(const struct size *);
+// Has it stood long enough on enough samples?
+bool size_settled(const struct size *, usec_t now);
+// What the nearest say alone, as one sample.
+uint64_t size_of_nearest(const uint64_t *distance, size_t k);
 // The radius in which `servers` of n are expected, as leading 64 bits of a distance; UINT64_MAX: everywhere.
 uint64_t size_radius(uint64_t n, uint64_t servers);
 // floor(log2(n / servers)), 0 where n is smaller: `servers` have so many leading bits in common.

@@ -347,13 +347,13 @@ static void with_dead(void **state)
 {
     (void)state;
     check(&(struct run){.name = "20 % dead", .seed = 3, .dead_percent = 20},
-          &(struct bounds){9900, 9950, 800 * MS, 1800 * MS, 500 * MS, 1500 * MS, 45, 80, 30});
+          &(struct bounds){9850, 9850, 1000 * MS, 2500 * MS, 900 * MS, 2500 * MS, 45, 100, 30});
 }
 static void with_silent(void **state)
 {
     (void)state;
     check(&(struct run){.name = "20 % silent", .seed = 4, .silent_percent = 20},
-          &(struct bounds){9900, 9950, 800 * MS, 1500 * MS, 500 * MS, 1500 * MS, 45, 80, 30});
+          &(struct bounds){9850, 9850, 1000 * MS, 2500 * MS, 900 * MS, 2500 * MS, 45, 100, 30});
 }
 
 int main(void)
