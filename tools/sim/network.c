@@ -23,10 +23,12 @@ static uint32_t draw(const uint32_t table[static 17], uint64_t random)
     return table[at] + (uint32_t)((table[at + 1] - table[at]) * part >> 32);
 }
 
+// Of the square of a distance on the plane.
+static_assert(SIM_PLANE_US <= UINT64_C(1) << 16, "the diagonal has 17 bits");
 static uint64_t root(uint64_t v)
 {
     uint64_t r = 0;
-    for (uint64_t bit = UINT64_C(1) << 31; bit > 0; bit >>= 1)
+    for (uint64_t bit = UINT64_C(1) << 16; bit > 0; bit >>= 1)
         if ((r + bit) * (r + bit) <= v)
             r += bit;
     return r;
