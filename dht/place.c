@@ -298,7 +298,7 @@ void place_sized(struct dht *d)
 const uint8_t *dht_place_key(const struct dht *d, uint32_t id)
 {
     const struct place *p = place_find(d, id);
-    return p != NULL ? p->place : NULL;
+    return p != NULL && !p->full ? p->place : NULL;
 }
 
 size_t dht_place_region(const struct dht *d, uint32_t id, struct contact *out, size_t max)

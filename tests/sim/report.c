@@ -220,9 +220,9 @@ static void recall_knows_the_nearest(void **state)
     struct contact region[17];
     for (unsigned i = 0; i < 17; i++)
         region[i] = all[i].c;
-    sim_recall_check(s, 7, place, region, 16);
+    sim_recall_check(s, 7, place, region, 16, false);
     assert_true(s->recall.lookups == 1 && s->recall.whole == 1 && s->recall.found == 16);
-    sim_recall_check(s, 7, place, region + 1, 16); // the nearest is missing
+    sim_recall_check(s, 7, place, region + 1, 16, false); // the nearest is missing
     assert_true(s->recall.lookups == 2 && s->recall.whole == 1 && s->recall.found == 31);
     sim_free(s);
 }

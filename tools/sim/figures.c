@@ -166,6 +166,8 @@ void sim_figures(struct sim *s, struct sim_figures *f)
     f->recalled = s->recall.whole;
     f->recall_nearest = s->recall.nearest;
     f->recall_found = s->recall.found;
+    f->recall_nearest_at_once = s->recall.nearest_at_once;
+    f->recall_found_at_once = s->recall.found_at_once;
     f->joins = (uint32_t)s->join_requests.count;
     f->joined = s->joined;
     f->join_requests_p50 = sim_hist_at(&s->join_requests, 500);

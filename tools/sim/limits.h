@@ -53,6 +53,7 @@
 #define SIM_CLASSES 4u               // of nodes
 #define SIM_SETTLED_US 60000000u     // a server that has been there so long should be found
 #define SIM_SHELF_BITS_MAX 18u       // of the index of servers: 4 MiB of heads
+#define SIM_LATE_US 2000000u         // by then the slow members of a region have answered, too
 #define SIM_RECALL_ROWS 10u     // so seldom all hosts are looked at for who has become a server
 #define SIM_REGION_MAX 256u     // members of a region that are looked at
 #define SIM_JOIN_US 30000000u   // a newcomer's requests are counted then

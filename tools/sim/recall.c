@@ -142,7 +142,7 @@ static unsigned nearest(const struct sim *s, unsigned family, uint64_t target, u
 }
 
 void sim_recall_check(struct sim *s, uint32_t node, const uint8_t place[static 32],
-                      const struct contact *region, size_t members)
+                      const struct contact *region, size_t members, bool at_once)
 {
     struct sim_recall *r = &s->recall;
     struct sim_listed near[SIM_RECALL_NEAREST];
@@ -159,8 +159,39 @@ void sim_recall_check(struct sim *s, uint32_t node, const uint8_t place[static 3
             there = path_equal(&region[k].path, p);
         found += there;
     }
+    if (at_once) {
+        r->nearest_at_once += n;
+        r->found_at_once += found;
+        return;
+    }
     r->lookups++;
     r->whole += found == n;
     r->nearest += n;
     r->found += found;
+}
+
+static void compare(struct sim *s, uint32_t node, uint32_t place, bool at_once)
+{
+    const struct dht *d = node_dht(s->host[node]->node);
+    const uint8_t *key = dht_place_key(d, place);
+    struct contact region[SIM_REGION_MAX];
+    if (key != NULL)
+        sim_recall_check(s, node, key, region, dht_place_region(d, place, region, SIM_REGION_MAX),
+                         at_once);
+}
+
+// arg: place || node. In another session there is no such place, or another that is as good.
+static void late(struct sim *s, void *ctx, uint64_t arg)
+{
+    (void)ctx;
+    if (s->host[(uint32_t)arg]->node != NULL)
+        compare(s, (uint32_t)arg, (uint32_t)(arg >> 32), false);
+}
+
+void sim_recall_looked_up(struct sim *s, uint32_t node, uint32_t place)
+{
+    if (s->recall.shelf[0] == NULL)
+        return;
+    compare(s, node, place, true);
+    sim_command(s, s->now + SIM_LATE_US, node, node, late, NULL, (uint64_t)place << 32 | node);
 }

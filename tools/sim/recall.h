@@ -22,6 +22,7 @@ struct sim_recall {
     // Look-ups of places that were checked; those whose region had all of the nearest that had been there for
     // SIM_SETTLED_US; how many of the nearest there were in all, and found.
     uint64_t lookups, whole, nearest, found;
+    uint64_t nearest_at_once, found_at_once; // the same at the moment when the look-up ends
 };
 
 #endif

@@ -266,15 +266,8 @@ static void drain_lookups(struct sim *s, uint32_t node)
         sim_hist_add(&s->lookup_us, stat.took_us);
         sim_hist_add(&s->lookup_hops, stat.hops);
         sim_hist_add(&s->recent_us, stat.took_us);
-        const uint8_t *place = stat.ok && !stat.upkeep
-                                   ? dht_place_key(node_dht(s->host[node]->node), stat.place)
-                                   : NULL;
-        if (place == NULL)
-            continue;
-        struct contact region[SIM_REGION_MAX];
-        size_t n =
-            dht_place_region(node_dht(s->host[node]->node), stat.place, region, SIM_REGION_MAX);
-        sim_recall_check(s, node, place, region, n);
+        if (stat.ok && !stat.upkeep)
+            sim_recall_looked_up(s, node, stat.place);
     }
 }
 

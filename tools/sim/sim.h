@@ -176,6 +176,7 @@ struct sim_class_figures {
 struct sim_figures {
     // Look-ups of places against the 16 nearest servers: how many, found all; of the 16, in all, and found.
     uint64_t recalls, recalled, recall_nearest, recall_found;
+    uint64_t recall_nearest_at_once, recall_found_at_once;
     // Of newcomers without people, 30 s after their start: how many, knowing a server, requests sent.
     uint32_t joins, joined;
     uint64_t join_requests_p50, join_requests_p95;

@@ -121,9 +121,10 @@ void sim_series_free(struct sim *);
 void sim_recall_tick(struct sim *); // lists who has become a server
 void sim_recall_forget(struct sim *, uint32_t node);
 void sim_recall_free(struct sim *);
-// The node's look-up of a place has ended with this region.
+// The node's look-up of this place has ended: what it has is compared now and SIM_LATE_US later.
+void sim_recall_looked_up(struct sim *, uint32_t node, uint32_t place);
 void sim_recall_check(struct sim *, uint32_t node, const uint8_t place[static 32],
-                      const struct contact *region, size_t members);
+                      const struct contact *region, size_t members, bool at_once);
 void sim_population_free(struct sim *);
 void sim_node_start(struct sim *, uint32_t node); // again, with a new key unless it keeps it
 void sim_node_end(struct sim *, uint32_t node);   // at once; may start again

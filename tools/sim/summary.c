@@ -146,6 +146,7 @@ char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s,
     put(o, "failures", sim_failures(s));
     put_ratio(o, "recall", f.recalled, f.recalls);
     put_ratio(o, "recall_share", f.recall_found, f.recall_nearest);
+    put_ratio(o, "recall_at_once_share", f.recall_found_at_once, f.recall_nearest_at_once);
     put(o, "recall_lookups", f.recalls);
     put_ratio(o, "joined_share", f.joined, f.joins);
     put(o, "join_requests_p50", f.join_requests_p50);
