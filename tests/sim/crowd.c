@@ -81,7 +81,7 @@ static void crowd(uint64_t seed, uint32_t loss_percent, uint32_t people, usec_t 
 static void a_thousand(void **state)
 {
     (void)state;
-    crowd(1, 0, 1000, 7 * S);
+    crowd(1, 0, 1000, 9 * S);
 }
 static void a_thousand_with_loss(void **state)
 {
