@@ -420,6 +420,7 @@ void join_look(struct dht *);
 void join_forget_imports(struct dht *);
 void upkeep_recentre(struct dht *, unsigned f, const struct path *seen);
 void upkeep_looked_up(struct dht *);
+void upkeep_met(struct dht *, book_ref); // it answered a look-up, and is one of the nearest
 
 // newcomer.c
 bool newcomer_wanted(struct dht *, const struct contact *);

@@ -97,6 +97,7 @@
 #define LOOKUP_ALPHA_REGION 24u    // in a region: all of a usual one at once
 #define LOOKUP_FULL_ASKED 4u  // of a region are asked for the place itself first: it may be full
 #define LOOKUP_WHOLE_SHARE 4u // then every fourth; the others for spots all over the region
+#define LOOKUP_FULL_SAY 3u    // so many have to say so
 #define LOOKUP_BLUR_BITS 4u   // named beyond the common prefix with the server that is asked
 #define LOOKUP_ASKED_MAX 192u // in all: a full region and the way there; liars don't keep it going
 #define LOOKUP_UPKEEP_ASKED_MAX 64u

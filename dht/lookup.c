@@ -623,6 +623,9 @@ static void finish(struct dht *d, struct lookup *l, bool full)
     remember(d, l, l->region.answered > 0);
     leave_late(d, l);
     struct place *p = place_find(d, l->place);
+    for (unsigned i = 0; i < l->n; i++)
+        if (l->cand[i].member && l->cand[i].state == CAND_ANSWERED)
+            upkeep_met(d, l->cand[i].ref);
     if (p != NULL)
         place_looked_up(d, p, l, full);
     else
@@ -634,11 +637,11 @@ static void finish(struct dht *d, struct lookup *l, bool full)
 
 // ---- answers --------------------------------------------------------------------------------------
 
-// 2 of the first 3 members say that the place is full, or most of more.
+// More than three of four members that were asked for the place say that it is full, three at least: with
+// one liar in five two of the first three would lie about one place in ten.
 static bool is_full(const struct lookup *l)
 {
-    return (l->full >= 2 && l->whole_answered <= 3) ||
-           (l->whole_answered >= 3 && 2 * l->full > l->whole_answered);
+    return l->full >= LOOKUP_FULL_SAY && 4u * l->full > 3u * l->whole_answered;
 }
 
 // The contacts of an answer. True: there is somebody of the region among them.

@@ -112,7 +112,9 @@ void refresh_heard(struct dht *d, struct call *c, const struct wire_answer *a)
         u->exhausted[f] |= u->doubtful[f] & 1u << i;
         u->doubtful[f] |= 1u << i;
     }
-    if (!filling || wanted == 0 || u->walk != 0)
+    // Every other step begins anew in the table: who has met a liar would walk among liars only.
+    if (!filling || wanted == 0 || u->walk != 0 ||
+        (dht_live(d) >= TABLE_K && u->fill_left % 2 == 0))
         return;
     book_ref ref = dht_hold(d, &chosen);
     walk_to(d, ref);

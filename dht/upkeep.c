@@ -140,7 +140,12 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
     if (t == NULL)
         return ref;
     bool first = dht_live(d) == 0, first_of_family = t->live == 0;
-    enum table_result added = table_answered(t, ref, upkeep_seconds(d), &check);
+    const struct lookup *l = c->owner_kind == CALL_LOOKUP ? lookup_find(d, c->owner) : NULL;
+    enum table_result added = TABLE_KNOWN;
+    // Of those that a look-up meets only the nearest at its end count as newcomers: of all whom liars
+    // name they would be too many.
+    if (l == NULL || dht_live(d) < LOOKUP_NEAR || table_has(t, contact.pk, &contact.path))
+        added = table_answered(t, ref, upkeep_seconds(d), &check);
     if (a->status == RPC_OK &&
         (c->kind == RPC_PING || c->kind == RPC_FIND || c->kind == RPC_ATTEND))
         upkeep_vote(d, c, &a->seen);
@@ -151,6 +156,15 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
     if (added == TABLE_SPARE && check != 0)
         upkeep_ping(d, check, CALL_CHECK, 0);
     return ref;
+}
+
+void upkeep_met(struct dht *d, book_ref ref)
+{
+    const struct contact *c = &dht_entry(d, ref)->contact;
+    struct table *t = upkeep_table(d, c->path.family);
+    book_ref check;
+    if (t != NULL && table_answered(t, ref, upkeep_seconds(d), &check) == TABLE_SPARE && check != 0)
+        upkeep_ping(d, check, CALL_CHECK, 0);
 }
 
 void upkeep_unheard(struct dht *d, struct call *c)
