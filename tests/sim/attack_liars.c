@@ -40,7 +40,7 @@ static void liars_hide_nobody(void **state)
     if (WEAK)
         assert_true(o.probe.met * 100 < o.probe.pairs * 90);
     else
-        finds(&o, 99);
+        finds(&o, 97);
 }
 
 static void nor_do_they_by_silence(void **state)
@@ -48,7 +48,7 @@ static void nor_do_they_by_silence(void **state)
     (void)state;
     struct attack_result o = with(ATTACK_LIAR, ATTACK_SILENCE, 0);
     if (!WEAK)
-        finds(&o, 99);
+        finds(&o, 97);
 }
 
 static void a_place_is_not_full_because_they_say_so(void **state)
@@ -56,7 +56,7 @@ static void a_place_is_not_full_because_they_say_so(void **state)
     (void)state;
     struct attack_result o = with(ATTACK_LIAR, ATTACK_FULL, 0);
     if (!WEAK)
-        finds(&o, 95);
+        finds(&o, 93);
 }
 
 static void droppers_lose_nothing_for_good(void **state)
@@ -64,7 +64,7 @@ static void droppers_lose_nothing_for_good(void **state)
     (void)state;
     struct attack_result o = with(ATTACK_DROPPER, ATTACK_EMPTY, 0);
     if (!WEAK)
-        finds(&o, 99);
+        finds(&o, 97);
 }
 
 static void slow_servers_hold_up_little(void **state)
@@ -72,7 +72,7 @@ static void slow_servers_hold_up_little(void **state)
     (void)state;
     struct attack_result o = with(ATTACK_SLOW, ATTACK_EMPTY, 350 * MS);
     if (!WEAK) {
-        finds(&o, 99);
+        finds(&o, 97);
         assert_true(o.probe.p95_us < 4 * S);
     }
 }

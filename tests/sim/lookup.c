@@ -341,7 +341,7 @@ static void with_loss(void **state)
 {
     (void)state;
     check(&(struct run){.name = "5 % loss", .seed = 2, .loss_percent = 5},
-          &(struct bounds){9850, 9900, 600 * MS, 1300 * MS, 500 * MS, 1500 * MS, 45, 80, 30});
+          &(struct bounds){9850, 9950, 600 * MS, 1300 * MS, 500 * MS, 1500 * MS, 45, 80, 30});
 }
 static void with_dead(void **state)
 {
