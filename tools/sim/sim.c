@@ -261,12 +261,14 @@ static void drain_lookups(struct sim *s, uint32_t node)
 {
     struct dht_lookup_stat stat;
     while (dht_lookup_stat(node_dht(s->host[node]->node), &stat)) {
+        if (stat.upkeep) // nobody waits for those
+            continue;
         s->lookups++;
         s->lookups_ok += stat.ok;
         sim_hist_add(&s->lookup_us, stat.took_us);
         sim_hist_add(&s->lookup_hops, stat.hops);
         sim_hist_add(&s->recent_us, stat.took_us);
-        if (stat.ok && !stat.upkeep)
+        if (stat.ok)
             sim_recall_looked_up(s, node, stat.place);
     }
 }
