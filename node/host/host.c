@@ -594,8 +594,10 @@ int host_new(struct host **out, uv_loop_t *loop)
     h->in = calloc(1, sizeof *h->in);
     h->out = calloc(1, sizeof *h->out);
     h->transmit = malloc(TRANSMIT_BYTES);
-    int rc =
-        h->book == NULL || h->records == NULL || h->in == NULL || h->out == NULL || h->transmit == NULL ? UV_ENOMEM : 0;
+    int rc = h->book == NULL || h->records == NULL || h->in == NULL || h->out == NULL ||
+                     h->transmit == NULL
+                 ? UV_ENOMEM
+                 : 0;
     if (rc == 0)
         rc = alarm_open(&h->alarm, loop, on_alarm, h);
     if (rc != 0) {

@@ -5,13 +5,13 @@
 #define HOST_NODE_BYTES_MAX (192u << 20) // one node: 64 MiB of others' records, channels, the rest
 #define HOST_CONTACTS_MAX 8192u // known servers of a process: tables and look-ups of 64 nodes
 #define HOST_BOOK_BYTES_MAX (8u << 20) // memory of those
-#define HOST_RECORDS_MAX 131072u         // held for others by all nodes of a process
+#define HOST_RECORDS_MAX 131072u       // held for others by all nodes of a process
 #define HOST_RECORDS_BYTES_MAX (72u << 20)
-#define HOST_SOCKETS_MAX 2u            // one for IPv4, one for IPv6
-#define HOST_EXPIRE_BUDGET 64u         // timers run in one turn before sockets are looked at again
-#define HOST_CLOCK_US 100000u          // how old the wall clock may be that a node was told
-#define HOST_STOP_MS 1000u             // a node that leaves gets this long to say so
-#define HOST_ADDRS_MS 30000u           // interfaces are looked at this often
+#define HOST_SOCKETS_MAX 2u    // one for IPv4, one for IPv6
+#define HOST_EXPIRE_BUDGET 64u // timers run in one turn before sockets are looked at again
+#define HOST_CLOCK_US 100000u  // how old the wall clock may be that a node was told
+#define HOST_STOP_MS 1000u     // a node that leaves gets this long to say so
+#define HOST_ADDRS_MS 30000u   // interfaces are looked at this often
 
 #define UDP_BATCH 64u            // datagrams a system call
 #define UDP_DATAGRAM_BYTES 2048u // above every size that is valid; longer ones are cut and dropped

@@ -24,7 +24,8 @@ static uint32_t add(struct world *w, enum sim_nat_kind nat)
 }
 
 // From one to an address: does it get in, and what does the receiver see?
-static bool pass(struct world *w, usec_t now, uint32_t from, const struct path *to, struct path *seen)
+static bool pass(struct world *w, usec_t now, uint32_t from, const struct path *to,
+                 struct path *seen)
 {
     struct sim_way way;
     usec_t wait;

@@ -41,7 +41,7 @@ struct attack_config {
     const char *network;   // NULL: "bauta"
     const char *topic;     // eclipse, spammer
     usec_t start_us;       // its hosts come
-    usec_t join_us;          // servers: they come within that time after it
+    usec_t join_us;        // servers: they come within that time after it
     usec_t stop_us;        // flooder, spammer, amplifier; 0: never
     uint32_t bootstraps;   // the first honest servers of the network, of which it is told
     uint32_t per_s;        // datagrams of each host; spammer: records and offers
