@@ -47,11 +47,11 @@ struct host_node *bench_network_node(struct bench_network *w, host_event_fn even
     return n;
 }
 
-bool bench_network_knows(struct bench_network *w, struct host_node *n, unsigned others)
+bool bench_network_knows(struct bench_network *w, struct host_node *n, unsigned servers)
 {
     struct node_status s;
     node_status(host_node_machine(n), host_now(w->host), &s);
-    return s.dht.contacts >= (others < KNOWN_CONTACTS ? others : KNOWN_CONTACTS);
+    return s.dht.contacts >= servers;
 }
 
 int bench_network_open(struct bench_network *w, unsigned servers)
@@ -73,8 +73,9 @@ int bench_network_open(struct bench_network *w, unsigned servers)
             (void)host_node_bootstrap(w->server[i], &w->first);
         w->servers++;
     }
+    unsigned want = servers - 1 < KNOWN_CONTACTS ? servers - 1 : KNOWN_CONTACTS;
     for (unsigned i = 0; i < servers;) {
-        if (bench_network_knows(w, w->server[i], servers - 1)) {
+        if (bench_network_knows(w, w->server[i], want)) {
             i++;
             continue;
         }

@@ -25,8 +25,8 @@ int bench_network_open(struct bench_network *, unsigned servers);
 // One more node; `event` may be NULL. NULL with a line on standard error.
 struct host_node *bench_network_node(struct bench_network *, host_event_fn event, void *ctx,
                                      bool server);
-// Whether a node knows as many of `others` as it takes to find a region.
-bool bench_network_knows(struct bench_network *, struct host_node *, unsigned others);
+// Whether a node knows that many servers.
+bool bench_network_knows(struct bench_network *, struct host_node *, unsigned servers);
 
 // Stops the tick, so that nodes at rest cost nothing but their own upkeep.
 void bench_network_quiet(struct bench_network *);
