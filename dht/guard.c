@@ -340,7 +340,8 @@ static bool replay_has(const struct replay_set *s, uint64_t tag, uint32_t *at)
 
 static bool replay_grow(struct guard *g, struct replay_set *s)
 {
-    struct replay_set bigger = {NULL, s->n, s->cap == 0 ? 16 : 2 * s->cap};
+    struct replay_set bigger = *s;
+    bigger.cap = s->cap == 0 ? 16 : 2 * s->cap;
     bigger.tag = arena_take(g->arena, bigger.cap * sizeof(uint64_t));
     if (bigger.tag == NULL)
         return false;
@@ -355,7 +356,7 @@ static bool replay_grow(struct guard *g, struct replay_set *s)
 }
 
 int guard_once(struct guard *g, usec_t now, const uint8_t nonce[static RPC_NONCE_BYTES],
-               bool changes_state)
+               uint64_t source, bool changes_state)
 {
     rotate(g, now);
     uint64_t tag = hash(g, nonce, RPC_NONCE_BYTES);
@@ -363,12 +364,15 @@ int guard_once(struct guard *g, usec_t now, const uint8_t nonce[static RPC_NONCE
     if (replay_has(&g->replay[1], tag, &at) || replay_has(&g->replay[0], tag, &at))
         return BAUTA_EREPLAY;
     struct replay_set *s = &g->replay[0];
-    uint32_t max = changes_state ? REPLAY_MAX : REPLAY_MAX / 2; // questions never crowd changes out
-    if (s->n >= max || (2 * (s->n + 1) > s->cap && !replay_grow(g, s)))
+    uint16_t *part = &s->part[(source >> 44) % REPLAY_PARTS];
+    unsigned share = changes_state ? 1 : 2; // questions never crowd changes out
+    if (s->n >= REPLAY_MAX / share || *part >= REPLAY_PART_MAX / share ||
+        (2 * (s->n + 1) > s->cap && !replay_grow(g, s)))
         return changes_state ? BAUTA_ELIMIT : 0; // a question answered twice does little harm
     (void)replay_has(s, tag, &at);
     s->tag[at] = tag;
     s->n++;
+    ++*part;
     return 0;
 }
 

@@ -28,6 +28,7 @@ struct rate_entry {
 struct replay_set {
     uint64_t *tag; // open addressing, 0: empty
     uint32_t n, cap;
+    uint16_t part[REPLAY_PARTS]; // of n, by source
 };
 struct guard {
     struct arena *arena;
@@ -71,9 +72,9 @@ bool guard_keys(struct guard *, uint64_t source, const uint8_t e[static 32], str
 void guard_keys_remember(struct guard *, uint64_t source, const uint8_t e[static 32],
                          const struct rpc_keys *);
 // 0: new, and remembered for a token's life; BAUTA_EREPLAY; BAUTA_ELIMIT: too many changes of state to
-// remember. Questions (ping, find) that there is no room for are let through.
+// remember, in all or of one source. Questions (ping, find) that there is no room for are let through.
 int guard_once(struct guard *, usec_t now, const uint8_t nonce[static RPC_NONCE_BYTES],
-               bool changes_state);
+               uint64_t source, bool changes_state);
 // An authenticated request: the moment at which tables that are too small may grow.
 void guard_grow(struct guard *);
 

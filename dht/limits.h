@@ -169,6 +169,8 @@
 #define KEYCACHE_SETS_MIN 4u   // 8 entries, 840 bytes
 #define KEYCACHE_SETS_MAX 512u // 1,024 entries, 105 KB
 #define REPLAY_MAX 16384u      // requests a minute that are remembered, half for changes of state
+#define REPLAY_PARTS 16u       // of all sources; each fills at most an eighth of that memory
+#define REPLAY_PART_MAX (REPLAY_MAX / 8)
 #define RATE_ENTRIES_MIN 8u    // prefixes whose rate is counted, at first
 #define RATE_ENTRIES_MAX 4096u // 160 KB
 #define RATE_PARTS 12u         // of the fine prefixes in a coarse one

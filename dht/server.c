@@ -483,7 +483,7 @@ static int receive(struct dht *d, struct request *r, uint8_t *datagram, size_t l
                                : &d->count.dropped_format) += 1;
         return rc;
     }
-    rc = guard_once(&s->guard, d->now, nonce, changes_state(r->q.kind));
+    rc = guard_once(&s->guard, d->now, nonce, r->source, changes_state(r->q.kind));
     if (rc != 0) {
         *(rc == BAUTA_EREPLAY ? &d->count.dropped_replay : &d->count.dropped_rate) += 1;
         return rc;

@@ -77,32 +77,40 @@ static void test_replay(void **state)
     struct fixture f;
     start(&f, true);
     usec_t now = 1000 * USEC_PER_S;
-    for (uint32_t i = 0; i < 3000; i++) {
+    for (uint32_t i = 0; i < 1000; i++) {
         uint8_t nonce[24] = {0};
         memcpy(nonce, &i, sizeof i);
-        assert_int_equal(guard_once(&f.guard, now, nonce, true), 0);
-        assert_int_equal(guard_once(&f.guard, now, nonce, true), BAUTA_EREPLAY);
+        assert_int_equal(guard_once(&f.guard, now, nonce, 0, true), 0);
+        assert_int_equal(guard_once(&f.guard, now, nonce, 0, true), BAUTA_EREPLAY);
     }
     uint8_t nonce[24] = {0};
     nonce[20] = 3;
-    assert_int_equal(guard_once(&f.guard, now, nonce, false), 0);
-    assert_int_equal(guard_once(&f.guard, now, nonce, false), BAUTA_EREPLAY);
+    assert_int_equal(guard_once(&f.guard, now, nonce, 0, false), 0);
+    assert_int_equal(guard_once(&f.guard, now, nonce, 0, false), BAUTA_EREPLAY);
     nonce[20] = 0;
-    assert_int_equal(guard_once(&f.guard, now + 79 * USEC_PER_S, nonce, true), BAUTA_EREPLAY);
-    // As many as are remembered, and no more.
+    assert_int_equal(guard_once(&f.guard, now + 79 * USEC_PER_S, nonce, 0, true), BAUTA_EREPLAY);
+    // As many as are remembered of one source, and no more; others are not crowded out.
     unsigned ok = 0;
+    nonce[20] = 1;
+    for (uint32_t i = 0; i < REPLAY_MAX; i++) {
+        memcpy(nonce + 8, &i, sizeof i);
+        ok += guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, 0, true) == 0;
+    }
+    assert_int_equal(ok, REPLAY_PART_MAX);
+    // As many as are remembered of all.
     for (uint32_t i = 0; i < REPLAY_MAX + 100; i++) {
         memcpy(nonce + 8, &i, sizeof i);
-        nonce[20] = 1;
-        ok += guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, true) == 0;
+        nonce[20] = 4;
+        uint64_t source = (uint64_t)(i % REPLAY_PARTS) << 44;
+        ok += guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, source, true) == 0;
     }
     assert_int_equal(ok, REPLAY_MAX);
     nonce[20] = 2; // a question is let through then, and not remembered
-    assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, false), 0);
-    assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, false), 0);
-    assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, true), BAUTA_ELIMIT);
+    assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, 0, false), 0);
+    assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, 0, false), 0);
+    assert_int_equal(guard_once(&f.guard, now + 100 * USEC_PER_S, nonce, 0, true), BAUTA_ELIMIT);
     // Its token is dead.
-    assert_int_equal(guard_once(&f.guard, now + 300 * USEC_PER_S, nonce, true), 0);
+    assert_int_equal(guard_once(&f.guard, now + 300 * USEC_PER_S, nonce, 0, true), 0);
     end(&f);
 }
 
@@ -247,13 +255,13 @@ static void test_rest(void **state)
     uint8_t nonce[24] = {0}, e[32] = {0};
     struct rpc_keys keys;
     memset(&keys, 1, sizeof keys);
-    for (uint32_t i = 0; i < 2000; i++) {
+    for (uint32_t i = 0; i < 1000; i++) {
         struct path p = at((uint8_t)(i >> 4), (uint8_t)i, 4000);
         memcpy(nonce, &i, sizeof i);
         memcpy(e, &i, sizeof i);
         (void)asks(&f, now, &p, true);
         guard_grow(&f.guard);
-        (void)guard_once(&f.guard, now, nonce, true);
+        (void)guard_once(&f.guard, now, nonce, 0, true);
         guard_keys_remember(&f.guard, i, e, &keys);
         (void)guard_keys(&f.guard, i, e, &keys);
     }
