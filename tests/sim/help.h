@@ -60,6 +60,16 @@ static inline uint32_t help_person(struct sim *s, uint32_t node, const char *top
     return sim_person_add(s, &p);
 }
 
+// Sixty nodes that join within three seconds, twenty people on two topics three later.
+static inline void help_sixty(struct sim *s)
+{
+    for (uint32_t i = 0; i < 60; i++)
+        (void)help_node(s, i < 3 ? 0 : sim_prf_below(sim_random(s), SIM_PRF_JOIN, i, 0, 0, 3 * S),
+                        i % 2 == 0);
+    for (uint32_t i = 0; i < 20; i++)
+        (void)help_person(s, 10 + i, i < 10 ? "one" : "two", 6 * S, 4);
+}
+
 static inline void help_show(const struct sim *s)
 {
     for (uint32_t i = 0; i < sim_people(s); i++) {

@@ -151,11 +151,7 @@ static struct outcome run(bool modelled, uint64_t seed)
     struct sim_config cfg = {
         .seed = seed, .loss_ppm = 20000, .jobs = jobs, .modelled = modelled, .no_aes_percent = 50};
     struct sim *s = sim_new(&cfg);
-    for (uint32_t i = 0; i < 60; i++)
-        (void)help_node(s, i < 3 ? 0 : sim_prf_below(sim_random(s), SIM_PRF_JOIN, i, 0, 0, 3 * S),
-                        i % 2 == 0);
-    for (uint32_t i = 0; i < 20; i++)
-        (void)help_person(s, 10 + i, i < 10 ? "one" : "two", 6 * S, 4);
+    help_sixty(s);
     help_must(s, seed, sim_run(s, 60 * S, help_people_done, NULL), "all met and talked");
     help_no_failures(s, seed);
     struct outcome o;

@@ -11,11 +11,7 @@ static struct outcome run(uint64_t seed, struct sim_jobs *own)
 {
     struct sim_config cfg = {.seed = seed, .loss_ppm = 50000, .jobs = own};
     struct sim *s = sim_new(&cfg);
-    for (uint32_t i = 0; i < 60; i++)
-        (void)help_node(s, i < 3 ? 0 : sim_prf_below(sim_random(s), SIM_PRF_JOIN, i, 0, 0, 3 * S),
-                        i % 2 == 0);
-    for (uint32_t i = 0; i < 20; i++)
-        (void)help_person(s, 10 + i, i < 10 ? "one" : "two", 6 * S, 4);
+    help_sixty(s);
     sim_node_kill(s, 8 * S, 4);
     (void)sim_run(s, 25 * S, NULL, NULL);
     sim_idle_begin(s);

@@ -4,6 +4,7 @@
 #include "node/host/udp.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/network.h"
+#include "tools/bench/pool.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -54,19 +55,6 @@ struct bench {
     size_t announces, seeks;
     unsigned failed;
 };
-
-static void *refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static void release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
-}
 
 static usec_t now_us(void)
 {
@@ -142,7 +130,7 @@ static int operator_open(struct operator* o, uv_loop_t *loop, const struct conta
     struct path listen = path_v4(loopback, 0);
     o->out = calloc(1, sizeof *o->out);
     o->in = malloc(sizeof *o->in);
-    pool_init(&o->pool, refill, release, NULL);
+    bench_pool(&o->pool);
     arena_init(&o->arena, &o->pool, ARENA_BYTES_MAX);
     arena_init(&o->book_arena, &o->pool, ARENA_BYTES_MAX);
     o->book = contact_book_new(&o->book_arena, BOOK_CONTACTS);

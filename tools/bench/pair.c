@@ -1,4 +1,5 @@
 #include "tools/bench/pair.h"
+#include "tools/bench/pool.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -10,19 +11,6 @@
 #define PAIR_ARENA_BYTES ((size_t)64 << 20)
 #define PAIR_BUFFER_BYTES (UDP_BATCH * CLASS_FULL)
 #define PAIR_PORT_BYTES sizeof(uint16_t)
-
-static void *refill(void *ctx, size_t bytes)
-{
-    (void)ctx;
-    return malloc(bytes);
-}
-
-static void release(void *ctx, void *chunk, size_t bytes)
-{
-    (void)ctx;
-    (void)bytes;
-    free(chunk);
-}
 
 static void fill(void *ctx, void *buf, size_t len)
 {
@@ -145,7 +133,7 @@ static int open_end(struct pair_end *e, int control, struct path *peer)
     e->control = control;
     e->cids = (struct cids){e->slot, PAIR_CID_SLOTS, 0, PAIR_CID_SLOTS / 2};
     e->buffers = malloc(sizeof *e->buffers);
-    pool_init(&e->pool, refill, release, NULL);
+    bench_pool(&e->pool);
     arena_init(&e->arena, &e->pool, PAIR_ARENA_BYTES);
     if (e->buffers == NULL || uv_loop_init(&e->loop) != 0 ||
         udp_open(&e->udp, &e->loop, &any, on_ready, e) != 0 ||

@@ -340,11 +340,6 @@ void attack_free(struct attack *a)
     free(a);
 }
 
-uint32_t attack_host(const struct attack *a, uint32_t n)
-{
-    return a->member[n].self.host;
-}
-
 uint32_t attack_hosts(const struct attack *a)
 {
     return a->members;

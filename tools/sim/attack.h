@@ -70,7 +70,6 @@ void attack_set_probes(struct attack *, struct attack_probes);
 const struct attack_probes *attack_probes(const struct attack *); // NULL: none
 const char *attack_kind_name(const struct attack *);
 // The n-th host's number in the simulation; the amplifier's victim is its second.
-uint32_t attack_host(const struct attack *, uint32_t n);
 uint32_t attack_hosts(const struct attack *);
 // Is it one of the attack's?
 bool attack_has(const struct attack *, const uint8_t pk[static 32]);
