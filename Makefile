@@ -80,7 +80,8 @@ NEED_bench   := bench host $(PURE)
 FLAGS_obj  := -O2 -g
 FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FLAGS_weak := -O2 -g -DBAUTA_WEAK
+# Where it has a header of the same name in tests/weak, that comes first.
+FLAGS_weak := -O2 -g -DBAUTA_WEAK -iquote tests/weak
 CC_obj  := $(CC)
 CC_weak := $(CC)
 CC_asan := $(CC)

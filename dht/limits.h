@@ -223,8 +223,4 @@
 #define INTRO_DECOY_MIN_US (20 * USEC_PER_MS) // before there is experience
 #define INTRO_DECOY_MAX_US (60 * USEC_PER_MS)
 
-#ifdef BAUTA_WEAK // attackers are tried against a build without defences, too
-#include "tests/sim/weak.h"
-#endif
-
 #endif

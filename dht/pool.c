@@ -27,9 +27,10 @@
 #endif
 #endif
 #ifdef POOL_POISON
-#include <sanitizer/asan_interface.h>
-#define HIDE(p, bytes) ASAN_POISON_MEMORY_REGION(p, bytes)
-#define SHOW(p, bytes) ASAN_UNPOISON_MEMORY_REGION(p, bytes)
+void __asan_poison_memory_region(const volatile void *, size_t);   // NOLINT: the runtime's names
+void __asan_unpoison_memory_region(const volatile void *, size_t); // NOLINT
+#define HIDE(p, bytes) __asan_poison_memory_region(p, bytes)
+#define SHOW(p, bytes) __asan_unpoison_memory_region(p, bytes)
 #else
 #define HIDE(p, bytes) ((void)(p), (void)(bytes))
 #define SHOW(p, bytes) ((void)(p), (void)(bytes))

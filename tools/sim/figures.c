@@ -95,7 +95,7 @@ void sim_figures_started(struct sim *s, uint32_t node)
 {
     const struct sim_host *h = s->host[node];
     if (h->actor == NULL && node % (s->hosts / SIM_JOINS_SAMPLED + 1) == 0)
-        sim_command(s, s->now + SIM_JOIN_US, node, SIM_NOBODY, count_join, NULL,
+        sim_command(s, s->now + SIM_JOIN_US, node, node, count_join, NULL,
                     (uint64_t)h->session << 32 | node);
 }
 
@@ -158,7 +158,10 @@ void sim_figures(struct sim *s, struct sim_figures *f)
                               .lookup_hops_p50 = sim_hist_at(&s->lookup_hops, 500)};
     for (uint32_t i = 0; i < s->hosts; i++)
         f->alive += s->host[i]->node != NULL;
-    f->bytes_per_node = f->alive > 0 ? s->pool.held_bytes / f->alive : 0;
+    uint64_t held = s->pool.held_bytes;
+    for (uint32_t k = 1; k < s->shards; k++)
+        held += s->shard[k]->pool.held_bytes;
+    f->bytes_per_node = f->alive > 0 ? held / f->alive : 0;
     idle_figures(s, f);
     load_figures(s, f);
     sim_people_figures(s, f);

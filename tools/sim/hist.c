@@ -1,5 +1,7 @@
 #include "tools/sim/hist.h"
 
+#include <string.h>
+
 static unsigned bucket_of(uint64_t v)
 {
     unsigned shift = 0;
@@ -25,6 +27,18 @@ void sim_hist_add(struct sim_hist *h, uint64_t value)
     h->sum += value;
     if (value > h->max)
         h->max = value;
+}
+
+void sim_hist_move(struct sim_hist *to, struct sim_hist *from)
+{
+    if (from->count == 0)
+        return;
+    for (unsigned i = 0; i < SIM_HIST_BUCKETS; i++)
+        to->bucket[i] += from->bucket[i];
+    to->count += from->count;
+    to->sum += from->sum;
+    to->max = from->max > to->max ? from->max : to->max;
+    memset(from, 0, sizeof *from);
 }
 
 uint64_t sim_hist_at(const struct sim_hist *h, unsigned permille)

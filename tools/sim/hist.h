@@ -14,6 +14,7 @@ struct sim_hist {
 };
 
 void sim_hist_add(struct sim_hist *, uint64_t value);
+void sim_hist_move(struct sim_hist *to, struct sim_hist *from); // which is empty then
 // The value that `permille` of all are not above; 0 when there are none.
 uint64_t sim_hist_at(const struct sim_hist *, unsigned permille);
 // The largest value of a bucket.

@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 
-#define SIM_NODES_MAX 4000000u     // more than anybody has memory for
+#define SIM_NODES_MAX 4000000u // more than anybody has memory for
+#define SIM_THREADS_MAX 16u    // of one run; more would mostly wait for each other
+#define SIM_SPINS 10000u // looks at a barrier before a thread sleeps: some tens of microseconds
 #define SIM_LATENCY_FLOOR_US 2000u // the window in which nodes may run in any order, on any rank
 #define SIM_PLANE_US 48500u        // side of the square that nodes live on: median round trip 80 ms
 #define SIM_DATAGRAM_BYTES_MAX 1472u // Ethernet's MTU less IPv4's and UDP's headers; longer: lost
@@ -22,6 +24,7 @@
 #define SIM_TURN_ROUNDS_MAX 100000u // more in one turn: the node does not come to rest, a bug
 #define SIM_WAKES_MAX 200000u       // deadlines of one node in one virtual second; more: a bug
 #define SIM_TRANSMIT_BYTES 262144u  // buffer of node_transmit, shared by all nodes
+#define SIM_POOL_CHUNK_BYTES (256u * 1024)           // the largest that dht/pool.c grows by
 #define SIM_NODE_ARENA_BYTES_MAX (16u * 1024 * 1024) // of one node
 // The book of contacts, shared by all nodes: each server at its one address, and room for old ones.
 #define SIM_BOOK_CONTACTS(nodes) (2u * (nodes) + 64u)

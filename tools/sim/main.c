@@ -10,12 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define USAGE "usage: bauta-sim SCENARIO.ini [--nodes N] [--seed S] [--out DIR]"
+#define USAGE "usage: bauta-sim SCENARIO.ini [--nodes N] [--seed S] [--out DIR] [--threads N]"
 
 struct options {
     const char *file, *out;
     uint64_t nodes, seed;
     bool has_nodes, has_seed;
+    uint64_t threads; // 0: as many as there are cores, where the scenario allows it
 };
 
 static bool number(const char *text, uint64_t max, uint64_t *v)
@@ -51,6 +52,10 @@ static int options(struct options *o, int argc, char **argv)
                 return usage("--seed takes a number", "");
             o->has_seed = true;
             i++;
+        } else if (strcmp(argv[i], "--threads") == 0) {
+            if (!number(value, SIM_THREADS_MAX, &o->threads) || o->threads == 0)
+                return usage("--threads takes a number from 1 to 16", "");
+            i++;
         } else if (strcmp(argv[i], "--out") == 0) {
             if (value == NULL || *value == '\0')
                 return usage("--out takes a folder", "");
@@ -81,6 +86,12 @@ static void name_of(char name[static 64], const char *file)
     char *dot = strrchr(name, '.');
     if (dot != NULL && dot != name)
         *dot = '\0';
+}
+
+static uint32_t cores(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n < (long)SIM_THREADS_MAX ? (uint32_t)n : SIM_THREADS_MAX;
 }
 
 static double wall_s(void)
@@ -140,6 +151,9 @@ int main(int argc, char **argv)
         sc.nodes = (uint32_t)o.nodes;
     if (o.has_seed)
         sc.seed = o.seed;
+    sc.threads = (uint32_t)o.threads;
+    if (o.threads == 0 && scenario_is_flat(&sc))
+        sc.threads = cores();
     if (scenario_check(&sc, error, sizeof error) != 0)
         return fail(o.file, error);
 

@@ -120,7 +120,7 @@ void sim_recall_free(struct sim *s)
 static unsigned nearest(const struct sim *s, unsigned family, uint64_t target, uint32_t asker,
                         struct sim_listed out[static SIM_RECALL_NEAREST])
 {
-    const struct sim_recall *r = &s->recall;
+    const struct sim_recall *r = &s->head->recall;
     uint64_t first = r->bits > 0 ? target >> (64 - r->bits) : 0;
     unsigned n = 0;
     for (uint64_t k = 0; k < UINT64_C(1) << r->bits && n < SIM_RECALL_NEAREST; k++) {
@@ -147,7 +147,7 @@ void sim_recall_check(struct sim *s, uint32_t node, const uint8_t place[static 3
     struct sim_recall *r = &s->recall;
     struct sim_listed near[SIM_RECALL_NEAREST];
     unsigned family = path_of(s, node, 0) != NULL ? 0 : 1;
-    if (r->shelf[0] == NULL)
+    if (s->head->recall.shelf[0] == NULL)
         return;
     unsigned n = nearest(s, family, leading(place), node, near), found = 0;
     if (n < SIM_RECALL_NEAREST)
@@ -190,7 +190,7 @@ static void late(struct sim *s, void *ctx, uint64_t arg)
 
 void sim_recall_looked_up(struct sim *s, uint32_t node, uint32_t place)
 {
-    if (s->recall.shelf[0] == NULL)
+    if (s->head->recall.shelf[0] == NULL)
         return;
     compare(s, node, place, true);
     sim_command(s, s->now + SIM_LATE_US, node, node, late, NULL, (uint64_t)place << 32 | node);

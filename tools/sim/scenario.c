@@ -372,6 +372,11 @@ static const char *check_phase(const struct scenario *sc, const struct scenario_
     return NULL;
 }
 
+bool scenario_is_flat(const struct scenario *sc)
+{
+    return sc->phases == 0 && sc->population.session_percent == 0 && sc->attacks.attacks == 0;
+}
+
 int scenario_check(const struct scenario *sc, char *error, size_t error_bytes)
 {
     const char *why = NULL;
@@ -381,6 +386,8 @@ int scenario_check(const struct scenario *sc, char *error, size_t error_bytes)
         why = "a run has a duration";
     else if (sc->series_us == 0)
         why = "series_s is more than 0";
+    else if (sc->threads > 1 && !scenario_is_flat(sc))
+        why = "churn, phases and attacks run on one thread";
     else if (sc->load.to_us > 0 && sc->load.to_us < sc->load.from_us)
         why = "the load ends before it begins";
     else if (sc->population.ipv6_percent + sc->population.dual_percent > 100)

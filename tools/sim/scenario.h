@@ -57,12 +57,15 @@ struct scenario {
     bool modelled;    // crypto
     struct attack_scenario attacks;
     struct sim_load_config load;
+    uint32_t threads; // no setting of the file's: sim_threads
 };
 
 // 0, or -1 with one line about why in `error`.
 int scenario_read(struct scenario *, const char *file, char *error, size_t error_bytes);
 // After --nodes and --seed: does it make sense? As scenario_read.
 int scenario_check(const struct scenario *, char *error, size_t error_bytes);
+// Nodes that come and stay, and at most a load: it may run on several threads.
+bool scenario_is_flat(const struct scenario *);
 uint32_t scenario_amount(const struct scenario *, struct scenario_amount);
 // Sets a simulation up. Run it until duration_us.
 struct sim *scenario_build(const struct scenario *);

@@ -2,10 +2,13 @@
 
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
+#include "dht/book.h"
+#include "dht/record_book.h"
 #include "tools/sim/attack.h"
 #include "tools/sim/mix.h"
 #include "tools/sim/modelled.h"
 #include "tools/sim/population.h"
+#include "tools/sim/shard.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -33,17 +36,18 @@ struct command {
 
 // ---- life -------------------------------------------------------------------------------------------
 
+// The pool's chunks, of its largest size once it has grown, lie on huge pages until the end. Blocks that
+// have a chunk each come and go.
 static void *refill(void *ctx, size_t bytes)
 {
-    (void)ctx;
-    return sim_chunk(bytes);
+    return bytes == SIM_POOL_CHUNK_BYTES ? slab_cut(ctx, bytes) : sim_chunk(bytes);
 }
 
 static void release(void *ctx, void *chunk, size_t bytes)
 {
     (void)ctx;
-    (void)bytes;
-    free(chunk);
+    if (bytes != SIM_POOL_CHUNK_BYTES)
+        free(chunk);
 }
 
 struct sim *sim_new(const struct sim_config *cfg)
@@ -55,6 +59,7 @@ struct sim *sim_new(const struct sim_config *cfg)
     modelled_use(cfg->modelled);
     struct sim *s = sim_grow(NULL, 1, sizeof *s);
     memset(s, 0, sizeof *s);
+    s->head = s;
     s->config = *cfg;
     if (s->config.unix_start_s == 0)
         s->config.unix_start_s = SIM_UNIX_START_S;
@@ -63,7 +68,7 @@ struct sim *sim_new(const struct sim_config *cfg)
     s->buf = sim_grow(NULL, SIM_TRANSMIT_BYTES, 1);
     sim_prf_init(&s->prf, cfg->seed);
     sim_network_init(&s->net, &s->prf, cfg->loss_ppm);
-    pool_init(&s->pool, refill, release, NULL);
+    pool_init(&s->pool, refill, release, &s->chunks);
     arena_init(&s->book_arena, &s->pool, SIM_BOOK_BYTES_MAX);
     return s;
 }
@@ -89,23 +94,33 @@ static void free_payload(struct sim *s, const struct sim_event *e)
     slab_give(&s->slab, e->payload, bytes);
 }
 
-void sim_free(struct sim *s)
+static void drop_events(struct sim *s)
 {
     struct sim_event e;
-    while (sim_queue_pop(&s->queue, &e))
+    while (sim_queue_pop(&s->queue, &e) || sim_queue_pop(&s->nobodys, &e))
         free_payload(s, &e);
     sim_queue_free(&s->queue);
+    sim_queue_free(&s->nobodys);
+}
+
+void sim_free(struct sim *s)
+{
+    drop_events(s);
+    for (uint32_t k = 1; k < s->shards; k++) // before any shard's memory goes: payloads wander
+        drop_events(s->shard[k]);
     for (uint32_t i = 0; i < s->hosts; i++) {
         stop_host(s->host[i]);
         free(s->host[i]->actor);
         slab_give(&s->slab, s->host[i], sizeof *s->host[i]);
     }
+    shard_free(s);
     if (s->book != NULL)
         contact_book_end(s->book);
     record_book_end(s->records);
     arena_end(&s->book_arena);
     pool_end(&s->pool);
     slab_end(&s->slab);
+    slab_end(&s->chunks);
     for (uint32_t i = 0; i < s->attacks; i++)
         attack_free(s->attack[i]);
     sim_people_free(s);
@@ -205,8 +220,8 @@ static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct pat
     d->len = (uint16_t)len;
     memcpy(d->data, data, len);
     // Among the events of a forged source its numbers are the forger's, apart from its own.
-    sim_queue_push(&s->queue, leaves_us + way.takes_us, way.destination, SIM_DATAGRAM, as,
-                   h->sequence++ | (as != from ? SIM_FORGED_SEQUENCE : 0), d);
+    shard_push(s, leaves_us + way.takes_us, way.destination, SIM_DATAGRAM, as,
+               h->sequence++ | (as != from ? SIM_FORGED_SEQUENCE : 0), d);
 }
 
 // True: there may be more.
@@ -356,6 +371,11 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
             fprintf(stderr, "bauta-sim: the contact book does not fit its memory\n");
             exit(1);
         }
+        // Else each shard's first node would give of its own randomness.
+        struct sim_stream seed;
+        sim_stream_init(&seed, &s->prf, SIM_NOBODY);
+        book_seed(s->book, &(struct rng){sim_stream_fill, &seed});
+        record_book_seed(s->records, &(struct rng){sim_stream_fill, &seed});
     }
     arena_init(&h->arena, &s->pool, SIM_NODE_ARENA_BYTES_MAX);
     if (h->session == 0)
@@ -536,11 +556,10 @@ static bool actor_takes(struct sim *s, const struct sim_event *e)
 void sim_command(struct sim *s, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *run,
                  void *ctx, uint64_t arg)
 {
-    struct command *c = slab_take(&s->slab, sizeof *c);
+    struct command *c = slab_take(&shard_of(s, node)->slab, sizeof *c);
     *c = (struct command){run, ctx, arg};
     uint32_t sequence = source == SIM_NOBODY ? s->commands++ : s->host[source]->sequence++;
-    sim_queue_push(&s->queue, at_us > s->now ? at_us : s->now, node, SIM_COMMAND, source, sequence,
-                   c);
+    shard_push(s, at_us > s->now ? at_us : s->now, node, SIM_COMMAND, source, sequence, c);
 }
 
 void sim_at(struct sim *s, usec_t at_us, void (*run)(struct sim *, void *, uint64_t), void *ctx,
@@ -675,20 +694,46 @@ static void fetch_ahead(const struct sim *s)
     }
 }
 
+static void next_event(struct sim *s)
+{
+    struct sim_event e;
+    (void)sim_queue_pop(&s->queue, &e);
+    fetch_ahead(s);
+    s->now = e.at_us;
+    dispatch(s, &e);
+    free_payload(s, &e);
+}
+
+void sim_window(struct sim *s, usec_t end_us)
+{
+    const struct sim_event *first;
+    while ((first = sim_queue_first(&s->queue)) != NULL && first->at_us < end_us)
+        next_event(s);
+}
+
+void sim_nobodys_turn(struct sim *s)
+{
+    struct sim_event e;
+    (void)sim_queue_pop(&s->nobodys, &e);
+    s->now = e.at_us;
+    dispatch(s, &e);
+    free_payload(s, &e);
+}
+
 bool sim_run(struct sim *s, usec_t until_us, bool (*done)(const struct sim *, void *), void *ctx)
 {
     modelled_use(s->config.modelled);
+    if (s->shards > 1) {
+        assert(done == NULL && s->tap == NULL);
+        shard_run(s, until_us);
+        return true;
+    }
     if (done != NULL && done(s, ctx))
         return true;
     const struct sim_event *first;
     while ((first = sim_queue_first(&s->queue)) != NULL && first->at_us <= until_us) {
-        struct sim_event e;
-        (void)sim_queue_pop(&s->queue, &e);
-        fetch_ahead(s);
-        s->now = e.at_us;
         s->news = false;
-        dispatch(s, &e);
-        free_payload(s, &e);
+        next_event(s);
         if (s->news && done != NULL && done(s, ctx))
             return true;
     }

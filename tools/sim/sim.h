@@ -152,6 +152,9 @@ void sim_check_people(struct sim *);
 // Until `until_us`, or until `done` says so: it is asked after each thing that a person notices.
 // Returns what `done` said last; without `done`: true.
 bool sim_run(struct sim *, usec_t until_us, bool (*done)(const struct sim *, void *ctx), void *ctx);
+// Before the first node: the run goes on this many threads (0, 1: the caller's alone; at most SIM_THREADS_MAX),
+// with the same digest. Only for nodes that come and stay, their load and series: no people, actors, kills, tap, `done`.
+void sim_threads(struct sim *, uint32_t threads);
 // Something of the caller's own at a time.
 void sim_at(struct sim *, usec_t at_us, void (*run)(struct sim *, void *ctx, uint64_t arg),
             void *ctx, uint64_t arg);

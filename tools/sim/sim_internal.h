@@ -61,12 +61,21 @@ struct sim_group {
     usec_t first_seek_us;
 };
 
+struct shard_post;
 struct sim {
+    struct sim *head;                   // itself, or whose shard it is: shard.h
+    struct sim *shard[SIM_THREADS_MAX]; // of the head
+    uint32_t shards;                    // of the head; below 2: none
+    bool in_window;                     // of the head: shards are running
+    usec_t window_end_us;
+    struct shard_post *post;  // of a shard
+    struct sim_queue nobodys; // of the head: events of no node
     struct sim_config config;
     struct sim_prf prf;
     struct sim_network net;
     struct sim_queue queue;
-    struct slab slab; // of payloads and hosts
+    struct slab slab;   // of payloads and hosts
+    struct slab chunks; // of the pool
     struct sim_jobs *jobs;
     usec_t now;
     struct outbox out;
@@ -110,6 +119,8 @@ typedef void sim_run_fn(struct sim *, void *ctx, uint64_t arg);
 // A command for one node: it runs, then what the node has to say is carried on.
 void sim_command(struct sim *, usec_t at_us, uint32_t node, uint32_t source, sim_run_fn *,
                  void *ctx, uint64_t arg);
+void sim_window(struct sim *, usec_t end_us); // all events before it
+void sim_nobodys_turn(struct sim *);          // the first of `nobodys`
 void sim_people_event(struct sim *, uint32_t node, const struct node_event *);
 void sim_people_node_died(struct sim *, uint32_t node);
 void sim_people_figures(const struct sim *, struct sim_figures *);

@@ -5,8 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define CHUNK_BYTES ((size_t)1 << 21)
-#define HUGE_PAGE_BYTES ((size_t)1 << 21)
+#define HUGE_PAGE_BYTES SLAB_CHUNK_BYTES
 
 #if defined __SANITIZE_ADDRESS__
 #define EXACT 1
@@ -44,6 +43,22 @@ void *sim_chunk(size_t bytes)
     return p;
 }
 
+void *slab_cut(struct slab *s, size_t bytes)
+{
+    if (s->cut_bytes < bytes) {
+        if (s->chunks == s->chunks_room) {
+            s->chunks_room = s->chunks_room == 0 ? 64 : 2 * s->chunks_room;
+            s->chunk = sim_grow(s->chunk, s->chunks_room, sizeof *s->chunk);
+        }
+        s->cut = s->chunk[s->chunks++] = sim_chunk(SLAB_CHUNK_BYTES);
+        s->cut_bytes = SLAB_CHUNK_BYTES;
+    }
+    void *p = s->cut;
+    s->cut += bytes;
+    s->cut_bytes -= bytes;
+    return p;
+}
+
 #ifdef EXACT
 
 void *slab_take(struct slab *s, size_t bytes)
@@ -71,19 +86,7 @@ void *slab_take(struct slab *s, size_t bytes)
         memcpy(&s->free_list[class], p, sizeof(void *));
         return p;
     }
-    bytes = (class + 1) * SLAB_STEP_BYTES;
-    if (s->cut_bytes < bytes) {
-        if (s->chunks == s->chunks_room) {
-            s->chunks_room = s->chunks_room == 0 ? 64 : 2 * s->chunks_room;
-            s->chunk = sim_grow(s->chunk, s->chunks_room, sizeof *s->chunk);
-        }
-        s->cut = s->chunk[s->chunks++] = sim_chunk(CHUNK_BYTES);
-        s->cut_bytes = CHUNK_BYTES;
-    }
-    p = s->cut;
-    s->cut += bytes;
-    s->cut_bytes -= bytes;
-    return p;
+    return slab_cut(s, (class + 1) * SLAB_STEP_BYTES);
 }
 
 void slab_give(struct slab *s, void *p, size_t bytes)

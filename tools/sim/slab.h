@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #define SLAB_STEP_BYTES 32u
-#define SLAB_BLOCK_BYTES_MAX 2048u // a datagram of the largest size and what is known of it
+#define SLAB_CHUNK_BYTES ((size_t)1 << 21) // a huge page
+#define SLAB_BLOCK_BYTES_MAX 2048u         // a datagram of the largest size and what is known of it
 
 struct slab {
     void *free_list[SLAB_BLOCK_BYTES_MAX / SLAB_STEP_BYTES];
@@ -20,6 +21,8 @@ struct slab {
 
 void *slab_take(struct slab *, size_t bytes); // never NULL; not cleared
 void slab_give(struct slab *, void *p, size_t bytes);
+// A large piece that stays until the end, on huge pages; at most SLAB_CHUNK_BYTES.
+void *slab_cut(struct slab *, size_t bytes);
 void slab_end(struct slab *); // all that was taken has been given back, or is lost with it
 
 // realloc that ends the program when memory is short: a simulation can't go on without.

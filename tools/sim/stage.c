@@ -168,6 +168,7 @@ struct sim *scenario_build(const struct scenario *sc)
     s->stage = own;
     s->config.network = own->network;
     s->net.burst_ppm = sc->burst_ppm;
+    sim_threads(s, sc->threads);
     struct sim_population p = sc->population;
     if (p.classes == 0)
         p.class[p.classes++] = sc->plain;

@@ -1,7 +1,9 @@
 // The defences of dht/ taken away, for build/weak: there each attack of tests/sim/attack_*.c has to
-// succeed. Read at the end of dht/limits.h; never a part of the product.
-#ifndef BAUTA_TEST_WEAK_H
-#define BAUTA_TEST_WEAK_H
+// succeed. That build finds this file in place of dht/limits.h; never a part of the product.
+#ifndef BAUTA_TEST_WEAK_LIMITS_H
+#define BAUTA_TEST_WEAK_LIMITS_H
+
+#include "../../../dht/limits.h"
 
 // One path, nobody begins anew, and what one answer names is tried.
 #undef LOOKUP_PATHS
