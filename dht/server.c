@@ -249,8 +249,7 @@ static void answer_sample(struct dht *d, const struct request *r, const uint8_t 
     struct store_view v;
     struct wire_answer a;
     store_view(&d->server->store, d->now, r->q.target, r->source, NULL, &v);
-    store_sample(&d->server->store, d->now, r->q.target, except,
-                 v.hint > 0 ? STORE_SAMPLE_FULL : DHT_SAMPLE_RECORDS_MAX, &s);
+    store_sample(&d->server->store, d->now, r->q.target, except, v.sample, &s);
     answer_init(d, r, &a);
     a.count =
         (uint8_t)(s.n == 0 ? 1 : (s.n + WIRE_RECORDS_PER_DATAGRAM - 1) / WIRE_RECORDS_PER_DATAGRAM);

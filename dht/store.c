@@ -309,8 +309,12 @@ void store_view(struct store *s, usec_t now, const uint8_t place[static 32], uin
     unsigned arrivals = arrivals_of(p);
     v->fill = (uint16_t)fill;
     v->effort = effort_for(fill);
+    v->sample = arrivals > STORE_SAMPLE_BUSY_PER_S       ? STORE_SAMPLE_FULL
+                : arrivals > STORE_SAMPLE_BUSY_PER_S / 2 ? 2 * STORE_SAMPLE_FULL
+                                                         : DHT_SAMPLE_RECORDS_MAX;
     if (fill >= STORE_PLACE_FULL || arrivals > STORE_FULL_PER_S) {
         v->effort = v->effort > STORE_EFFORT_FULL ? v->effort : STORE_EFFORT_FULL;
+        v->sample = STORE_SAMPLE_FULL;
         while (arrivals > 32u << v->hint || fill > 128u << v->hint)
             v->hint++;
     }

@@ -287,6 +287,23 @@ static void test_effort_evicts(void **state)
     end(&f);
 }
 
+// The more come, the less each is sent.
+static void test_busy_samples(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, 1u << 20);
+    assert_int_equal(put(&f, place, 1, 0, 600, 1, 'a'), 0);
+    for (uint64_t i = 0; i < 12; i++) {
+        unsigned want = i <= 4 ? DHT_SAMPLE_RECORDS_MAX : i <= 8 ? 4 : 2;
+        assert_int_equal(view(&f, place, 2).sample, want);
+        store_arrival(&f.store, f.now, place, i * UINT64_C(0x9e3779b97f4a7c15));
+    }
+    f.now += 2 * USEC_PER_S;
+    assert_int_equal(view(&f, place, 2).sample, DHT_SAMPLE_RECORDS_MAX);
+    end(&f);
+}
+
 // Announces in a second make a place full too, but not those of one prefix.
 static void test_arrivals(void **state)
 {
@@ -451,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_full_place),
         cmocka_unit_test(test_crowded_by_one),
         cmocka_unit_test(test_effort_evicts),
+        cmocka_unit_test(test_busy_samples),
         cmocka_unit_test(test_arrivals),
         cmocka_unit_test(test_tombstone_flood),
         cmocka_unit_test(test_full_store),
