@@ -1,14 +1,19 @@
 // A thousand nodes join; two hundred pairs on two hundred topics and a hundred people on one topic all
-// meet and exchange messages, however many datagrams are lost.
+// meet and exchange messages, however many datagrams are lost; with the real cryptography once.
 #include "tests/sim/help.h"
 
 #define NODES 1000u
 #define PAIRS 200u
 #define CROWD 100u
 
-static void thousand(uint64_t seed, uint32_t loss_percent, usec_t within_us)
+static void thousand(uint64_t seed, uint32_t loss_percent, usec_t within_us, bool modelled)
 {
-    struct sim *s = help_sim(seed, loss_percent);
+    struct sim_config cfg = {.seed = seed,
+                             .loss_ppm = 10000 * loss_percent,
+                             .jobs = jobs,
+                             .modelled = modelled,
+                             .no_aes_percent = 30};
+    struct sim *s = sim_new(&cfg);
     const struct sim_prf *prf = sim_random(s);
     for (uint32_t i = 0; i < NODES; i++) {
         usec_t at_us = i < 3 ? 0 : sim_prf_below(prf, SIM_PRF_JOIN, i, 0, 0, 10 * S);
@@ -41,17 +46,17 @@ static void thousand(uint64_t seed, uint32_t loss_percent, usec_t within_us)
 static void without_loss(void **state)
 {
     (void)state;
-    thousand(1, 0, 15 * S);
+    thousand(1, 0, 15 * S, true);
 }
 static void with_loss_of_5(void **state)
 {
     (void)state;
-    thousand(2, 5, 25 * S);
+    thousand(2, 5, 25 * S, false);
 }
 static void with_loss_of_20(void **state)
 {
     (void)state;
-    thousand(3, 20, 60 * S);
+    thousand(3, 20, 60 * S, true);
 }
 
 int main(void)
