@@ -1,6 +1,7 @@
 #include "tools/sim/recall.h"
 
 #include "crypto/nodekey.h"
+#include "dht/internal.h"
 #include "dht/path.h"
 #include "tools/sim/sim_internal.h"
 
@@ -41,7 +42,7 @@ static const struct path *path_of(const struct sim *s, uint32_t node, unsigned f
                                         : NULL;
 }
 
-static bool id_of(const struct sim *s, uint32_t node, unsigned family, uint64_t *id)
+static bool lead_of(const struct sim *s, uint32_t node, unsigned family, uint64_t *id)
 {
     static const uint8_t none[PUZZLE_NONCE_BYTES];
     const struct path *p = path_of(s, node, family);
@@ -55,11 +56,19 @@ static bool id_of(const struct sim *s, uint32_t node, unsigned family, uint64_t 
     return true;
 }
 
+static bool serves(const struct sim_host *h, unsigned f)
+{
+    const struct dht *d = node_dht(h->node);
+    return upkeep_serves(d, f == 0 ? 4 : 6) && d->upkeep.own_centre[f];
+}
+
+// In the families in which it has become a server since the last time.
 static void enter(struct sim *s, uint32_t node)
 {
+    struct sim_host *host = s->host[node];
     for (unsigned f = 0; f < 2; f++) {
         uint64_t id;
-        if (!id_of(s, node, f, &id))
+        if ((host->listed >> f & 1) != 0 || !serves(host, f) || !lead_of(s, node, f, &id))
             continue;
         struct sim_shelf *h = shelf_of(&s->recall, f, id);
         if (h->count == h->room) {
@@ -67,28 +76,26 @@ static void enter(struct sim *s, uint32_t node)
             h->listed = sim_grow(h->listed, h->room, sizeof *h->listed);
         }
         h->listed[h->count++] = (struct sim_listed){id, node, (uint32_t)(s->now / USEC_PER_S)};
+        host->listed = (uint8_t)(host->listed | 1u << f);
     }
-    s->host[node]->listed = true;
 }
 
 void sim_recall_forget(struct sim *s, uint32_t node)
 {
-    if (!s->host[node]->listed)
-        return;
-    s->host[node]->listed = false;
+    struct sim_host *host = s->host[node];
     for (unsigned f = 0; f < 2; f++) {
         uint64_t id;
-        if (!id_of(s, node, f, &id))
+        if ((host->listed >> f & 1) == 0 || !lead_of(s, node, f, &id))
             continue;
         struct sim_shelf *h = shelf_of(&s->recall, f, id);
         for (uint16_t i = 0; i < h->count; i++)
             if (h->listed[i].node == node)
                 h->listed[i] = h->listed[--h->count];
     }
+    host->listed = 0;
 }
 
-// Who has become a server since the last time. A solved puzzle is a part of the id and not known here, so
-// recall is measured where servers need none.
+// A solved puzzle is a part of the id and not known here, so recall is measured where servers need none.
 void sim_recall_tick(struct sim *s)
 {
     if (s->config.puzzle_bits > 0)
@@ -97,11 +104,7 @@ void sim_recall_tick(struct sim *s)
         begin(s);
     for (uint32_t i = 0; i < s->hosts; i++) {
         const struct sim_host *h = s->host[i];
-        struct dht_status st;
-        if (h->node == NULL || h->listed || !h->server || h->actor != NULL)
-            continue;
-        dht_status(node_dht(h->node), &st);
-        if (st.server)
+        if (h->node != NULL && h->server && h->actor == NULL)
             enter(s, i);
     }
 }
@@ -116,7 +119,7 @@ void sim_recall_free(struct sim *s)
     }
 }
 
-// The settled servers nearest to `target`, unsorted: shelves come in the order of their distance.
+// The settled servers nearest to `target`, nearest first: shelves come in the order of their distance.
 static unsigned nearest(const struct sim *s, unsigned family, uint64_t target, uint32_t asker,
                         struct sim_listed out[static SIM_RECALL_NEAREST])
 {
@@ -141,24 +144,48 @@ static unsigned nearest(const struct sim *s, unsigned family, uint64_t target, u
     return n;
 }
 
+// Of the ids of all families that the asker has. A server of two has two, and may be among them twice.
+static unsigned nearest_of_all(const struct sim *s, uint64_t target, uint32_t asker,
+                               struct sim_listed out[static SIM_RECALL_NEAREST])
+{
+    struct sim_listed of[2][SIM_RECALL_NEAREST];
+    unsigned have[2] = {0, 0}, used[2] = {0, 0}, n = 0;
+    for (unsigned f = 0; f < 2; f++)
+        if (path_of(s, asker, f) != NULL)
+            have[f] = nearest(s, f, target, asker, of[f]);
+    while (n < SIM_RECALL_NEAREST && (used[0] < have[0] || used[1] < have[1])) {
+        unsigned f = used[0] == have[0] ||
+                     (used[1] < have[1] &&
+                      (of[1][used[1]].id ^ target) < (of[0][used[0]].id ^ target));
+        out[n++] = of[f][used[f]];
+        used[f]++;
+    }
+    return n;
+}
+
+static bool stands_in(const struct sim *s, uint32_t node, const struct contact *region, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (unsigned f = 0; f < 2; f++) {
+            const struct path *p = path_of(s, node, f);
+            if (p != NULL && path_equal(&region[i].path, p))
+                return true;
+        }
+    return false;
+}
+
 void sim_recall_check(struct sim *s, uint32_t node, const uint8_t place[static 32],
                       const struct contact *region, size_t members, bool at_once)
 {
     struct sim_recall *r = &s->recall;
     struct sim_listed near[SIM_RECALL_NEAREST];
-    unsigned family = path_of(s, node, 0) != NULL ? 0 : 1;
     if (s->head->recall.shelf[0] == NULL)
         return;
-    unsigned n = nearest(s, family, leading(place), node, near), found = 0;
+    unsigned n = nearest_of_all(s, leading(place), node, near), found = 0;
     if (n < SIM_RECALL_NEAREST)
         return;
-    for (unsigned i = 0; i < n; i++) {
-        const struct path *p = path_of(s, near[i].node, family);
-        bool there = false;
-        for (size_t k = 0; k < members && !there; k++)
-            there = path_equal(&region[k].path, p);
-        found += there;
-    }
+    for (unsigned i = 0; i < n; i++)
+        found += stands_in(s, near[i].node, region, members);
     if (at_once) {
         r->nearest_at_once += n;
         r->found_at_once += found;

@@ -36,8 +36,8 @@ struct sim_host {            // one node and what the simulator knows of it; a m
     uint8_t bootstraps;
     uint8_t class; // of the population
     bool server, candidate, keeps_key;
-    bool idle;   // in the idle measurement
-    bool listed; // in the index of recall
+    bool idle;      // in the idle measurement
+    uint8_t listed; // in the index of recall: bits of the families
     bool dead;
 };
 static_assert(sizeof(struct sim_host) <= 256, "four lines a node");
