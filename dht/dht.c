@@ -51,6 +51,11 @@ usec_t dht_rto(const struct dht *d, book_ref ref)
     return rtt_timeout(&d->rtt, rtt_value_of(d, ref));
 }
 
+usec_t dht_patience(const struct dht *d, book_ref ref)
+{
+    return rtt_patience(&d->rtt, rtt_value_of(d, ref));
+}
+
 usec_t dht_rtt(const struct dht *d, book_ref ref)
 {
     return rtt_value_smoothed(rtt_value_of(d, ref));
@@ -237,12 +242,18 @@ void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *
         place_wake(d);
 }
 
+void dht_call_late(struct dht *d, struct call *c)
+{
+    if (c->owner_kind == CALL_LOOKUP)
+        lookup_late(d, c);
+    else if (c->owner_kind == CALL_HOLDER)
+        publish_late(d, c);
+}
+
 void dht_call_slow(struct dht *d, struct call *c)
 {
     if (c->owner_kind == CALL_LOOKUP)
         lookup_slow(d, c);
-    else if (c->owner_kind == CALL_HOLDER)
-        publish_slow(d, c);
 }
 
 void dht_call_failed(struct dht *d, struct call *c)

@@ -73,7 +73,7 @@ struct call {
     struct rpc_header header;
     struct sending sending[RPC_SENDINGS_MAX];
     uint8_t sendings, sendings_max, token_rounds;
-    bool slow, failed; // told the owner
+    bool late, slow, failed; // told the owner
     bool has_token;
     usec_t rto;
     uint8_t *body;
@@ -122,7 +122,7 @@ struct lookup {
 // ---- places (place.c, publish.c, choose.c) ----------------------------------------------------------
 struct holder {
     book_ref ref;
-    bool in_region, busy, slow;
+    bool in_region, busy, late;
     uint8_t failures;
     bool refuses;                         // not ours there, or withdrawn
     uint32_t version_sent, version_acked; // 0: none
@@ -303,6 +303,7 @@ uint64_t dht_tag(const struct dht *, const uint8_t pk[static 32]); // keyed, for
 // Round trip times of a server: one more; the retransmission timeout; smoothed, USEC_NEVER when unknown.
 void dht_rtt_sample(struct dht *, book_ref, usec_t took);
 usec_t dht_rto(const struct dht *, book_ref);
+usec_t dht_patience(const struct dht *, book_ref); // until its answer is late
 usec_t dht_rtt(const struct dht *, book_ref);
 // Somebody that we may talk to: not ourselves, reachable, and with a solved puzzle (`nonce` known).
 bool dht_contact_ok(const struct dht *, const struct contact *, bool with_nonce);
@@ -314,7 +315,8 @@ struct dht_event *dht_push_event(struct dht *, enum dht_event_kind, uint32_t id,
                                  const void *data, size_t extra);
 // What an answer or a timeout means to whom it belongs. `done`: no more datagrams will come.
 void dht_call_answered(struct dht *, struct call *, const struct wire_answer *, bool done);
-void dht_call_slow(struct dht *, struct call *);
+void dht_call_late(struct dht *, struct call *); // longer than most answers of that server take
+void dht_call_slow(struct dht *, struct call *); // longer than its RTO
 void dht_call_failed(struct dht *, struct call *);
 
 void ekey_new(struct dht *, struct ekey *);
@@ -340,6 +342,7 @@ void calls_forget(struct dht *, enum call_owner, uint32_t owner);
 uint32_t lookup_start(struct dht *, const uint8_t target[static 32], struct place *,
                       uint16_t class_min, bool sample);
 void lookup_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
+void lookup_late(struct dht *, struct call *);
 void lookup_slow(struct dht *, struct call *);
 void lookup_failed(struct dht *, struct call *);
 void lookup_timer(struct dht *, struct lookup *);
@@ -378,7 +381,7 @@ bool publish_tell_full(struct dht *, struct place *, bool most);
 void publish_renew(struct dht *, struct place *);
 void publish_seeks(struct dht *, struct place *, struct holder *); // that waited for somebody
 void publish_answered(struct dht *, struct call *, const struct wire_answer *, bool done);
-void publish_slow(struct dht *, struct call *);
+void publish_late(struct dht *, struct call *);
 void publish_sample(struct dht *, struct place *, const struct call *, bool announced);
 
 void attend_answered(struct dht *, struct call *, const struct wire_answer *);

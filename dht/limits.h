@@ -8,16 +8,17 @@
 #define RPC_CALLS_MAX 1024u     // open at once: of 40 usual places all members
 #define RPC_SENDINGS_MAX 3u     // PROTOCOL 2; three losses in a row at 20 % are 0.8 %
 #define RPC_TOKEN_ROUNDS_MAX 3u // a server that never accepts its own tokens is not asked for ever
-#define RPC_RTO_MIN_US (5 * USEC_PER_MS)         // below it a scheduler's hiccup looks like loss
-#define RPC_RTO_MAX_US (2 * USEC_PER_S)          // above it nobody waits
-#define RPC_RTO_UNKNOWN_US (400 * USEC_PER_MS)   // before there is experience: p95 of the internet
-#define RPC_LATE_US (3 * USEC_PER_S)             // an answer later than that helps nobody
-#define RPC_PART_WAIT_MAX_US (100 * USEC_PER_MS) // for the other datagrams of one answer
-#define RPC_ANSWER_DATAGRAMS_MAX 4u              // PROTOCOL 2
-#define ANSWER_LIGHT RPC_ANSWER_DATAGRAMS_MAX    // the index of a token answer without DH
-#define RPC_FIND_DATAGRAMS_MAX 2u                // 16 contacts of each family fit two
-#define RTT_SAMPLES 32u                          // for the node's own p95
-#define RTT_SAMPLES_MIN 8u                       // fewer say nothing about a p95
+#define RPC_RTO_MIN_US (5 * USEC_PER_MS)       // below it a scheduler's hiccup looks like loss
+#define RPC_RTO_MAX_US (2 * USEC_PER_S)        // above it nobody waits
+#define RPC_RTO_UNKNOWN_US (400 * USEC_PER_MS) // before there is experience: p95 of the internet
+#define RPC_PATIENCE_UNKNOWN_US (200 * USEC_PER_MS) // and p75
+#define RPC_LATE_US (3 * USEC_PER_S)                // an answer later than that helps nobody
+#define RPC_PART_WAIT_MAX_US (100 * USEC_PER_MS)    // for the other datagrams of one answer
+#define RPC_ANSWER_DATAGRAMS_MAX 4u                 // PROTOCOL 2
+#define ANSWER_LIGHT RPC_ANSWER_DATAGRAMS_MAX       // the index of a token answer without DH
+#define RPC_FIND_DATAGRAMS_MAX 2u                   // 16 contacts of each family fit two
+#define RTT_SAMPLES 32u                             // for the node's own p95
+#define RTT_SAMPLES_MIN 8u                          // fewer say nothing about a p95
 #define RTT_ENTRIES_MIN 16u // servers outside of the table whose RTT is remembered, at first
 #define RTT_ENTRIES_MAX 32u // 256 bytes: the holders of a place, and whom a look-up asks twice
 #define SESSIONS_MAX 224u   // servers of one e: a look-up asks fewer
@@ -123,11 +124,11 @@
 
 // ---- the size estimate ----------------------------------------------------------------------------
 #define SIZE_SAMPLES 32u // DESIGN 5
-#define SIZE_SAMPLES_FEW                                                                           \
-    3u // one is off by a quarter, or a liar's: until then 20 live ones make a region
-#define SIZE_SAMPLES_SETTLED 8u // from then on, and from an hour on, it grows slowly
-#define SIZE_SAMPLES_YOUNG 8u   // before that the newest count
-#define SIZE_PARTS 1024u        // of a server: small steps of growth add up
+#define SIZE_SAMPLES_SETTLED                                                                       \
+    8u // from then on, and from an hour on, it grows slowly; until then one is off
+// by a quarter, or a liar's: 20 live ones make a region
+#define SIZE_SAMPLES_YOUNG 8u // before that the newest count
+#define SIZE_PARTS 1024u      // of a server: small steps of growth add up
 #define SIZE_DOUBLING_US (3600 * USEC_PER_S)
 #define SIZE_ZONE 16u // servers that share the bits of a place which nodes on the way are told
 

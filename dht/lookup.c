@@ -321,7 +321,7 @@ static struct candidate *path_next(struct dht *d, const struct lookup *l, unsign
         if (c->inside || c->path != path)
             continue;
         near += c->state == CAND_ANSWERED;
-        if (c->state == CAND_ASKED)
+        if (c->state == CAND_ASKED && !c->late)
             *over = false;
         if (c->state == CAND_NEW)
             best = better(d, best, c);
@@ -398,6 +398,20 @@ static bool ask_members(struct dht *d, struct lookup *l)
     return true;
 }
 
+// Are there as many as a region has without those members that are late, and nobody else to wait for?
+static bool is_enough(const struct lookup *l)
+{
+    if (l->place == 0 || l->region.answered < REGION_LIVE)
+        return false;
+    for (unsigned i = 0; i < l->n; i++) {
+        const struct candidate *c = &l->cand[i];
+        if (c->member && ((c->state == CAND_ASKED && !c->late) ||
+                          (c->state == CAND_NEW && l->asked < asked_max(l))))
+            return false;
+    }
+    return true;
+}
+
 // Have all members answered? Slow ones do not hold it up where there are enough without them.
 static bool is_done(const struct lookup *l)
 {
@@ -462,6 +476,10 @@ static void step(struct dht *d, struct lookup *l)
         region_select(&l->region, l->target, l->cand, l->n, over);
     while (!ask_members(d, l));
     tell_members(d, l);
+    if (over && is_enough(l)) {
+        finish(d, l, false);
+        return;
+    }
     if (!over || !is_done(l))
         return;
     if (l->place == 0 || l->region.slow == 0 || (l->patience_at != 0 && l->patience_at <= d->now)) {
@@ -545,7 +563,8 @@ uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct pla
     l->paths = (uint8_t)(place == NULL ? 0 : LOOKUP_PATHS);
     l->region.radius = place == NULL || size == 0 ? 0 : size_radius(size, REGION_EXPECTED);
     l->zone = (uint8_t)dht_zone_bits(d);
-    l->region.want = place != NULL && d->size.n < SIZE_SAMPLES_FEW ? REGION_EXPECTED : REGION_LIVE;
+    l->region.want =
+        place != NULL && !size_settled(&d->size, d->now) ? REGION_EXPECTED : REGION_LIVE;
     l->region.families = place == NULL ? 0 : families(d);
     memcpy(l->target, target, 32);
     if (place == NULL)
@@ -708,6 +727,16 @@ void lookup_answered(struct dht *d, struct call *call, const struct wire_answer 
         if (c != NULL)
             c->arrived = true;
     }
+    step(d, l);
+}
+
+void lookup_late(struct dht *d, struct call *call)
+{
+    struct lookup *l = lookup_find(d, call->owner);
+    struct candidate *c = l == NULL ? NULL : cand_find(l, call->ref);
+    if (c == NULL || c->state != CAND_ASKED)
+        return;
+    c->late = true;
     step(d, l);
 }
 

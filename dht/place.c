@@ -333,7 +333,7 @@ void place_failed(struct dht *d, struct call *c)
         publish_sample(d, p, NULL, false);
     if (h != NULL) {
         if (c->kind == RPC_ANNOUNCE) {
-            h->busy = h->slow = false;
+            h->busy = h->late = false;
             h->version_acked = 0; // a renewal that failed is tried again after the look-up
         }
         // It may have got there all the same; until then it counts as holding it for the withdrawal.

@@ -45,17 +45,17 @@ bool publish_tell_full(struct dht *d, struct place *p, bool most)
 
 // How far the announce has come.
 struct progress {
-    unsigned all, hold, full, waiting, slow, efforts;
+    unsigned all, hold, full, waiting, late, efforts;
     uint32_t effort[HOLDERS_MAX];
 };
 
 static void progress_of(const struct place *p, struct progress *x)
 {
-    x->all = x->hold = x->full = x->waiting = x->slow = x->efforts = 0;
+    x->all = x->hold = x->full = x->waiting = x->late = x->efforts = 0;
     for (unsigned i = 0; i < p->holders; i++) {
         const struct holder *h = &p->holder[i];
-        x->waiting += h->busy && !h->slow;
-        x->slow += h->busy && h->slow;
+        x->waiting += h->busy && !h->late;
+        x->late += h->busy && h->late;
         x->hold += h->version_acked == p->version;
         if (!h->in_region)
             continue;
@@ -86,7 +86,7 @@ void publish_tell(struct dht *d, struct place *p)
         return;
     progress_of(p, &x);
     if (p->found) {
-        if (x.all == 0 || x.waiting > 0 || (x.slow > 0 && 4 * x.hold < 3 * x.all))
+        if (x.all == 0 || x.waiting > 0 || (x.late > 0 && 4 * x.hold < 3 * x.all))
             return;
     } else if (x.hold < REGION_LIVE) {
         return;
@@ -123,7 +123,7 @@ static void announce_to(struct dht *d, struct place *p, struct holder *h)
                              .tag = p->version,
                              .ref = h->ref,
                              .ekey = &p->ekey};
-    h->slow = false;
+    h->late = false;
     h->busy = call_start(d, &spec, &q, NULL) == 0;
     if (!h->busy && h->failures < UINT8_MAX)
         h->failures++;
@@ -189,7 +189,7 @@ void publish_withdraw(struct dht *d, struct place *p)
         struct holder *h = &p->holder[i];
         if (h->version_sent > 0 && !h->refuses)
             withdraw_from(d, p, h);
-        h->busy = h->slow = h->refuses = false;
+        h->busy = h->late = h->refuses = false;
         h->effort = 0;
         h->version_sent = h->version_acked = 0;
         h->expires = 0;
@@ -384,7 +384,7 @@ static void announced(struct dht *d, struct place *p, const struct call *c,
     struct holder *h = place_holder(d, p, c->ref);
     if (h == NULL)
         return;
-    h->busy = h->slow = false;
+    h->busy = h->late = false;
     h->failures = 0;
     h->full = false;
     if (a == NULL || a->status == RPC_OK) {
@@ -419,12 +419,12 @@ void publish_answered(struct dht *d, struct call *c, const struct wire_answer *a
     tell_own_sample(d, p);
 }
 
-void publish_slow(struct dht *d, struct call *c)
+void publish_late(struct dht *d, struct call *c)
 {
     struct place *p = place_find(d, c->owner);
     struct holder *h = p == NULL ? NULL : place_holder(d, p, c->ref);
     if (h == NULL || c->kind != RPC_ANNOUNCE)
         return;
-    h->slow = true;
+    h->late = true;
     publish_tell(d, p);
 }

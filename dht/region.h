@@ -22,6 +22,7 @@ struct candidate {
     bool whole;   // was asked for the whole place
     bool told;    // the place knows it
     bool arrived; // has named somebody inside
+    bool late;    // silent for longer than most of its answers take, but not yet slow
     bool known;   // a member since an earlier look-up, not asked again
 };
 

@@ -190,6 +190,12 @@ static void send_once(struct dht *d, struct call *c)
     outbox_commit(d->config.out);
 }
 
+// Does somebody go on without its answer, before it counts as lost?
+static bool wants_late(const struct call *c)
+{
+    return !c->late && (c->owner_kind == CALL_LOOKUP || c->owner_kind == CALL_HOLDER);
+}
+
 // The first sending, or the first one with a token that was asked for.
 static void send_first(struct dht *d, struct call *c)
 {
@@ -198,7 +204,8 @@ static void send_first(struct dht *d, struct call *c)
     c->sendings = 0;
     c->rto = dht_rto(d, c->ref);
     send_once(d, c);
-    timers_arm(&d->timers, &c->timer, d->now + c->rto);
+    usec_t wait = wants_late(c) ? dht_patience(d, c->ref) : c->rto;
+    timers_arm(&d->timers, &c->timer, d->now + (wait < c->rto ? wait : c->rto));
 }
 
 void call_free(struct dht *d, struct call *c)
@@ -317,6 +324,13 @@ static void on_time(struct dht *d, struct call *c)
     }
     if (c->failed) {
         call_free(d, c);
+        return;
+    }
+    if (c->sendings == 1 && wants_late(c)) {
+        c->late = true;
+        usec_t at = c->sending[0].at + c->rto;
+        timers_arm(&d->timers, &c->timer, at > d->now ? at : d->now);
+        dht_call_late(d, c);
         return;
     }
     if (c->sendings < c->sendings_max) {

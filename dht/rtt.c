@@ -168,13 +168,12 @@ void rtt_sample(struct rtt *r, uint32_t us)
         r->samples = RTT_SAMPLES;
 }
 
-usec_t rtt_timeout(const struct rtt *r, rtt_value value)
+// Of the node's own samples; USEC_NEVER: there are too few.
+static usec_t share(const struct rtt *r, unsigned percent)
 {
-    if (value != 0)
-        return rtt_value_timeout(value);
     unsigned n = r->samples < RTT_SAMPLES ? r->samples : RTT_SAMPLES;
     if (n < RTT_SAMPLES_MIN)
-        return RPC_RTO_UNKNOWN_US;
+        return USEC_NEVER;
     uint16_t sorted[RTT_SAMPLES]; // packed ones are ordered as what they stand for
     for (unsigned i = 0; i < n; i++) {
         unsigned j = i;
@@ -182,5 +181,17 @@ usec_t rtt_timeout(const struct rtt *r, rtt_value value)
             sorted[j] = sorted[j - 1];
         sorted[j] = r->sample[i];
     }
-    return clamp(unpack(sorted[n * 95 / 100], SRTT_MANTISSA));
+    return clamp(unpack(sorted[n * percent / 100], SRTT_MANTISSA));
+}
+
+usec_t rtt_timeout(const struct rtt *r, rtt_value value)
+{
+    usec_t own = value != 0 ? rtt_value_timeout(value) : share(r, 95);
+    return own != USEC_NEVER ? own : RPC_RTO_UNKNOWN_US;
+}
+
+usec_t rtt_patience(const struct rtt *r, rtt_value value)
+{
+    usec_t own = value != 0 ? clamp((usec_t)srtt_of(value) + rttvar_of(value)) : share(r, 75);
+    return own != USEC_NEVER ? own : RPC_PATIENCE_UNKNOWN_US;
 }

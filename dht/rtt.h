@@ -34,5 +34,7 @@ rtt_value rtt_get(const struct rtt *, uint64_t tag);
 void rtt_put(struct rtt *, uint64_t tag, rtt_value);
 // The timeout for a server with this value; by p95, or RPC_RTO_UNKNOWN_US, for 0.
 usec_t rtt_timeout(const struct rtt *, rtt_value);
+// By then most of its answers have come, three quarters or so; never more than the timeout.
+usec_t rtt_patience(const struct rtt *, rtt_value);
 
 #endif

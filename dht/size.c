@@ -20,7 +20,8 @@ static uint32_t one_sample(const uint64_t *distance, size_t k, bool all)
 }
 
 // Once settled: the middle half of all samples, on average. A young node's network may be young and
-// grow by the minute: until then only the newest count, and of those the highest but a quarter.
+// grow by the minute: until then only the newest count, of those the highest but a quarter, or the last
+// if that is higher still.
 static uint32_t found(const struct size *s, bool settled)
 {
     uint32_t sorted[SIZE_SAMPLES];
@@ -36,7 +37,9 @@ static uint32_t found(const struct size *s, bool settled)
     uint64_t sum = 0;
     for (unsigned i = lo; i < hi; i++)
         sum += sorted[i];
-    return (uint32_t)(sum / (hi - lo));
+    uint32_t mean = (uint32_t)(sum / (hi - lo));
+    uint32_t last = s->sample[(s->next + SIZE_SAMPLES - 1) % SIZE_SAMPLES];
+    return !settled && last > mean ? last : mean;
 }
 
 bool size_settled(const struct size *s, usec_t now)

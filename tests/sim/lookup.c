@@ -332,29 +332,31 @@ static void check(const struct run *r, const struct bounds *b)
     end(&w);
 }
 
+// A look-up ends with 16 holders and does not wait for those that are late: they are there soon after.
+// What is asserted leaves a quarter to a half above what was measured.
 static void without_loss(void **state)
 {
     (void)state;
     check(&(struct run){.name = "no loss", .seed = 1},
-          &(struct bounds){9900, 9970, 350 * MS, 900 * MS, 350 * MS, 900 * MS, 40, 50, 30});
+          &(struct bounds){9400, 9950, 330 * MS, 650 * MS, 480 * MS, 900 * MS, 40, 50, 30});
 }
 static void with_loss(void **state)
 {
     (void)state;
     check(&(struct run){.name = "5 % loss", .seed = 2, .loss_percent = 5},
-          &(struct bounds){9850, 9950, 600 * MS, 1300 * MS, 500 * MS, 1500 * MS, 45, 65, 30});
+          &(struct bounds){8800, 9900, 460 * MS, 950 * MS, 650 * MS, 1300 * MS, 45, 65, 30});
 }
 static void with_dead(void **state)
 {
     (void)state;
     check(&(struct run){.name = "20 % dead", .seed = 3, .dead_percent = 20},
-          &(struct bounds){9850, 9850, 1000 * MS, 2500 * MS, 900 * MS, 2500 * MS, 45, 70, 30});
+          &(struct bounds){9500, 9900, 520 * MS, 1200 * MS, 650 * MS, 1600 * MS, 45, 70, 30});
 }
 static void with_silent(void **state)
 {
     (void)state;
     check(&(struct run){.name = "20 % silent", .seed = 4, .silent_percent = 20},
-          &(struct bounds){9850, 9850, 1000 * MS, 2500 * MS, 900 * MS, 2500 * MS, 45, 70, 30});
+          &(struct bounds){9500, 9900, 520 * MS, 1200 * MS, 650 * MS, 1600 * MS, 45, 70, 30});
 }
 
 int main(void)

@@ -154,9 +154,8 @@ static unsigned nearest_of_all(const struct sim *s, uint64_t target, uint32_t as
         if (path_of(s, asker, f) != NULL)
             have[f] = nearest(s, f, target, asker, of[f]);
     while (n < SIM_RECALL_NEAREST && (used[0] < have[0] || used[1] < have[1])) {
-        unsigned f = used[0] == have[0] ||
-                     (used[1] < have[1] &&
-                      (of[1][used[1]].id ^ target) < (of[0][used[0]].id ^ target));
+        unsigned f = used[0] == have[0] || (used[1] < have[1] && (of[1][used[1]].id ^ target) <
+                                                                     (of[0][used[0]].id ^ target));
         out[n++] = of[f][used[f]];
         used[f]++;
     }

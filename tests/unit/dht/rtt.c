@@ -64,6 +64,29 @@ static void strangers_get_the_own_p95(void **state)
     help_arena_end(&arena);
 }
 
+// Between the usual round trip and the timeout, for those known and for strangers.
+static void most_answers_come_within_patience(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct rtt r;
+    memory_arena(&arena, 1u << 20);
+    rtt_init(&r, &arena);
+    assert_int_equal(rtt_patience(&r, 0), RPC_PATIENCE_UNKNOWN_US);
+    rtt_value v = rtt_value_add(0, 100000);
+    close_to(rtt_patience(&r, v), 150000, 30);
+    for (unsigned i = 0; i < 100; i++)
+        v = rtt_value_add(v, 100000);
+    close_to(rtt_patience(&r, v), 100000, 30);
+    for (unsigned i = 0; i < RTT_SAMPLES; i++)
+        rtt_sample(&r, i * 1000);
+    close_to(rtt_patience(&r, 0), RTT_SAMPLES * 75 / 100 * 1000, 400);
+    assert_true(rtt_patience(&r, 0) < rtt_timeout(&r, 0));
+    assert_int_equal(rtt_patience(&r, rtt_value_add(0, 0)), RPC_RTO_MIN_US);
+    rtt_end(&r);
+    help_arena_end(&arena);
+}
+
 static void the_cache_keeps_those_lately_asked(void **state)
 {
     (void)state;
@@ -96,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_follow_rfc6298),
         cmocka_unit_test(strangers_get_the_own_p95),
+        cmocka_unit_test(most_answers_come_within_patience),
         cmocka_unit_test(the_cache_keeps_those_lately_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,7 +56,7 @@ static void test_known_networks(void **state)
         struct size s = {0};
         grow(&w, sizes[k]);
         assert_int_equal(size_estimate(&s), 0);
-        for (unsigned i = 0; i < SIZE_SAMPLES_FEW; i++)
+        for (unsigned i = 0; i < 3; i++)
             sample(&w, &s, 0);
         assert_within(size_estimate(&s), sizes[k], 60);
         for (unsigned i = 0; i < SIZE_SAMPLES; i++)
@@ -73,14 +73,28 @@ static void test_small_networks(void **state)
         struct world w = {.rng = n};
         struct size s = {0};
         grow(&w, n);
-        for (unsigned i = 0; i < SIZE_SAMPLES_FEW; i++)
+        for (unsigned i = 0; i < 3; i++)
             sample(&w, &s, 0);
         assert_int_equal(size_estimate(&s), n);
     }
     struct size s = {0};
-    for (unsigned i = 0; i < SIZE_SAMPLES_FEW; i++)
+    for (unsigned i = 0; i < 3; i++)
         size_sample(&s, 0, NULL, 0, true);
     assert_int_equal(size_estimate(&s), 0); // nobody answered
+}
+
+// Who came when there were few does not keep their number once the network has grown.
+static void test_the_last_of_a_young_node(void **state)
+{
+    (void)state;
+    struct world w = {.rng = 5};
+    struct size s = {0};
+    grow(&w, 40);
+    for (unsigned i = 0; i < 5; i++)
+        sample(&w, &s, i * USEC_PER_S);
+    grow(&w, 5000);
+    sample(&w, &s, 127 * USEC_PER_S);
+    assert_within(size_estimate(&s), 5000, 60);
 }
 
 // A thousand ids packed round one spot do not move it: no look-up of ours goes there.
@@ -155,7 +169,7 @@ static void test_radius_and_bits(void **state)
     // An estimate of 0 distance: everybody at the target.
     struct size s = {0};
     uint64_t zero[LOOKUP_NEAR] = {0};
-    for (unsigned i = 0; i < SIZE_SAMPLES_FEW; i++)
+    for (unsigned i = 0; i < 3; i++)
         size_sample(&s, 0, zero, LOOKUP_NEAR, false);
     assert_int_equal(size_estimate(&s), UINT32_MAX);
 }
@@ -165,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_networks),
         cmocka_unit_test(test_small_networks),
+        cmocka_unit_test(test_the_last_of_a_young_node),
         cmocka_unit_test(test_crowd_at_one_place),
         cmocka_unit_test(test_grows_slowly),
         cmocka_unit_test(test_young),
