@@ -49,7 +49,7 @@ static void rate_drop(struct guard *g)
 
 static void replay_drop(struct guard *g, struct replay_set *s)
 {
-    arena_give(g->arena, s->tag, s->cap * sizeof(uint64_t));
+    arena_give(g->arena, s->tag, s->cap * sizeof *s->tag);
     memset(s, 0, sizeof *s);
 }
 
@@ -266,12 +266,16 @@ bool guard_token(struct guard *g, usec_t now, const struct path *p, const uint8_
 
 // ---- keys -----------------------------------------------------------------------------------------
 
+#define KEYCACHE_HIT UINT64_C(1) // in a tag
+
 static struct keycache_entry *cache_set(const struct guard *g, uint64_t source,
-                                        const uint8_t e[static 32])
+                                        const uint8_t e[static 32], uint64_t *tag)
 {
+    uint64_t h = hash(g, e, 32);
+    *tag = (h | KEYCACHE_HIT) == KEYCACHE_HIT ? 2 : h & ~KEYCACHE_HIT;
     uint32_t share_sets = g->sets / KEYCACHE_SHARES;
     uint32_t share = (uint32_t)(source >> 32) % KEYCACHE_SHARES;
-    uint32_t i = share * share_sets + (uint32_t)(hash(g, e, 32) % share_sets);
+    uint32_t i = share * share_sets + (uint32_t)((h >> 1) % share_sets);
     return &g->cache[i * KEYCACHE_WAYS];
 }
 
@@ -279,11 +283,14 @@ bool guard_keys(struct guard *g, uint64_t source, const uint8_t e[static 32], st
 {
     if (g->sets == 0)
         return false;
-    struct keycache_entry *set = cache_set(g, source, e);
+    uint64_t tag;
+    struct keycache_entry *set = cache_set(g, source, e, &tag);
+    // Who finds two e of one tag without the key gets keys under which nothing opens.
     for (unsigned i = 0; i < KEYCACHE_WAYS; i++)
-        if (set[i].used && memcmp(set[i].e, e, 32) == 0) {
+        if ((set[i].tag & ~KEYCACHE_HIT) == tag) {
             *keys = set[i].keys;
-            set[i].hit = g->cache_hit = true;
+            set[i].tag |= KEYCACHE_HIT;
+            g->cache_hit = true;
             return true;
         }
     return false;
@@ -310,28 +317,26 @@ void guard_keys_remember(struct guard *g, uint64_t source, const uint8_t e[stati
     cache_grow(g);
     if (g->sets == 0)
         return;
-    struct keycache_entry *set = cache_set(g, source, e);
+    uint64_t tag;
+    struct keycache_entry *set = cache_set(g, source, e, &tag);
     // The newest stands first. Of an upkeep request the e is used once: such an entry goes first.
     unsigned victim = 0;
     for (unsigned i = 1; i < KEYCACHE_WAYS; i++)
-        if (!set[i].hit || set[victim].hit)
+        if ((set[i].tag & KEYCACHE_HIT) == 0 || (set[victim].tag & KEYCACHE_HIT) != 0)
             victim = i;
-    g->cache_evicted += set[victim].used && set[victim].hit;
+    g->cache_evicted += set[victim].tag & KEYCACHE_HIT;
     memmove(set + 1, set, victim * sizeof *set);
-    memcpy(set[0].e, e, 32);
-    set[0].keys = *keys;
-    set[0].used = true;
-    set[0].hit = false;
+    set[0] = (struct keycache_entry){tag, *keys};
 }
 
 // ---- replays --------------------------------------------------------------------------------------
 
-static bool replay_has(const struct replay_set *s, uint64_t tag, uint32_t *at)
+static bool replay_has(const struct replay_set *s, uint32_t tag, uint32_t *at)
 {
     *at = 0;
     if (s->cap == 0)
         return false;
-    uint32_t i = (uint32_t)tag & (s->cap - 1);
+    uint32_t i = tag & (s->cap - 1);
     while (s->tag[i] != 0 && s->tag[i] != tag)
         i = (i + 1) & (s->cap - 1);
     *at = i;
@@ -342,7 +347,7 @@ static bool replay_grow(struct guard *g, struct replay_set *s)
 {
     struct replay_set bigger = *s;
     bigger.cap = s->cap == 0 ? 16 : 2 * s->cap;
-    bigger.tag = arena_take(g->arena, bigger.cap * sizeof(uint64_t));
+    bigger.tag = arena_take(g->arena, bigger.cap * sizeof *bigger.tag);
     if (bigger.tag == NULL)
         return false;
     for (uint32_t i = 0; i < s->cap; i++) {
@@ -350,7 +355,7 @@ static bool replay_grow(struct guard *g, struct replay_set *s)
         if (s->tag[i] != 0 && !replay_has(&bigger, s->tag[i], &at))
             bigger.tag[at] = s->tag[i];
     }
-    arena_give(g->arena, s->tag, s->cap * sizeof(uint64_t));
+    arena_give(g->arena, s->tag, s->cap * sizeof *s->tag);
     *s = bigger;
     return true;
 }
@@ -359,15 +364,16 @@ int guard_once(struct guard *g, usec_t now, const uint8_t nonce[static RPC_NONCE
                uint64_t source, bool changes_state)
 {
     rotate(g, now);
-    uint64_t tag = hash(g, nonce, RPC_NONCE_BYTES);
-    uint32_t at;
+    // With both sets full one new request in 131,072 is taken for a replay: it is sent again.
+    uint32_t tag = (uint32_t)(hash(g, nonce, RPC_NONCE_BYTES) >> 32), at;
+    tag += tag == 0;
     if (replay_has(&g->replay[1], tag, &at) || replay_has(&g->replay[0], tag, &at))
         return BAUTA_EREPLAY;
     struct replay_set *s = &g->replay[0];
     uint16_t *part = &s->part[(source >> 44) % REPLAY_PARTS];
     unsigned share = changes_state ? 1 : 2; // questions never crowd changes out
     if (s->n >= REPLAY_MAX / share || *part >= REPLAY_PART_MAX / share ||
-        (2 * (s->n + 1) > s->cap && !replay_grow(g, s)))
+        (4 * (s->n + 1) > 3 * s->cap && !replay_grow(g, s)))
         return changes_state ? BAUTA_ELIMIT : 0; // a question answered twice does little harm
     (void)replay_has(s, tag, &at);
     s->tag[at] = tag;

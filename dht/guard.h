@@ -10,11 +10,13 @@
 #include "dht/limits.h"
 #include "dht/path.h"
 
+#include <assert.h>
+
 struct keycache_entry {
-    uint8_t e[32];
+    uint64_t tag; // keyed hash of e; 0: empty. Its lowest bit: the keys were of use again
     struct rpc_keys keys;
-    bool used, hit;
 };
+static_assert(sizeof(struct keycache_entry) == 72, "a server that is used keeps dozens");
 struct bucket { // of tokens, refilled by the microsecond
     usec_t since;
     uint32_t left;
@@ -26,7 +28,7 @@ struct rate_entry {
     uint8_t part[RATE_PARTS];
 };
 struct replay_set {
-    uint64_t *tag; // open addressing, 0: empty
+    uint32_t *tag; // of keyed hashes; open addressing, 0: empty
     uint32_t n, cap;
     uint16_t part[REPLAY_PARTS]; // of n, by source
 };

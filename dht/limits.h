@@ -167,8 +167,8 @@
 #define TOKEN_PERIOD_US (60 * USEC_PER_S)
 #define KEYCACHE_SHARES 4u // a coarse prefix may use one of them
 #define KEYCACHE_WAYS 2u
-#define KEYCACHE_SETS_MIN 4u   // 8 entries, 840 bytes
-#define KEYCACHE_SETS_MAX 512u // 1,024 entries, 105 KB
+#define KEYCACHE_SETS_MIN 4u   // 8 entries, 576 bytes
+#define KEYCACHE_SETS_MAX 512u // 1,024 entries, 72 KB
 #define REPLAY_MAX 16384u      // requests a minute that are remembered, half for changes of state
 #define REPLAY_PARTS 16u       // of all sources; each fills at most an eighth of that memory
 #define REPLAY_PART_MAX (REPLAY_MAX / 8)
