@@ -286,7 +286,7 @@ void store_arrival(struct store *s, usec_t now, const uint8_t place[static 32], 
     tick(p, now);
     if (p->arrivals < UINT16_MAX)
         p->arrivals++;
-    if (p->heat == NULL && p->arrivals > STORE_HEAT_FROM)
+    if (p->heat == NULL)
         p->heat = arena_take(s->arena, sizeof *p->heat);
     if (p->heat != NULL) {
         uint16_t *part = &p->heat->now[(source >> 40) % STORE_HEAT_PARTS];

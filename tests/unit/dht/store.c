@@ -305,6 +305,21 @@ static void test_busy_samples(void **state)
 }
 
 // Announces in a second make a place full too, but not those of one prefix.
+// However many one prefix announces in a second, others see as many records.
+static void test_one_is_no_crowd(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, 1u << 20);
+    assert_int_equal(put(&f, place, 1, 0, 600, 1, 'a'), 0);
+    for (unsigned second = 0; second < 3; second++, f.now += USEC_PER_S)
+        for (unsigned i = 0; i < 60; i++) {
+            store_arrival(&f.store, f.now, place, UINT64_C(0x123456789abcdef0));
+            assert_int_equal(view(&f, place, 2).sample, DHT_SAMPLE_RECORDS_MAX);
+        }
+    end(&f);
+}
+
 static void test_arrivals(void **state)
 {
     (void)state;
@@ -469,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_crowded_by_one),
         cmocka_unit_test(test_effort_evicts),
         cmocka_unit_test(test_busy_samples),
+        cmocka_unit_test(test_one_is_no_crowd),
         cmocka_unit_test(test_arrivals),
         cmocka_unit_test(test_tombstone_flood),
         cmocka_unit_test(test_full_store),
