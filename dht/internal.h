@@ -398,8 +398,8 @@ void upkeep_free(struct dht *);
 void upkeep_timer(struct dht *);
 void upkeep_arm(struct dht *);
 uint32_t upkeep_seconds(const struct dht *);
-usec_t upkeep_about(struct dht *,
-                    usec_t in); // jittered by a quarter: what starts together drifts apart
+// Jittered by a quarter: what starts together drifts apart.
+usec_t upkeep_about(struct dht *, usec_t us);
 bool upkeep_serves(const struct dht *, uint8_t family); // as a server, in this family
 bool upkeep_serves_any(const struct dht *);
 uint16_t upkeep_first_class(const struct dht *); // of a find without a token

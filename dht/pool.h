@@ -31,7 +31,7 @@ size_t pool_block_bytes(size_t bytes);
 // Zeroed, aligned to 16; NULL without memory or above POOL_BLOCK_BYTES_MAX.
 void *pool_take(struct pool *, size_t bytes);
 // `bytes` as taken. Wipes.
-void pool_give(struct pool *, void *p, size_t bytes);
+void pool_give(struct pool *, void *block, size_t bytes);
 // Releases all chunks. Everything was given back.
 void pool_end(struct pool *);
 

@@ -38,7 +38,7 @@ static bool sessions_resize(struct dht *d, struct ekey *k, uint16_t cap)
     struct session *s = cap == 0 ? NULL : arena_take(d->config.arena, cap * sizeof *s);
     if (s == NULL && cap > 0)
         return false;
-    if (k->n > 0)
+    if (s != NULL && k->n > 0)
         memcpy(s, k->session, k->n * sizeof *s);
     arena_give(d->config.arena, k->session, k->cap * sizeof *s);
     k->session = s;

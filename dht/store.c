@@ -546,7 +546,7 @@ static unsigned pick(struct store *s, struct picker *k, bool least)
         return pick(s, k, least);
     }
     unsigned at = (unsigned)rng_below(s->rng, total);
-    for (i = 0; at >= weight(k, i, least, fewest); i++)
+    for (i = 0; i + 1 < k->n && at >= weight(k, i, least, fewest); i++)
         at -= weight(k, i, least, fewest);
     return i;
 }
