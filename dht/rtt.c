@@ -174,14 +174,18 @@ static usec_t share(const struct rtt *r, unsigned percent)
     unsigned n = r->samples < RTT_SAMPLES ? r->samples : RTT_SAMPLES;
     if (n < RTT_SAMPLES_MIN)
         return USEC_NEVER;
-    uint16_t sorted[RTT_SAMPLES]; // packed ones are ordered as what they stand for
+    // The few largest, largest first. Packed ones are ordered as what they stand for.
+    uint16_t top[RTT_SAMPLES];
+    unsigned want = n - n * percent / 100, have = 0;
     for (unsigned i = 0; i < n; i++) {
-        unsigned j = i;
-        for (; j > 0 && sorted[j - 1] > r->sample[i]; j--)
-            sorted[j] = sorted[j - 1];
-        sorted[j] = r->sample[i];
+        if (have == want && r->sample[i] <= top[want - 1])
+            continue;
+        unsigned j = have < want ? have++ : want - 1;
+        for (; j > 0 && top[j - 1] < r->sample[i]; j--)
+            top[j] = top[j - 1];
+        top[j] = r->sample[i];
     }
-    return clamp(unpack(sorted[n * percent / 100], SRTT_MANTISSA));
+    return clamp(unpack(top[want - 1], SRTT_MANTISSA));
 }
 
 usec_t rtt_timeout(const struct rtt *r, rtt_value value)

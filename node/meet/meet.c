@@ -291,6 +291,8 @@ void meet_job_done(struct meet *m, usec_t now, uint32_t job, const uint8_t *resu
 bool meet_event(struct meet *m, struct meet_event *ev)
 {
     memset(ev, 0, sizeof *ev);
+    if (m->env.block == NULL) // asked each turn, and most nodes never sought anybody
+        return false;
     for (unsigned i = 0; i < MEET_ENCOUNTERS_MAX; i++) {
         struct encounter *e = m->env.encounter[i];
         if (e == NULL)
