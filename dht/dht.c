@@ -377,6 +377,19 @@ void dht_status(const struct dht *d, struct dht_status *s)
     }
 }
 
+// The last ones stay.
+void dht_note_stat(struct dht *d, const struct dht_lookup_stat *s)
+{
+    if (d->stat_count == LOOKUP_STATS) {
+        d->stat_first = (d->stat_first + 1) % LOOKUP_STATS;
+        d->stat_count--;
+    }
+    if (d->stat == NULL)
+        d->stat = arena_take(d->config.arena, LOOKUP_STATS * sizeof *d->stat);
+    if (d->stat != NULL)
+        d->stat[(d->stat_first + d->stat_count++) % LOOKUP_STATS] = *s;
+}
+
 bool dht_lookup_stat(struct dht *d, struct dht_lookup_stat *s)
 {
     if (d->stat_count == 0)

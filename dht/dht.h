@@ -180,6 +180,7 @@ struct dht_lookup_stat {
     uint8_t hops;
     bool ok;
     bool upkeep; // else of a place
+    bool stored; // no look-up: an announce, from dht_place_announce to DHT_STORED
     uint32_t place;
 };
 bool dht_lookup_stat(struct dht *, struct dht_lookup_stat *); // drains a small ring

@@ -156,6 +156,7 @@ struct place {
     uint16_t ttl_s;
     struct dht_proof proof;
     uint32_t version, told_stored, told_effort;
+    usec_t announced_at; // until DHT_STORED tells of it for the first time; else USEC_NEVER
     uint16_t holders, holders_cap;
     struct holder *holder;
 };
@@ -315,6 +316,8 @@ struct dht_event *dht_push_event(struct dht *, enum dht_event_kind, uint32_t id,
                                  const void *data, size_t extra);
 // What an answer or a timeout means to whom it belongs. `done`: no more datagrams will come.
 void dht_call_answered(struct dht *, struct call *, const struct wire_answer *, bool done);
+// For the simulator's figures.
+void dht_note_stat(struct dht *, const struct dht_lookup_stat *);
 void dht_call_late(struct dht *, struct call *); // longer than most answers of that server take
 void dht_call_slow(struct dht *, struct call *); // longer than its RTO
 void dht_call_failed(struct dht *, struct call *);

@@ -589,21 +589,13 @@ static void remember(struct dht *d, const struct lookup *l, bool ok)
 {
     d->count.lookups++;
     d->count.lookups_ok += ok;
-    if (d->stat_count == LOOKUP_STATS) {
-        d->stat_first = (d->stat_first + 1) % LOOKUP_STATS;
-        d->stat_count--;
-    }
-    if (d->stat == NULL)
-        d->stat = arena_take(d->config.arena, LOOKUP_STATS * sizeof *d->stat);
-    if (d->stat == NULL)
-        return;
-    d->stat[(d->stat_first + d->stat_count++) % LOOKUP_STATS] =
-        (struct dht_lookup_stat){.took_us = d->now - l->started,
-                                 .asked = l->asked,
-                                 .hops = l->hops,
-                                 .ok = ok,
-                                 .upkeep = l->place == 0,
-                                 .place = l->place};
+    struct dht_lookup_stat stat = {.took_us = d->now - l->started,
+                                   .asked = l->asked,
+                                   .hops = l->hops,
+                                   .ok = ok,
+                                   .upkeep = l->place == 0,
+                                   .place = l->place};
+    dht_note_stat(d, &stat);
 }
 
 // What the density round a random target says. Where somebody did not answer, few are not all.

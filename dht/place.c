@@ -54,7 +54,7 @@ int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], ui
     p->user = user;
     memcpy(p->place, place, 32);
     ekey_new(d, &p->ekey);
-    p->relook_at = p->renew_at = p->rest_at = USEC_NEVER;
+    p->relook_at = p->renew_at = p->rest_at = p->announced_at = USEC_NEVER;
     p->relook_step = RELOOK_MIN_US;
     p->loss_step = RELOOK_LOSS_US;
     p->next = d->places;

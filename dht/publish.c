@@ -97,6 +97,12 @@ void publish_tell(struct dht *d, struct place *p)
     if (x.hold == 0 && x.efforts > 0)
         return;
     p->told_stored = p->version;
+    if (p->announced_at != USEC_NEVER) {
+        struct dht_lookup_stat stat = {
+            .took_us = d->now - p->announced_at, .ok = x.hold > 0, .stored = true, .place = p->id};
+        dht_note_stat(d, &stat);
+        p->announced_at = USEC_NEVER;
+    }
     struct dht_event *e = dht_push_event(d, DHT_STORED, p->id, p->user, NULL, 0);
     if (e != NULL)
         e->count = x.hold;
@@ -245,6 +251,8 @@ int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
     p->ttl_s = (uint16_t)(ttl_s < TTL_S_MIN ? TTL_S_MIN : ttl_s > TTL_S_MAX ? TTL_S_MAX : ttl_s);
     p->proof = proof != NULL ? *proof : (struct dht_proof){.effort = 0};
     p->version += news;
+    if (news)
+        p->announced_at = now;
     p->told_stored = p->told_effort = 0;
     p->announcing = true;
     if (p->full) { // perhaps not any more

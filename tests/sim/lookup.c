@@ -41,6 +41,7 @@ struct world {
     bool *server;
     struct probe probe[PROBES];
     struct numbers found_us, stored_us, asked, holders; // asked: finds of a look-up
+    uint32_t told;                                      // announces, by the figures
     uint64_t hits, hits_later, possible, size;
 };
 
@@ -132,9 +133,11 @@ static void drain(struct probe *p)
             note(&w->stored_us, took);
         }
     }
-    while (dht_lookup_stat(p->dht, &stat))
-        if (!stat.upkeep && stat.took_us < ROUND_US && w->asked.n < w->found_us.n)
+    while (dht_lookup_stat(p->dht, &stat)) {
+        w->told += stat.stored && stat.took_us == took; // each place is announced when it is opened
+        if (!stat.upkeep && !stat.stored && stat.took_us < ROUND_US && w->asked.n < w->found_us.n)
             note(&w->asked, stat.asked);
+    }
     usec_t at = dht_deadline(p->dht);
     at = at <= sim_now(w->s) ? sim_now(w->s) + 1 : at;
     if (at < p->armed) {
@@ -319,6 +322,7 @@ static void check(const struct run *r, const struct bounds *b)
     run(&w, r);
     assert_int_equal(w.found_us.n, PROBES * ROUNDS);
     assert_int_equal(w.stored_us.n, PROBES * ROUNDS);
+    assert_int_equal(w.told, PROBES * ROUNDS);
     assert_true(recall(&w, w.hits) >= b->recall);
     assert_true(recall(&w, w.hits_later) >= b->recall_later);
     assert_true(part(&w.found_us, 50) <= b->found_p50);

@@ -155,7 +155,9 @@ void sim_figures(struct sim *s, struct sim_figures *f)
                               .lookups_ok = s->lookups_ok,
                               .lookup_us_p50 = sim_hist_at(&s->lookup_us, 500),
                               .lookup_us_p95 = sim_hist_at(&s->lookup_us, 950),
-                              .lookup_hops_p50 = sim_hist_at(&s->lookup_hops, 500)};
+                              .lookup_hops_p50 = sim_hist_at(&s->lookup_hops, 500),
+                              .announce_us_p50 = sim_hist_at(&s->announce_us, 500),
+                              .announce_us_p95 = sim_hist_at(&s->announce_us, 950)};
     for (uint32_t i = 0; i < s->hosts; i++)
         f->alive += s->host[i]->node != NULL;
     uint64_t held = s->pool.held_bytes;

@@ -147,6 +147,7 @@ static void gather(struct sim *s, struct sim *shard)
     for (uint32_t i = 0; i < SIM_CLASSES; i++)
         MOVE(class[i].alive);
     sim_hist_move(&s->lookup_us, &shard->lookup_us);
+    sim_hist_move(&s->announce_us, &shard->announce_us);
     sim_hist_move(&s->lookup_hops, &shard->lookup_hops);
     sim_hist_move(&s->recent_us, &shard->recent_us);
     sim_hist_move(&s->join_requests, &shard->join_requests);

@@ -276,7 +276,9 @@ static void drain_lookups(struct sim *s, uint32_t node)
 {
     struct dht_lookup_stat stat;
     while (dht_lookup_stat(node_dht(s->host[node]->node), &stat)) {
-        if (stat.upkeep) // nobody waits for those
+        if (stat.stored && stat.ok)
+            sim_hist_add(&s->announce_us, stat.took_us);
+        if (stat.stored || stat.upkeep) // nobody waits for upkeep
             continue;
         s->lookups++;
         s->lookups_ok += stat.ok;

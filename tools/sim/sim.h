@@ -191,6 +191,7 @@ struct sim_figures {
     uint64_t lost, filtered, overflown; // on the way or to nobody; by a NAT; by a full queue
     uint64_t lookups, lookups_ok;
     uint64_t lookup_us_p50, lookup_us_p95, lookup_hops_p50;
+    uint64_t announce_us_p50, announce_us_p95;
     uint32_t seeks, matched;             // of people: seeks and nexts; matches
     uint64_t match_us_p50, match_us_p95; // from when both sought
     // Pairs that had time to meet, of these those with a path between them, and of those who met.

@@ -97,7 +97,7 @@ struct sim {
     struct sim_idle idle[2]; // of clients, of servers
     uint64_t events, datagrams, oversized, lookups, lookups_ok;
     uint32_t seeks, matches, waiting; // of people, and how many seek now
-    struct sim_hist lookup_us, lookup_hops, match_us;
+    struct sim_hist lookup_us, lookup_hops, announce_us, match_us;
     uint64_t bytes;                    // sent, headers counted
     uint32_t alive[2], started, ended; // clients and servers now; sessions begun and over
     struct sim_class_sum class[SIM_CLASSES];

@@ -115,6 +115,8 @@ char *scenario_summary(struct sim *s, const struct scenario *sc, double wall_s,
     put_ms(o, "lookup_ms_p50", f.lookup_us_p50);
     put_ms(o, "lookup_ms_p95", f.lookup_us_p95);
     put(o, "lookup_hops_p50", f.lookup_hops_p50);
+    put_ms(o, "announce_ms_p50", f.announce_us_p50);
+    put_ms(o, "announce_ms_p95", f.announce_us_p95);
     if (sc->load.to_us > 0) {
         put(o, "announces", sim_load_figures(s)->begun);
         put(o, "announces_stored", sim_load_figures(s)->stored);
