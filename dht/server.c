@@ -158,23 +158,26 @@ static bool prefix_fits(struct found *f, unsigned from, const struct path *p)
     return fine < ANSWER_FINE_MAX && coarse < ANSWER_COARSE_MAX;
 }
 
-// The nearest live servers of one family but the asker itself.
+// The nearest live servers of one family but the asker itself. Who may be gone is named only where there are
+// not enough others: a dead one costs each who asks it a timeout.
 static void find_nearest(struct dht *d, const struct request *r, unsigned family, unsigned max,
                          struct found *f)
 {
     book_ref near[2 * FIND_CONTACTS_TOKEN];
-    if (d->table[family] == NULL)
+    const struct table *t = d->table[family];
+    if (t == NULL)
         return;
-    size_t n = table_nearest(d->table[family], r->q.target, near,
-                             d->config.prefix_limits ? 2 * max : max + 1);
+    size_t n = table_nearest(t, r->q.target, near, 2 * max);
     unsigned from = f->n;
-    for (size_t i = 0; i < n && f->n - from < max; i++) {
-        const struct contact *c = &dht_entry(d, near[i])->contact;
-        if (path_equal(&c->path, r->from) ||
-            (d->config.prefix_limits && !prefix_fits(f, from, &c->path)))
-            continue;
-        f->contact[f->n++] = c;
-    }
+    for (unsigned doubtful = 0; doubtful < 2; doubtful++)
+        for (size_t i = 0; i < n && f->n - from < max; i++) {
+            const struct contact *c = &dht_entry(d, near[i])->contact;
+            if (path_equal(&c->path, r->from) ||
+                table_doubtful(t, near[i], upkeep_seconds(d)) != (doubtful != 0) ||
+                (d->config.prefix_limits && !prefix_fits(f, from, &c->path)))
+                continue;
+            f->contact[f->n++] = c;
+        }
 }
 
 // How many of the contacts from `i` on fit a datagram.

@@ -431,6 +431,13 @@ bool table_has(const struct table *t, const uint8_t pk[static 32], const struct 
     return s != NULL && alive(s) && path_equal(&book_at(t->book, s->ref)->contact.path, path);
 }
 
+bool table_doubtful(const struct table *t, book_ref ref, uint32_t now_s)
+{
+    struct table_row *b;
+    const struct table_slot *s = find_ref(t, ref, &b);
+    return s == NULL || s->failures > 0 || silence_s(s, now_s) > TABLE_SILENT_S;
+}
+
 // ---- who is near ----------------------------------------------------------------------------------
 
 struct near {

@@ -48,6 +48,8 @@ enum table_result table_answered(struct table *, book_ref, uint32_t now_s, book_
 bool table_failed(struct table *, const uint8_t pk[static 32], const struct path *);
 // Would this newcomer get a slot or replace somebody unresponsive, if it answered?
 bool table_wants(const struct table *, const uint8_t id[static 32], const struct path *);
+// May it be gone? Its last request failed, or it was silent for TABLE_SILENT_S.
+bool table_doubtful(const struct table *, book_ref, uint32_t now_s);
 bool table_has(const struct table *, const uint8_t pk[static 32], const struct path *);
 unsigned table_depth(const struct table *); // buckets up to the deepest with anybody in it
 unsigned table_bucket_size(const struct table *, unsigned bucket);

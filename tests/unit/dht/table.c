@@ -212,6 +212,26 @@ static void test_dead_ones(void **state)
     end(&f);
 }
 
+// One failure, or a quarter of an hour of silence; an answer mends both.
+static void test_doubtful_ones(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    struct contact c = contact(1, 10, 1, 1);
+    assert_int_equal(heard(&f, &c, 100, NULL), TABLE_ADDED);
+    book_ref ref = book_hold(f.book, &f.net, f.tag, &c);
+    assert_false(table_doubtful(&f.table, ref, 100 + TABLE_SILENT_S));
+    assert_true(table_doubtful(&f.table, ref, 101 + TABLE_SILENT_S));
+    assert_true(table_failed(&f.table, c.pk, &c.path));
+    assert_true(table_doubtful(&f.table, ref, 100));
+    assert_true(table_has(&f.table, c.pk, &c.path));
+    assert_int_equal(heard(&f, &c, 200, NULL), TABLE_KNOWN);
+    assert_false(table_doubtful(&f.table, ref, 200));
+    book_drop(f.book, ref);
+    end(&f);
+}
+
 static void test_prefix_limits(void **state)
 {
     (void)state;
@@ -418,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_old_ones_stay),
         cmocka_unit_test(test_dead_ones),
+        cmocka_unit_test(test_doubtful_ones),
         cmocka_unit_test(test_prefix_limits),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_recentre),
