@@ -54,7 +54,8 @@ static void each_kind_filters_as_it_is_called(void **state)
         struct world w;
         begin(&w, 10 + (uint64_t)k);
         uint32_t host = add(&w, k), a = add(&w, SIM_NAT_NONE), b = add(&w, SIM_NAT_NONE);
-        struct path to_a = w.n.site[a].path, to_b = w.n.site[b].path, seen_a, seen_b;
+        struct path to_a = w.n.site[a].path, to_b = w.n.site[b].path;
+        struct path seen_a = {0}, seen_b = {0};
         assert_int_equal(pass(&w, 0, a, &w.n.site[host].path, NULL), k == SIM_NAT_NONE);
         assert_true(pass(&w, 0, host, &to_a, &seen_a));
         assert_memory_equal(seen_a.ip, w.n.site[host].path.ip, 16);
