@@ -146,9 +146,10 @@ struct dht_event {
     uint32_t id, user;
     uint32_t count;
     uint8_t hint;
-    bool announced;         // DHT_SAMPLE: of an announce, else of a seek
-    bool full;              // DHT_SAMPLE: that holder says so
-    size_t n;               // records
+    bool answered;  // DHT_SAMPLE: by a holder, perhaps with nothing; else the seek has failed
+    bool announced; // DHT_SAMPLE: of an announce, else of a seek
+    bool full;      // DHT_SAMPLE: that holder says so
+    size_t n;       // records
     const uint8_t *records; // n x RECORD_BYTES
     uint8_t link[DHT_LINK_BYTES];
     const uint8_t *blob;

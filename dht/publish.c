@@ -294,6 +294,7 @@ static struct dht_event *push_sample(struct dht *d, struct place *p, const uint8
     e->blob_len = 0;
     e->n = n;
     e->count = count;
+    e->answered = true;
     return e;
 }
 
@@ -303,6 +304,7 @@ void publish_sample(struct dht *d, struct place *p, const struct call *c, bool a
                                     : push_sample(d, p, c->record, c->records, c->live);
     if (e == NULL)
         return;
+    e->answered = c != NULL;
     e->announced = announced;
     e->hint = c == NULL ? 0 : c->hint;
     e->full = e->hint > 0;

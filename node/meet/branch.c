@@ -78,7 +78,9 @@ bool branch_alone(struct branch *b, usec_t now, const struct rng *rng, unsigned 
         return false;
     b->ceiling = b->depth;
     b->ceiling_until = now + BRANCH_SPARSE_US;
-    return move(b, now, rng, count < BRANCH_FEW ? floor + (b->depth - floor) / 2 : b->depth - 1u);
+    // All who are left over go to the highest place that has room, and so meet there.
+    unsigned to = count < BRANCH_FEW ? floor + (b->depth - floor) / 2 : b->depth - 1u;
+    return move(b, now, rng, b->room_until > now && b->room < to ? b->room : to);
 }
 
 bool branch_ask(struct branch *b, usec_t now, const struct rng *rng)
@@ -98,6 +100,12 @@ bool branch_counted(struct branch *b, usec_t now, const struct rng *rng, unsigne
         return false;
     if (room && b->floor > depth)
         b->floor = (uint8_t)depth;
+    if (room && (b->room_until <= now || depth <= b->room)) {
+        b->room = (uint8_t)depth;
+        b->room_until = now + BRANCH_ROOM_US;
+    } else if (!room && depth == b->room) {
+        b->room_until = 0;
+    }
     if (!b->asking || depth + 1u != b->depth)
         return false;
     b->asking = false;

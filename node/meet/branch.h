@@ -21,9 +21,10 @@ struct branch {
     uint8_t depth;      // where I stand, or am going
     uint8_t floor;      // what lies above was full, until floor_until
     uint8_t ceiling;    // this depth was nearly empty, until ceiling_until
+    uint8_t room;       // the highest depth above that has said it has room, until room_until
     uint8_t beside;     // places beside the own one that were looked at since the last move
     usec_t floor_until; // 0: nothing was full
-    usec_t ceiling_until;
+    usec_t ceiling_until, room_until;
     uint64_t climbed_us; // moves up, as a bucket of time that it takes to come back
     usec_t climbed_at;
     usec_t ask_at; // when the parent is asked next; USEC_NEVER at the root
@@ -37,7 +38,8 @@ struct branch_place branch_at(const struct branch *, unsigned depth);
 // Each returns true if `depth` has changed.
 // The own place is full: deeper, from the root by the hint.
 bool branch_full(struct branch *, usec_t now, const struct rng *, unsigned hint);
-// Nobody acceptable was found; `count` stand at the own place: up, unless it was full there.
+// Nobody acceptable was found; `count` stand at the own place: up, at once to where there is room, as far
+// as is known, unless it was full there.
 bool branch_alone(struct branch *, usec_t now, const struct rng *, unsigned count);
 // Is it time to ask the parent? Plans the next time.
 bool branch_ask(struct branch *, usec_t now, const struct rng *);

@@ -61,6 +61,7 @@
 #define SEARCH_REGION_MAX 64u // servers of the region that are compared with the introducers
 // Who knows so many servers avoids most of those that may be holders without having seen the region.
 #define SEARCH_EARLY_CONTACTS 32u
+#define SEARCH_LOOK_FULL_HOLDERS 1u // random holders of a full place asked: everybody asks them
 #define SEARCH_EFFORT_GAP_US                                                                       \
     (5 * USEC_PER_S) // between two records that differ in their effort only
 #define SEARCH_PROOF_MAX                                                                           \
@@ -78,6 +79,7 @@
 #define BRANCH_ASK_MAX_US (7 * USEC_PER_S)
 #define BRANCH_FULL_US                                                                             \
     (4 * USEC_PER_S) // how long a place counts as full: arrivals of a second decide
+#define BRANCH_ROOM_US (2 * USEC_PER_S)    // and as one with room: a look every 0.4 s says so again
 #define BRANCH_SPARSE_US (10 * USEC_PER_S) // how long a place counts as nearly empty
 #define BRANCH_CLIMBS_MAX                                                                          \
     8u // moves up at once: from 16 by halves and with one mistake to the root,

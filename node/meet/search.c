@@ -151,17 +151,17 @@ static bool same(struct branch_place a, struct branch_place b)
     return a.depth == b.depth && a.bits == b.bits;
 }
 
-// The own place, its parent, and a third: the root by which one came, or one beside.
+// The own place, the root by which one came, and its parent, or one beside.
 static unsigned wanted(const struct search_epoch *x, struct branch_place want[static 3])
 {
     unsigned n = 0, depth = x->branch.depth;
     want[n++] = branch_at(&x->branch, depth);
     if (depth > 0)
-        want[n++] = branch_at(&x->branch, depth - 1u);
+        want[n++] = branch_at(&x->branch, 0);
     if (x->has_third)
         want[n++] = x->third;
     else if (depth > 1)
-        want[n++] = branch_at(&x->branch, 0);
+        want[n++] = branch_at(&x->branch, depth - 1u);
     return n;
 }
 
@@ -341,11 +341,17 @@ static void ask_parents(struct meet_env *env, struct search *s)
     }
 }
 
+static void look_at(struct meet_env *env, const struct spot *p)
+{
+    dht_place_seek(env->dht, env->now, p->id,
+                   p->full ? SEARCH_LOOK_FULL_HOLDERS : PAIRING_LOOK_HOLDERS);
+}
+
 static void look(struct meet_env *env, struct search *s)
 {
     EACH_SPOT(s, p)
     if (!s->paused && !p->lingering && (p->found || p->full))
-        dht_place_seek(env->dht, env->now, p->id, PAIRING_LOOK_HOLDERS);
+        look_at(env, p);
 }
 
 // Nobody acceptable is known: where few stand, more are above; else beside.
@@ -461,7 +467,7 @@ static void place_full(struct meet_env *env, struct search *s, struct spot *p, u
         return;
     if (p->mine)
         spot_leave(env, p);
-    dht_place_seek(env->dht, env->now, p->id, PAIRING_LOOK_HOLDERS);
+    look_at(env, p);
     struct search_epoch *x = epoch_of(s, p->epoch);
     if (x == NULL || p != home_of(s, x))
         return;
@@ -519,14 +525,13 @@ void search_counted(struct meet_env *env, struct search *s, struct spot *p,
                     const struct dht_event *ev)
 {
     struct search_epoch *x = epoch_of(s, p->epoch);
-    bool answered = ev->count > 0 || ev->n > 0 || ev->announced;
-    if (answered) {
+    if (ev->answered) {
         p->records = ev->count;
         p->sampled = true;
     }
     if (ev->announced)
         stored(env, s, p);
-    if (x == NULL || !answered || s->paused || p->lingering ||
+    if (x == NULL || !ev->answered || s->paused || p->lingering ||
         !same(p->at, branch_at(&x->branch, p->at.depth)))
         return;
     if (branch_counted(&x->branch, env->now, &env->rng, p->at.depth, ev->count, ev->full))

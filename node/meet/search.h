@@ -21,7 +21,7 @@ struct search_epoch {
     bool used;
     uint64_t epoch;
     struct branch branch;
-    struct branch_place third; // read beside the own place and its parent
+    struct branch_place third; // read beside the own place and the root, instead of the parent
     bool has_third;
     usec_t beside_at; // the third may change again
 };

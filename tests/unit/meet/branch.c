@@ -202,6 +202,34 @@ static void room_above_is_believed(void **state)
     assert_int_equal(f.b.depth, 0);
 }
 
+// From any depth to the highest place that has room; what was said of it is soon forgotten.
+static void who_is_alone_goes_where_room_is(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 1);
+    branch_full(&f.b, f.now, &f.rng, 5);
+    assert_int_equal(f.b.depth, 5);
+    assert_false(branch_counted(&f.b, f.now, &f.rng, 0, 0, false));
+    assert_false(branch_counted(&f.b, f.now, &f.rng, 4, 3, false));
+    assert_true(branch_alone(&f.b, f.now, &f.rng, BRANCH_FEW));
+    assert_int_equal(f.b.depth, 0);
+
+    begin(&f, 1);
+    branch_full(&f.b, f.now, &f.rng, 5);
+    assert_false(branch_counted(&f.b, f.now, &f.rng, 0, 0, false));
+    f.now += BRANCH_ROOM_US;
+    assert_true(branch_alone(&f.b, f.now, &f.rng, BRANCH_FEW));
+    assert_int_equal(f.b.depth, 4);
+
+    begin(&f, 1);
+    branch_full(&f.b, f.now, &f.rng, 5);
+    assert_false(branch_counted(&f.b, f.now, &f.rng, 0, 0, false));
+    assert_false(branch_counted(&f.b, f.now, &f.rng, 0, 5, true));
+    assert_true(branch_alone(&f.b, f.now, &f.rng, BRANCH_FEW));
+    assert_int_equal(f.b.depth, 4);
+}
+
 // Two who are alone at any two leaves come to one place, however deep they were sent.
 static void who_is_alone_meets(void **state)
 {
@@ -235,6 +263,7 @@ int main(void)
         cmocka_unit_test(the_parent_is_asked_now_and_then),
         cmocka_unit_test(beside_are_the_sibling_and_then_all),
         cmocka_unit_test(room_above_is_believed),
+        cmocka_unit_test(who_is_alone_goes_where_room_is),
         cmocka_unit_test(who_is_alone_meets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

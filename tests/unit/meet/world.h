@@ -182,6 +182,8 @@ static inline void world_draw(struct world *w, struct world_mail *m)
         if (w->place[i].open && w->place[i].announced && &w->place[i] != p &&
             memcmp(w->place[i].place, p->place, 32) == 0)
             hit[n++] = i;
+    m->ev.answered = p != NULL;
+    m->ev.full = w->full_at > 0 && n >= w->full_at;
     m->ev.count = n + (p != NULL && p->announced ? 1 : 0);
     for (; n > 0 && m->ev.n < DHT_SAMPLE_RECORDS_MAX; m->ev.n++) {
         unsigned k = (unsigned)(world_random(&w->random) % n);
