@@ -6,9 +6,11 @@
 
 #define EPOCHS_PER_DAY (DAY_SECONDS / EPOCH_SECONDS)
 #define EPOCH_US (EPOCH_SECONDS * USEC_PER_S)
+// NOLINTBEGIN(bugprone-macro-parentheses): p is declared here
 #define EACH_SPOT(s, p)                                                                            \
     for (unsigned spot_i = 0; spot_i < SEARCH_PLACES_MAX; spot_i++)                                \
         for (struct spot *p = (s)->spot[spot_i]; p != NULL; p = NULL)
+// NOLINTEND(bugprone-macro-parentheses)
 
 struct search *search_new(struct meet_env *env, uint8_t index, uint32_t user,
                           const struct meet_topic *topic, const struct card *card, usec_t delay)

@@ -100,9 +100,9 @@ void attack_server_init(const struct attack *, struct attack_server *, uint32_t 
                         const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], const struct path *);
 
 // ---- attack_flood.c, attack_spam.c ------------------------------------------------------------------
-void attack_flood_start(struct sim *, void *member, uint32_t host);
-void attack_amplify_start(struct sim *, void *member, uint32_t host);
-void attack_spam_start(struct sim *, void *member, uint32_t host);
+void attack_flood_start(struct sim *, void *ctx, uint32_t host);
+void attack_amplify_start(struct sim *, void *ctx, uint32_t host);
+void attack_spam_start(struct sim *, void *ctx, uint32_t host);
 bool attack_spam_receive(struct sim *, void *member, uint32_t host, const struct path *from,
                          const uint8_t *data, size_t len);
 

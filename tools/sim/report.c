@@ -126,7 +126,8 @@ static json_t *load(const struct sim *s)
 {
     uint64_t *v = sim_grow(NULL, s->hosts + 1, sizeof *v);
     size_t n = sim_server_bytes(s, v);
-    json_t *all = sampled(v, n, n > 0 && v[n / 2] > 0 ? (double)v[n / 2] : 1);
+    uint64_t median = n > 0 ? v[n / 2] : 0;
+    json_t *all = sampled(v, n, median > 0 ? (double)median : 1);
     free(v);
     return all;
 }

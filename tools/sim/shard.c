@@ -235,6 +235,7 @@ static void run_segment(struct sim *s, usec_t until_us)
     struct segment g = {.head = s, .until_us = until_us};
     struct runner r[SIM_THREADS_MAX];
     pthread_t thread[SIM_THREADS_MAX];
+    assert(s->shards > 0);
     g.barrier.all = s->shards;
     (void)pthread_mutex_init(&g.barrier.lock, NULL);
     (void)pthread_cond_init(&g.barrier.turned, NULL);

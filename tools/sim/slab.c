@@ -23,8 +23,9 @@ static _Noreturn void out_of_memory(void)
 
 void *sim_grow(void *old, size_t count, size_t each_bytes)
 {
-    void *p =
-        each_bytes != 0 && count > SIZE_MAX / each_bytes ? NULL : realloc(old, count * each_bytes);
+    void *p = NULL;
+    if (count > 0 && each_bytes > 0 && count <= SIZE_MAX / each_bytes)
+        p = realloc(old, count * each_bytes);
     if (p == NULL)
         out_of_memory();
     return p;

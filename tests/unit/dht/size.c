@@ -138,7 +138,7 @@ static void test_grows_slowly(void **state)
         sample(&few, &s, now += 1);
     assert_within(size_estimate(&s), 100, 30);
     uint64_t back = size_estimate(&s);
-    sample(&many, &s, now += 1); // no credit is left of before
+    sample(&many, &s, now + 1); // no credit is left of before
     assert_true(size_estimate(&s) <= back + 1);
 }
 
