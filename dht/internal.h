@@ -204,7 +204,7 @@ struct upkeep {
     // join.c
     book_ref *bootstrap;    // BOOTSTRAPS_MAX, when there is any
     struct contact *import; // CACHE_MAX, contacts of an earlier run
-    unsigned bootstraps, imports, import_next;
+    unsigned bootstraps, bootstrap_next, imports, import_next;
     usec_t bootstrap_at, bootstrap_step;
     usec_t centre_at, centre_step;
     usec_t joined_at; // the first server answered; USEC_NEVER

@@ -42,8 +42,9 @@ void join_bootstrap(struct dht *d)
     bool first = u->bootstrap_step == BOOTSTRAP_RETRY_MIN_US;
     for (unsigned i = 0; i < IMPORT_AT_ONCE && i < u->imports; i++)
         ask_to_join(d, &u->import[u->import_next++ % u->imports]);
-    for (unsigned i = 0; i < u->bootstraps && (u->imports == 0 || !first); i++)
-        ask_to_join(d, &dht_entry(d, u->bootstrap[i])->contact);
+    for (unsigned i = 0; i < BOOTSTRAP_AT_ONCE && i < u->bootstraps && (u->imports == 0 || !first);
+         i++)
+        ask_to_join(d, &dht_entry(d, u->bootstrap[u->bootstrap_next++ % u->bootstraps])->contact);
     usec_t step = u->bootstrap_step;
     u->bootstrap_at = d->now + step + rng_below(&d->config.rng, step / 4);
     u->bootstrap_step = 2 * step > BOOTSTRAP_RETRY_MAX_US ? BOOTSTRAP_RETRY_MAX_US : 2 * step;
@@ -85,7 +86,10 @@ int dht_bootstrap(struct dht *d, usec_t now, const struct contact *c)
             book_drop(d->config.book, ref);
             return 0;
         }
-    u->bootstrap[u->bootstraps++] = ref;
+    // In random order: all who join know the same few.
+    unsigned at = (unsigned)rng_below(&d->config.rng, u->bootstraps + 1);
+    u->bootstrap[u->bootstraps++] = u->bootstrap[at];
+    u->bootstrap[at] = ref;
     join_now(d);
     return 0;
 }

@@ -46,6 +46,7 @@
 
 // ---- joining --------------------------------------------------------------------------------------
 #define BOOTSTRAPS_MAX 16u
+#define BOOTSTRAP_AT_ONCE 3u // are asked, then as many others: everybody who joins asks them
 #define BOOTSTRAP_RETRY_MIN_US (200 * USEC_PER_MS) // PROTOCOL 3
 #define BOOTSTRAP_RETRY_MAX_US (30 * USEC_PER_S)
 #define CACHE_MAX 64u                           // PROTOCOL 8: contacts of an earlier run
