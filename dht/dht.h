@@ -95,6 +95,10 @@ int dht_place_announce(struct dht *, usec_t now, uint32_t id,
 // Samples without storing, at `holders` random ones. One DHT_SAMPLE each; it is empty where a holder
 // did not answer. Before the look-up has found holders it is done as soon as it has.
 int dht_place_seek(struct dht *, usec_t now, uint32_t id, unsigned holders);
+// For who finds nobody there: looks it up once more, beginning at other servers, since those on the way
+// may have led astray. The members found so far stay; the record goes to those that are found besides.
+// Nothing while a look-up runs.
+void dht_place_look_elsewhere(struct dht *, usec_t now, uint32_t id);
 // Withdraws at all holders at once; keeps the place open. That rec_id is dead there until its time is
 // over: announce under another one.
 int dht_place_withdraw(struct dht *, usec_t now, uint32_t id);

@@ -98,12 +98,13 @@ struct lookup {
     struct lookup *next;
     uint32_t id, place; // place 0: upkeep, with its own e
     uint8_t target[32];
-    struct ekey ekey;    // upkeep only
-    uint16_t class_min;  // of a find without token
-    bool sample;         // its target is random: it tells the density of servers
-    bool again;          // of a place whose members are known: few of them are asked
-    uint8_t zone;        // leading bits of the target that servers on the way are told at most
-    uint8_t paths;       // 0: everybody is on the way to the nearest
+    struct ekey ekey;   // upkeep only
+    uint16_t class_min; // of a find without token
+    bool sample;        // its target is random: it tells the density of servers
+    bool again;         // of a place whose members are known: few of them are asked
+    bool elsewhere; // it begins far from the place, and is not ended by who says that it is full
+    uint8_t zone;   // leading bits of the target that servers on the way are told at most
+    uint8_t paths;  // 0: everybody is on the way to the nearest
     uint8_t path_in_use; // bits: somebody was on it
     uint8_t arrivals[LOOKUP_PATHS];
     uint8_t anew; // how often other paths were begun
@@ -141,8 +142,9 @@ struct place {
     uint32_t lookup; // running, or 0
     bool waiting;    // for the first server to be known
     bool found, told_found;
-    bool full;  // nothing is announced while it stands so
-    bool sized; // found while the size of the network was known
+    bool full;      // nothing is announced while it stands so
+    bool sized;     // found while the size of the network was known
+    bool elsewhere; // the next look-up begins at others
     uint32_t told_count;
     unsigned seeks; // wanted as soon as somebody of the region is known
     usec_t relook_at, relook_step, renew_at;
@@ -423,6 +425,7 @@ void join_bootstrap(struct dht *);
 void join_heard(struct dht *); // the first server has answered
 void join_again(struct dht *); // none does any more
 void join_look(struct dht *);
+void join_sample(struct dht *); // one more look-up of a random target, while there were few
 void join_forget_imports(struct dht *);
 void upkeep_recentre(struct dht *, unsigned f, const struct path *seen);
 void upkeep_looked_up(struct dht *);

@@ -222,6 +222,14 @@ static void look_beside(struct dht *d, unsigned f)
     refresh_ask(d, near[rng_below(&d->config.rng, n)], target, look_class(d), 0);
 }
 
+void join_sample(struct dht *d)
+{
+    if (d->size.n >= SIZE_SAMPLES_YOUNG)
+        return;
+    d->upkeep.wanted |= WANT_RANDOM;
+    look_next(d);
+}
+
 void join_look(struct dht *d)
 {
     struct upkeep *u = &d->upkeep;

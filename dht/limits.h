@@ -92,6 +92,7 @@
 #define LOOKUP_COARSE_INSIDE_MAX 6u // twice what may be in: the nearest may not exist
 #define LOOKUP_PATH_NEAR 3u // a path that has asked so many without getting nearer is at its end
 #define LOOKUP_PATH_ARRIVALS 2u // its servers that must name the region: one may lie
+#define LOOKUP_ELSEWHERE 4u     // servers of the table that a path begins at, if not at the nearest
 #define LOOKUP_THIN 8u          // in a region where 20 are expected fewer are in one of a thousand
 #define LOOKUP_ANEW_MAX 4u // so often other paths are begun then; each time two of three succeed
 #define LOOKUP_NEAR 16u    // an upkeep look-up ends with so many nearest; a size sample

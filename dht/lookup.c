@@ -512,7 +512,7 @@ static void take_members(struct dht *d, struct lookup *l, const struct place *p)
     for (unsigned i = 0; i < p->holders; i++)
         good += p->holder[i].in_region && p->holder[i].failures == 0;
     l->again = p->found && !p->full && good >= REGION_NEAREST;
-    if (l->again)
+    if (l->again && !l->elsewhere)
         l->paths = 0;
     for (unsigned i = 0; i < p->holders; i++) {
         const struct holder *h = &p->holder[i];
@@ -540,6 +540,21 @@ static void take_table(struct dht *d, struct lookup *l)
             (void)cand_add(d, l, near[i], 1, path, 0);
         }
     }
+}
+
+// A look-up that may have been led astray is not begun at the same servers a second time: each path at
+// those that are known round a target of its own.
+static void take_elsewhere(struct dht *d, struct lookup *l)
+{
+    for (unsigned f = 0; f < 2; f++)
+        for (uint8_t path = 0; d->table[f] != NULL && path < l->paths; path++) {
+            book_ref near[LOOKUP_ELSEWHERE];
+            uint8_t target[32];
+            rng_fill(&d->config.rng, target, sizeof target);
+            size_t n = table_nearest(d->table[f], target, near, LOOKUP_ELSEWHERE);
+            for (size_t i = 0; i < n; i++)
+                (void)cand_add(d, l, near[i], 1, path, 0);
+        }
 }
 
 uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct place *place,
@@ -573,12 +588,19 @@ uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct pla
     d->lookups = l;
     d->lookup_count++;
     if (place != NULL) {
+        l->elsewhere = place->elsewhere;
+        place->elsewhere = false;
+        if (l->elsewhere && size_least(&d->size) > 0)
+            l->region.radius = size_radius(size_least(&d->size), REGION_EXPECTED);
         take_members(d, l, place);
         place->lookup = id;
     } else {
         d->upkeep.lookup = id;
     }
-    take_table(d, l);
+    if (l->elsewhere)
+        take_elsewhere(d, l);
+    else
+        take_table(d, l);
     step(d, l);
     return lookup_find(d, id) == NULL ? 0 : id;
 }
@@ -652,7 +674,7 @@ static void finish(struct dht *d, struct lookup *l, bool full)
 // one liar in five two of the first three would lie about one place in ten.
 static bool is_full(const struct lookup *l)
 {
-    return l->full >= LOOKUP_FULL_SAY && 4u * l->full > 3u * l->whole_answered;
+    return !l->elsewhere && l->full >= LOOKUP_FULL_SAY && 4u * l->full > 3u * l->whole_answered;
 }
 
 // The contacts of an answer. True: there is somebody of the region among them.

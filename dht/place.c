@@ -78,6 +78,17 @@ void place_wake(struct dht *d)
     }
 }
 
+void dht_place_look_elsewhere(struct dht *d, usec_t now, uint32_t id)
+{
+    d->now = now;
+    struct place *p = place_find(d, id);
+    if (p == NULL || p->lookup != 0)
+        return;
+    p->elsewhere = true;
+    join_sample(d);
+    look_up(d, p);
+}
+
 // ---- holders --------------------------------------------------------------------------------------
 
 struct holder *place_holder(const struct dht *d, const struct place *p, book_ref ref)

@@ -19,13 +19,10 @@ static uint32_t one_sample(const uint64_t *distance, size_t k, bool all)
     return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
-// Once settled: the middle half of all samples, on average. A young node's network may be young and
-// grow by the minute: until then only the newest count, of those the highest but a quarter, or the last
-// if that is higher still.
-static uint32_t found(const struct size *s, bool settled)
+// The newest up to `max`, lowest first.
+static unsigned sort_newest(const struct size *s, unsigned max, uint32_t *sorted)
 {
-    uint32_t sorted[SIZE_SAMPLES];
-    unsigned n = settled || s->n < SIZE_SAMPLES_YOUNG ? s->n : SIZE_SAMPLES_YOUNG;
+    unsigned n = s->n < max ? s->n : max;
     for (unsigned i = 0; i < n; i++) {
         uint32_t x = s->sample[(s->next + SIZE_SAMPLES - 1 - i) % SIZE_SAMPLES];
         unsigned k = i;
@@ -33,6 +30,16 @@ static uint32_t found(const struct size *s, bool settled)
             sorted[k] = sorted[k - 1];
         sorted[k] = x;
     }
+    return n;
+}
+
+// Once settled: the middle half of all samples, on average. A young node's network may be young and
+// grow by the minute: until then only the newest count, of those the highest but a quarter, or the last
+// if that is higher still.
+static uint32_t found(const struct size *s, bool settled)
+{
+    uint32_t sorted[SIZE_SAMPLES];
+    unsigned n = sort_newest(s, settled ? SIZE_SAMPLES : SIZE_SAMPLES_YOUNG, sorted);
     unsigned lo = settled ? n / 4 : n - n / 4 - 1, hi = n - n / 4;
     uint64_t sum = 0;
     for (unsigned i = lo; i < hi; i++)
@@ -74,6 +81,14 @@ void size_sample(struct size *s, usec_t now, const uint64_t *distance, size_t k,
 uint64_t size_estimate(const struct size *s)
 {
     return s->value / SIZE_PARTS;
+}
+
+uint64_t size_least(const struct size *s)
+{
+    uint32_t sorted[SIZE_SAMPLES_YOUNG];
+    unsigned n = sort_newest(s, SIZE_SAMPLES_YOUNG, sorted);
+    uint64_t least = n == 0 ? 0 : sorted[n / 4];
+    return least == 0 || least > size_estimate(s) ? size_estimate(s) : least;
 }
 
 uint64_t size_radius(uint64_t n, uint64_t servers)

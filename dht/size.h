@@ -17,6 +17,9 @@ struct size {
 void size_sample(struct size *, usec_t now, const uint64_t *distance, size_t k, bool all);
 // Number of servers, at least 1; 0 before the first sample.
 uint64_t size_estimate(const struct size *);
+// What most of the newest samples say at least, up to the estimate: a region of that size is not too
+// small, whatever one sample says.
+uint64_t size_least(const struct size *);
 // Has it stood long enough on enough samples?
 bool size_settled(const struct size *, usec_t now);
 // What the nearest say alone, as one sample.

@@ -55,6 +55,9 @@
     (50 * USEC_PER_MS) // wait for the other introducers after the first answer
 #define SEARCH_RETRY_MIN_US (200 * USEC_PER_MS) // no introducer known: ask the DHT again,
 #define SEARCH_RETRY_MAX_US (5 * USEC_PER_S)    // at doubling gaps up to this
+// Who finds nobody looks places up on other ways: so soon, doubling up to so late.
+#define SEARCH_ELSEWHERE_MIN_US (2 * USEC_PER_S)
+#define SEARCH_ELSEWHERE_MAX_US (300 * USEC_PER_S)
 #define SEARCH_LINGER_US                                                                           \
     (3 * USEC_PER_S)          // handles answer so long after a match; covers lost confirms
 #define SEARCH_FEW_RECORDS 2u // a place with so few needs no cover for its answers' timing

@@ -356,6 +356,26 @@ static void look(struct meet_env *env, struct search *s)
         look_at(env, p);
 }
 
+// Nobody acceptable is known: perhaps the look-up ended among liars. `silent`: where no holder has ever
+// told a number, and so nobody can be known.
+static void look_elsewhere(struct meet_env *env, struct search *s, bool silent)
+{
+    EACH_SPOT(s, p)
+    {
+        if (p->lingering || !(p->found || p->full) || p->elsewhere_at > env->now ||
+            (silent && p->sampled))
+            continue;
+        if (p->elsewhere_at > 0) {
+            dht_place_look_elsewhere(env->dht, env->now, p->id);
+            spot_nobody(env, p, s->user);
+        }
+        p->elsewhere_gap = p->elsewhere_at == 0
+                               ? SEARCH_ELSEWHERE_MIN_US
+                               : earlier(2 * p->elsewhere_gap, SEARCH_ELSEWHERE_MAX_US);
+        p->elsewhere_at = env->now + p->elsewhere_gap;
+    }
+}
+
 // Nobody acceptable is known: where few stand, more are above; else beside.
 static void look_wider(struct meet_env *env, struct search *s)
 {
@@ -386,8 +406,10 @@ void search_step(struct meet_env *env, struct search *s)
     if (s->look_at <= env->now) {
         s->look_at = USEC_NEVER;
         look(env, s);
+        look_elsewhere(env, s, false);
         look_wider(env, s);
     }
+    look_elsewhere(env, s, true);
     ask_parents(env, s);
     s->no_introducer = false;
     EACH_SPOT(s, p)

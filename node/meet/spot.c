@@ -147,6 +147,30 @@ static void keep_apart(struct meet_env *env, struct spot *p, uint32_t user)
     }
 }
 
+void spot_nobody(struct meet_env *env, struct spot *p, uint32_t user)
+{
+    unsigned ready = 0, first = (unsigned)rng_below(&env->rng, DHT_INTRODUCERS_MAX);
+    if (!p->mine || p->lingering || !p->announced)
+        return;
+    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++)
+        ready += p->attend[i].state == ATTEND_READY ? 1 : 0;
+    if (ready > p->named) { // three are better than two
+        p->stale = true;
+        return;
+    }
+    struct spot_attend *a = &p->attend[first];
+    struct contact pick[DHT_INTRODUCERS_MAX];
+    size_t n = a->state == ATTEND_READY ? dht_place_introducers(env->dht, p->id, pick) : 0;
+    for (size_t i = 0; i < n; i++) {
+        if (attended(p, &pick[i]))
+            continue;
+        dht_attend_close(env->dht, env->now, a->id);
+        p->stale = p->stale || a->announced;
+        attend_open(env, p, user, a, &pick[i]);
+        return;
+    }
+}
+
 // ---- the record -----------------------------------------------------------------------------------
 
 static void announce(struct meet_env *env, struct spot *p, const uint8_t pk[static 32],
@@ -235,6 +259,8 @@ void spot_step(struct meet_env *env, struct spot *p, const uint8_t pk[static 32]
 usec_t spot_deadline(const struct meet_env *env, const struct spot *p)
 {
     usec_t at = p->close_at;
+    if (!p->lingering && !p->sampled && (p->found || p->full))
+        at = earlier(at, p->elsewhere_at);
     if (!p->mine || p->lingering)
         return at;
     at = earlier(at, earlier(earlier(p->announce_at, p->choose_at), p->settle_at));

@@ -44,6 +44,7 @@ struct spot {
     struct spot_attend attend[DHT_INTRODUCERS_MAX];
     usec_t announce_at, settle_at, choose_at, close_at;
     usec_t announced_at;
+    usec_t elsewhere_at, elsewhere_gap; // when it is looked up on other ways
     usec_t choose_gap;
     struct memory seen; // first 32 bytes of messages that opened
 
@@ -59,6 +60,8 @@ struct spot *spot_open(struct meet_env *, const uint8_t secret[static 32], uint6
 void spot_close(struct meet_env *, struct spot *);
 // Takes the record back; handles answer for SEARCH_LINGER_US.
 void spot_linger(struct meet_env *, struct spot *);
+// Nobody has come of it: an introducer may only pretend to be one. Names all, or one is exchanged.
+void spot_nobody(struct meet_env *, struct spot *, uint32_t user);
 // Not announced here any more, but read.
 void spot_leave(struct meet_env *, struct spot *);
 // The person stands here from `delay` on.

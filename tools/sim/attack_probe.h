@@ -5,7 +5,7 @@
 
 #include "tools/sim/sim.h"
 
-#define ATTACK_PROBE_SLOT_US 15000000u // of one pair on a topic that others come to later
+#define ATTACK_PROBE_SLOT_US 36000000u // of one pair on a topic that others come to later
 #define ATTACK_PROBE_LATE_US 5000000u  // the second comes so much after the first
 
 struct attack_probe_config {
