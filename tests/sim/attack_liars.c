@@ -49,7 +49,7 @@ static void nor_do_they_by_silence(void **state)
     (void)state;
     struct attack_result o = with(ATTACK_LIAR, ATTACK_SILENCE, 0);
     if (!WEAK)
-        finds(&o, 96);
+        finds(&o, 99);
 }
 
 static void a_place_is_not_full_because_they_say_so(void **state)
