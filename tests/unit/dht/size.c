@@ -174,9 +174,27 @@ static void test_radius_and_bits(void **state)
     assert_int_equal(size_estimate(&s), UINT32_MAX);
 }
 
+// One sample that is far too high changes what is believed of a young network, but not what is the least.
+static void test_the_least(void **state)
+{
+    (void)state;
+    struct world w = {.rng = 3};
+    struct size s = {0};
+    uint64_t near[LOOKUP_NEAR];
+    grow(&w, 300);
+    assert_int_equal(size_least(&s), 0);
+    sample(&w, &s, 0);
+    for (unsigned i = 0; i < LOOKUP_NEAR; i++)
+        near[i] = UINT64_MAX / 10000 * (i + 1);
+    size_sample(&s, 1, near, LOOKUP_NEAR, false);
+    assert_true(size_estimate(&s) > 5000);
+    assert_within(size_least(&s), 300, 60);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_least),
         cmocka_unit_test(test_known_networks),
         cmocka_unit_test(test_small_networks),
         cmocka_unit_test(test_the_last_of_a_young_node),

@@ -38,6 +38,22 @@ static void two_meet_quickly(void **state)
     }
 }
 
+// Who is alone looks the place up on other ways, less and less often.
+static void who_finds_nobody_looks_elsewhere(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 1, 1);
+    world_seek(&w, 0, 1, "tea");
+    world_run(&w, w.now + 1 * S, NULL, NULL);
+    assert_int_equal(w.elsewhere, 0);
+    world_run(&w, w.now + 29 * S, NULL, NULL);
+    assert_in_range(w.elsewhere, 3, 4);
+    world_run(&w, w.now + 570 * S, NULL, NULL);
+    assert_in_range(w.elsewhere, 7, 9);
+    world_end(&w);
+}
+
 static void both_come_at_the_same_moment(void **state)
 {
     (void)state;
@@ -531,6 +547,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_meet_quickly),
+        cmocka_unit_test(who_finds_nobody_looks_elsewhere),
         cmocka_unit_test(both_come_at_the_same_moment),
         cmocka_unit_test(with_loss_they_meet_all_the_same),
         cmocka_unit_test(other_topics_and_networks_stay_apart),

@@ -80,11 +80,12 @@ struct world {
     struct world_intro intro[WORLD_ITEMS_MAX];
     struct world_mail *mail[WORLD_MAIL_MAX];
     size_t mails;
-    unsigned full_at;  // records at a place that make it full; 0: never
-    uint8_t full_hint; // what a full place then says, a lie perhaps
-    uint32_t effort;   // that holders want of an announce; 0: none
-    unsigned opened;   // places, so far
-    unsigned proofs;   // that were right
+    unsigned full_at;   // records at a place that make it full; 0: never
+    uint8_t full_hint;  // what a full place then says, a lie perhaps
+    uint32_t effort;    // that holders want of an announce; 0: none
+    unsigned opened;    // places, so far
+    unsigned proofs;    // that were right
+    unsigned elsewhere; // look-ups that begin anew, as wanted
     unsigned topic_jobs, pow_jobs;
     bool no_servers; // nobody is known
     // Called for each blob before it is delivered; false drops it. May change it.
@@ -299,6 +300,14 @@ int dht_place_seek(struct dht *d, usec_t now, uint32_t id, unsigned holders)
     for (unsigned i = 0; p != NULL && i < holders; i++)
         world_sample(d->world, p, false);
     return p != NULL ? BAUTA_OK : BAUTA_EUNKNOWN;
+}
+
+void dht_place_look_elsewhere(struct dht *d, usec_t now, uint32_t id)
+{
+    struct world_place *p = world_place(d->world, id);
+    (void)now;
+    if (p != NULL)
+        d->world->elsewhere++;
 }
 
 int dht_place_withdraw(struct dht *d, usec_t now, uint32_t id)
