@@ -233,24 +233,23 @@ static void *run_shard(void *arg)
 static void run_segment(struct sim *s, usec_t until_us)
 {
     struct segment g = {.head = s, .until_us = until_us};
-    struct runner r[SIM_THREADS_MAX];
+    struct runner r[SIM_THREADS_MAX] = {{&g, s}};
     pthread_t thread[SIM_THREADS_MAX];
-    assert(s->shards > 0);
-    g.barrier.all = s->shards;
+    const uint32_t shards = s->shards;
+    g.barrier.all = shards;
     (void)pthread_mutex_init(&g.barrier.lock, NULL);
     (void)pthread_cond_init(&g.barrier.turned, NULL);
     s->in_window = true;
-    for (uint32_t k = 0; k < s->shards; k++) {
+    for (uint32_t k = 1; k < shards; k++) {
         r[k] = (struct runner){&g, s->shard[k]};
-        if (k > 0)
-            tell(s, s->shard[k]);
-        if (k > 0 && pthread_create(&thread[k], NULL, run_shard, &r[k]) != 0) {
+        tell(s, s->shard[k]);
+        if (pthread_create(&thread[k], NULL, run_shard, &r[k]) != 0) {
             fprintf(stderr, "bauta-sim: no more threads\n");
             exit(1);
         }
     }
     (void)run_shard(&r[0]);
-    for (uint32_t k = 1; k < s->shards; k++) {
+    for (uint32_t k = 1; k < shards; k++) {
         (void)pthread_join(thread[k], NULL);
         gather(s, s->shard[k]);
     }
