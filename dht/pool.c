@@ -101,7 +101,7 @@ static void chunk_end(struct pool *p, struct pool_chunk *chunk)
 
 static void free_put(struct pool *p, unsigned class, uint8_t *block, size_t size)
 {
-    memcpy(block, &p->free_list[class], sizeof(void *));
+    memcpy(block, &p->free_list[class], sizeof p->free_list[class]);
     p->free_list[class] = block;
     HIDE(block, size);
 }
@@ -166,8 +166,8 @@ void *pool_take(struct pool *p, size_t bytes)
     } else if (p->free_list[class] != NULL) {
         block = p->free_list[class];
         SHOW(block, size);
-        memcpy(&p->free_list[class], block, sizeof(void *));
-        memset(block, 0, sizeof(void *)); // the rest was wiped when it was given back
+        memcpy(&p->free_list[class], block, sizeof p->free_list[class]);
+        memset(block, 0, sizeof p->free_list[class]); // the rest was wiped when it was given back
     } else {
         block = cut(p, size);
     }

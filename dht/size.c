@@ -38,7 +38,7 @@ static unsigned sort_newest(const struct size *s, unsigned max, uint32_t *sorted
 // if that is higher still.
 static uint32_t found(const struct size *s, bool settled)
 {
-    uint32_t sorted[SIZE_SAMPLES];
+    uint32_t sorted[SIZE_SAMPLES] = {0};
     unsigned n = sort_newest(s, settled ? SIZE_SAMPLES : SIZE_SAMPLES_YOUNG, sorted);
     unsigned lo = settled ? n / 4 : n - n / 4 - 1, hi = n - n / 4;
     uint64_t sum = 0;
@@ -85,7 +85,7 @@ uint64_t size_estimate(const struct size *s)
 
 uint64_t size_least(const struct size *s)
 {
-    uint32_t sorted[SIZE_SAMPLES_YOUNG];
+    uint32_t sorted[SIZE_SAMPLES_YOUNG] = {0};
     unsigned n = sort_newest(s, SIZE_SAMPLES_YOUNG, sorted);
     uint64_t least = n == 0 ? 0 : sorted[n / 4];
     return least == 0 || least > size_estimate(s) ? size_estimate(s) : least;

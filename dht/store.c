@@ -257,7 +257,7 @@ static void tick(struct store_place *p, usec_t now)
 // What came in a second, an outlier cut: one prefix, or a few, can't make a place look hot.
 static unsigned heat_sum(const uint16_t part[static STORE_HEAT_PARTS])
 {
-    uint16_t sorted[STORE_HEAT_PARTS];
+    uint16_t sorted[STORE_HEAT_PARTS] = {0};
     for (unsigned i = 0; i < STORE_HEAT_PARTS; i++) {
         unsigned k = i;
         for (; k > 0 && sorted[k - 1] > part[i]; k--)

@@ -36,7 +36,7 @@ static void evil_question(struct network *w, const struct evil *v, unsigned i, e
                           uint16_t bytes)
 {
     struct net_datagram g;
-    struct rpc_header header;
+    struct rpc_header header = {0};
     struct rpc_keys keys;
     struct wire_request q;
     const struct dht *d = w->node[v->victim].dht;
