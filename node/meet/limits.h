@@ -56,7 +56,11 @@
 #define SEARCH_RETRY_MIN_US (200 * USEC_PER_MS) // no introducer known: ask the DHT again,
 #define SEARCH_RETRY_MAX_US (5 * USEC_PER_S)    // at doubling gaps up to this
 // Who finds nobody looks places up on other ways: so soon, doubling up to so late.
+#ifdef BAUTA_WEAK // liars are tried against who believes the first look-up, too
+#define SEARCH_ELSEWHERE_MIN_US SEARCH_ELSEWHERE_MAX_US
+#else
 #define SEARCH_ELSEWHERE_MIN_US (2 * USEC_PER_S)
+#endif
 #define SEARCH_ELSEWHERE_MAX_US (300 * USEC_PER_S)
 #define SEARCH_LINGER_US                                                                           \
     (3 * USEC_PER_S)          // handles answer so long after a match; covers lost confirms
