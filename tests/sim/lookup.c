@@ -360,7 +360,7 @@ static void with_silent(void **state)
 {
     (void)state;
     check(&(struct run){.name = "20 % silent", .seed = 4, .silent_percent = 20},
-          &(struct bounds){9500, 9900, 520 * MS, 1200 * MS, 650 * MS, 1600 * MS, 45, 70, 30});
+          &(struct bounds){9500, 9900, 520 * MS, 1200 * MS, 650 * MS, 1600 * MS, 45, 85, 30});
 }
 
 int main(void)
