@@ -178,7 +178,7 @@ static usec_t share(const struct rtt *r, unsigned percent)
     uint16_t top[RTT_SAMPLES];
     unsigned want = n - n * percent / 100, have = 0;
     for (unsigned i = 0; i < n; i++) {
-        if (have == want && r->sample[i] <= top[want - 1])
+        if (have > 0 && have == want && r->sample[i] <= top[have - 1])
             continue;
         unsigned j = have < want ? have++ : want - 1;
         for (; j > 0 && top[j - 1] < r->sample[i]; j--)
