@@ -172,13 +172,13 @@ void rtt_sample(struct rtt *r, uint32_t us)
 static usec_t share(const struct rtt *r, unsigned percent)
 {
     unsigned n = r->samples < RTT_SAMPLES ? r->samples : RTT_SAMPLES;
-    if (n < RTT_SAMPLES_MIN)
+    unsigned want = n - n * percent / 100, have = 0;
+    if (n < RTT_SAMPLES_MIN || want == 0)
         return USEC_NEVER;
     // The few largest, largest first. Packed ones are ordered as what they stand for.
     uint16_t top[RTT_SAMPLES];
-    unsigned want = n - n * percent / 100, have = 0;
     for (unsigned i = 0; i < n; i++) {
-        if (have > 0 && have == want && r->sample[i] <= top[have - 1])
+        if (have == want && r->sample[i] <= top[want - 1])
             continue;
         unsigned j = have < want ? have++ : want - 1;
         for (; j > 0 && top[j - 1] < r->sample[i]; j--)
