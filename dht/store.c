@@ -60,31 +60,80 @@ static struct store_source *need_source(struct store *s, uint64_t source)
 
 static void drop_source(struct store *s, struct store_source *x)
 {
-    if (x->records > 0 || x->stones > 0)
+    if (x == NULL || x->records > 0 || x->stones > 0)
         return;
     map_remove(&s->sources, &x->node);
     arena_give(s->arena, x, sizeof *x);
+}
+
+static void uncount(struct store *s)
+{
+    for (uint32_t i = 0; i < s->sources.heads; i++)
+        while (s->sources.head[i] != NULL) {
+            struct store_source *x = (struct store_source *)s->sources.head[i];
+            map_remove(&s->sources, &x->node);
+            arena_give(s->arena, x, sizeof *x);
+        }
+    map_end(&s->sources);
+    s->counted = false;
+}
+
+static bool count_place(struct store *s, const struct store_place *p)
+{
+    for (unsigned i = 0; i < p->live + p->buried; i++) {
+        bool live = i < p->live;
+        struct store_source *x =
+            need_source(s, live ? p->record[i].source : p->stone[i - p->live].source);
+        if (x == NULL)
+            return false;
+        x->records += live;
+        x->stones += !live;
+    }
+    return true;
+}
+
+// One look through all of it, once no source can be told to be within its share without counting.
+static bool count_sources(struct store *s)
+{
+    bool ok = true;
+    for (uint32_t i = 0; !s->counted && ok && i < s->places.heads; i++)
+        for (struct map_node *x = s->places.head[i]; ok && x != NULL; x = x->next)
+            ok = count_place(s, (const struct store_place *)x);
+    if (!ok)
+        uncount(s);
+    s->counted = ok;
+    return ok;
+}
+
+// May one more record, or a tombstone, be beyond what its source may have, whoever it is?
+static bool shares_matter(const struct store *s, uint32_t records, uint32_t stones)
+{
+    size_t bytes = (size_t)records * STORE_RECORD_COST;
+    return bytes > s->bytes_max / STORE_SOURCE_SHARE ||
+           bytes + stones * STONE_COST > s->bytes_max || stones > STORE_SOURCE_STONES_MAX;
 }
 
 // ---- places ---------------------------------------------------------------------------------------
 
 static void remove_record(struct store *s, struct store_place *p, unsigned i)
 {
-    struct store_source *from = p->record[i].source;
+    struct store_source *from = s->counted ? find_source(s, p->record[i].source) : NULL;
     record_book_drop(s->book, p->record[i].ref);
     p->live--;
     s->records--;
     memmove(&p->record[i], &p->record[i + 1], (p->live - i) * sizeof p->record[0]);
-    from->records--;
+    if (from != NULL)
+        from->records--;
     drop_source(s, from);
 }
 
 static void remove_stone(struct store *s, struct store_place *p, unsigned i)
 {
-    struct store_source *from = p->stone[i].source;
+    struct store_source *from = s->counted ? find_source(s, p->stone[i].source) : NULL;
     p->stone[i] = p->stone[--p->buried];
     s->stones--;
-    from->stones--;
+    if (from != NULL)
+        from->stones--;
     drop_source(s, from);
 }
 
@@ -111,8 +160,8 @@ void store_end(struct store *s)
                 remove_stone(s, p, p->buried - 1u);
             drop_if_empty(s, p);
         }
+    uncount(s);
     map_end(&s->places);
-    map_end(&s->sources);
 }
 
 static void expire(struct store *s, usec_t now, struct store_place *p)
@@ -203,29 +252,47 @@ static bool buried(const struct store_place *p, const uint8_t rec_id[static RECO
 
 // ---- how full it is -------------------------------------------------------------------------------
 
-static void count_here(const struct store_place *p)
+// How many records of each source stand at one place. Sources are keyed hashes: nobody chooses a slot.
+struct tally {
+    unsigned slots; // a power of two, twice the records or more
+    uint64_t source[2 * STORE_PLACE_RECORDS_MAX];
+    uint16_t here[2 * STORE_PLACE_RECORDS_MAX]; // 0: a free slot
+};
+
+static unsigned tally_slot(const struct tally *t, uint64_t source)
 {
-    for (unsigned i = 0; i < p->live; i++)
-        p->record[i].source->here = 0;
-    for (unsigned i = 0; i < p->live; i++)
-        p->record[i].source->here++;
+    unsigned i = (unsigned)source & (t->slots - 1);
+    while (t->here[i] > 0 && t->source[i] != source)
+        i = (i + 1) & (t->slots - 1);
+    return i;
+}
+
+static uint16_t tally_of(const struct tally *t, uint64_t source)
+{
+    return t->here[tally_slot(t, source)];
+}
+
+static void tally_place(struct tally *t, const struct store_place *p)
+{
+    for (t->slots = 2; t->slots < 2u * p->live; t->slots *= 2)
+        ;
+    memset(t->here, 0, t->slots * sizeof t->here[0]);
+    for (unsigned i = 0; i < p->live; i++) {
+        unsigned slot = tally_slot(t, p->record[i].source);
+        t->source[slot] = p->record[i].source;
+        t->here[slot]++;
+    }
 }
 
 // Of each other source no more than this one would have with one more: somebody who fills a place from a
 // few prefixes makes it full for himself, not for others.
-static unsigned fill_for(const struct store_place *p, const struct store_source *mine)
+static unsigned fill_for(const struct store_place *p, uint64_t source)
 {
-    unsigned fill = 0, own = 0;
-    count_here(p);
-    for (unsigned i = 0; i < p->live; i++)
-        own += p->record[i].source == mine;
-    for (unsigned i = 0; i < p->live; i++) {
-        struct store_source *x = p->record[i].source;
-        if (x->here == 0)
-            continue;
-        fill += x == mine || x->here <= own + 1 ? x->here : own + 1;
-        x->here = 0;
-    }
+    struct tally t;
+    tally_place(&t, p);
+    unsigned fill = 0, most = tally_of(&t, source) + 1u;
+    for (unsigned i = 0; i < t.slots; i++)
+        fill += t.here[i] <= most ? t.here[i] : most;
     return fill;
 }
 
@@ -284,13 +351,21 @@ void store_arrival(struct store *s, usec_t now, const uint8_t place[static 32], 
     if (p == NULL)
         return;
     tick(p, now);
+    uint8_t at = (source >> 40) % STORE_HEAT_PARTS;
+    if (p->heat == NULL && p->arrivals + p->arrivals_before > 0) {
+        p->heat = arena_take(s->arena, sizeof *p->heat);
+        if (p->heat != NULL) {
+            p->heat->now[p->part] = p->arrivals;
+            p->heat->before[p->part] = p->arrivals_before;
+        }
+    }
     if (p->arrivals < UINT16_MAX)
         p->arrivals++;
-    if (p->heat == NULL)
-        p->heat = arena_take(s->arena, sizeof *p->heat);
     if (p->heat != NULL) {
-        uint16_t *part = &p->heat->now[(source >> 40) % STORE_HEAT_PARTS];
+        uint16_t *part = &p->heat->now[at];
         *part = (uint16_t)(*part + (*part < UINT16_MAX));
+    } else {
+        p->part = at;
     }
 }
 
@@ -305,7 +380,7 @@ void store_view(struct store *s, usec_t now, const uint8_t place[static 32], uin
     tick(p, now);
     v->live = p->live;
     v->known = rec_id != NULL && find_record(s, p, rec_id) < p->live;
-    unsigned fill = p->live < STORE_EFFORT_FROM ? p->live : fill_for(p, find_source(s, source));
+    unsigned fill = p->live < STORE_EFFORT_FROM ? p->live : fill_for(p, source);
     unsigned arrivals = arrivals_of(p);
     v->fill = (uint16_t)fill;
     v->effort = effort_for(fill);
@@ -325,22 +400,22 @@ void store_view(struct store *s, usec_t now, const uint8_t place[static 32], uin
 
 // The most represented source at a full place, there the least work, then the oldest; but only one that
 // has more than the newcomer's source would have, or as much with less work.
-static bool evict(struct store *s, struct store_place *p, const struct store_source *mine,
-                  uint32_t effort)
+static bool evict(struct store *s, struct store_place *p, uint64_t source, uint32_t effort)
 {
-    unsigned victim = p->live, own = 0;
-    count_here(p);
+    struct tally t;
+    unsigned victim = p->live, most = 0;
+    tally_place(&t, p);
     for (unsigned i = 0; i < p->live; i++) {
-        const struct store_record *x = &p->record[i], *v = &p->record[victim];
-        own += x->source == mine;
-        if (victim == p->live || x->source->here > v->source->here ||
-            (x->source->here == v->source->here && x->effort < v->effort))
+        unsigned here = tally_of(&t, p->record[i].source);
+        if (here > most || (here == most && p->record[i].effort < p->record[victim].effort)) {
             victim = i;
+            most = here;
+        }
     }
     if (victim == p->live)
         return false;
-    const struct store_record *v = &p->record[victim];
-    bool fair = v->source->here > own + 1u || (v->source->here >= own && v->effort < effort);
+    unsigned own = tally_of(&t, source);
+    bool fair = most > own + 1u || (most >= own && p->record[victim].effort < effort);
     if (fair)
         remove_record(s, p, victim);
     return fair;
@@ -349,13 +424,14 @@ static bool evict(struct store *s, struct store_place *p, const struct store_sou
 struct victim {
     struct store_place *place;
     unsigned i;
+    uint32_t has; // of that source, in the whole store
 };
 
 // Of some records from a random spot of the map on (of a small store all): one of the source that holds
 // most in the whole store, there of the farthest place.
 static struct victim heaviest(struct store *s)
 {
-    struct victim v = {NULL, 0};
+    struct victim v = {NULL, 0, 0};
     uint32_t heads = s->places.heads, seen = 0;
     uint32_t from = s->records > STORE_LOOK_MAX ? (uint32_t)rng_below(s->rng, heads) : 0;
     for (uint32_t h = 0; h < heads && seen < STORE_LOOK_MAX; h++)
@@ -363,29 +439,30 @@ static struct victim heaviest(struct store *s)
             struct store_place *p = (struct store_place *)x;
             for (unsigned i = 0; i < p->live; i++) {
                 seen++;
-                uint32_t has = p->record[i].source->records;
-                uint32_t most = v.place == NULL ? 0 : v.place->record[v.i].source->records;
-                if (has > most ||
-                    (has == most && v.place != p && id_nearer(v.place->place, p->place, s->centre)))
-                    v = (struct victim){p, i};
+                uint32_t has = find_source(s, p->record[i].source)->records;
+                if (has > v.has || (has == v.has && v.place != p &&
+                                    id_nearer(v.place->place, p->place, s->centre)))
+                    v = (struct victim){p, i, has};
             }
         }
     return v;
 }
 
 // Makes room in the whole store: no source pushes out others beyond an equal share. Among equals the
-// farthest place gives way. `mine` counts the newcomer already; its place stays.
+// farthest place gives way. `mine` counts the newcomer already, or is NULL where shares do not matter yet;
+// its place stays.
 static bool make_room(struct store *s, struct store_place *keep, const struct store_source *mine)
 {
+    if (mine == NULL)
+        return true;
     if ((size_t)mine->records * STORE_RECORD_COST > s->bytes_max / STORE_SOURCE_SHARE)
         return false;
     while (store_bytes(s) + STORE_RECORD_COST > s->bytes_max) {
         struct victim v = heaviest(s);
         if (v.place == NULL)
             return false;
-        uint32_t has = v.place->record[v.i].source->records;
         bool farther = id_nearer(keep->place, v.place->place, s->centre);
-        if (has < mine->records || (has == mine->records && !farther))
+        if (v.has < mine->records || (v.has == mine->records && !farther))
             return false;
         remove_record(s, v.place, v.i);
         if (v.place != keep)
@@ -401,7 +478,7 @@ static int add_record(struct store *s, const struct store_announce *a, struct st
 {
     bool ok = true;
     if (p->live >= STORE_PLACE_RECORDS_MAX)
-        ok = evict(s, p, mine, a->effort);
+        ok = evict(s, p, a->source, a->effort);
     ok = ok && make_room(s, p, mine);
     void *bigger =
         !ok ? NULL
@@ -412,8 +489,9 @@ static int add_record(struct store *s, const struct store_announce *a, struct st
     if (ref == 0)
         return BAUTA_ELIMIT;
     p->record[p->live++] = (struct store_record){
-        .source = mine, .ref = ref, .tag = tag_of(a->record), .effort = a->effort};
-    mine->records++;
+        .source = a->source, .ref = ref, .tag = tag_of(a->record), .effort = a->effort};
+    if (mine != NULL)
+        mine->records++;
     s->records++;
     return 0;
 }
@@ -438,13 +516,13 @@ static int put_record(struct store *s, const struct store_announce *a, struct st
     x->ref = ref;
     x->version = a->version;
     x->expires_s = expires_s;
-    if (x->source != mine) { // its owner has moved
-        struct store_source *old = x->source;
-        x->source = mine;
+    if (mine != NULL && x->source != a->source) { // its owner has moved
+        struct store_source *old = find_source(s, x->source);
         mine->records++;
         old->records--;
         drop_source(s, old);
     }
+    x->source = a->source;
     return 0;
 }
 
@@ -455,35 +533,44 @@ int store_announce(struct store *s, usec_t now, const struct store_announce *a)
     if (p == NULL)
         return BAUTA_ELIMIT;
     expire(s, now, p);
-    struct store_source *mine = need_source(s, a->source);
+    uint32_t expires_s = seconds_up(now + ttl_s * USEC_PER_S);
+    bool ok = !shares_matter(s, s->records + 1, s->stones) || count_sources(s);
+    struct store_source *mine = ok && s->counted ? need_source(s, a->source) : NULL;
     int rc = BAUTA_ELIMIT;
     if (mine != NULL) {
         mine->records++; // it stays while room is made, and counts the newcomer
-        rc = put_record(s, a, p, mine, seconds_up(now + ttl_s * USEC_PER_S));
+        rc = put_record(s, a, p, mine, expires_s);
         mine->records--;
         drop_source(s, mine);
+    } else if (ok && !s->counted) {
+        rc = put_record(s, a, p, NULL, expires_s);
     }
     drop_if_empty(s, p);
     return rc;
 }
 
 static void bury(struct store *s, usec_t now, struct store_place *p,
-                 const uint8_t rec_id[static RECORD_ID_BYTES], struct store_source *mine)
+                 const uint8_t rec_id[static RECORD_ID_BYTES], uint64_t source)
 {
-    if (s->stones >= STORE_STONES_MAX || mine->stones >= STORE_SOURCE_STONES_MAX ||
-        store_bytes(s) + STONE_COST > s->bytes_max)
+    if (s->stones >= STORE_STONES_MAX || store_bytes(s) + STONE_COST > s->bytes_max ||
+        (shares_matter(s, s->records, s->stones + 1) && !count_sources(s)))
         return;
-    void *bigger =
-        roomier(s, p->stone, &p->stones_cap, p->buried, sizeof *p->stone, STORE_PLACE_STONES_MAX);
-    if (bigger == NULL)
-        return;
-    p->stone = bigger;
-    struct store_stone *x = &p->stone[p->buried++];
-    memcpy(x->rec_id, rec_id, sizeof x->rec_id);
-    x->expires_s = seconds_up(now) + STORE_STONE_S;
-    x->source = mine;
-    mine->stones++;
-    s->stones++;
+    struct store_source *mine = s->counted ? need_source(s, source) : NULL;
+    bool ok = mine != NULL ? mine->stones < STORE_SOURCE_STONES_MAX : !s->counted;
+    void *bigger = !ok ? NULL
+                       : roomier(s, p->stone, &p->stones_cap, p->buried, sizeof *p->stone,
+                                 STORE_PLACE_STONES_MAX);
+    if (bigger != NULL) {
+        p->stone = bigger;
+        struct store_stone *x = &p->stone[p->buried++];
+        memcpy(x->rec_id, rec_id, sizeof x->rec_id);
+        x->expires_s = seconds_up(now) + STORE_STONE_S;
+        x->source = source;
+        s->stones++;
+        if (mine != NULL)
+            mine->stones++;
+    }
+    drop_source(s, mine);
 }
 
 int store_withdraw(struct store *s, usec_t now, const uint8_t place[static 32],
@@ -497,12 +584,8 @@ int store_withdraw(struct store *s, usec_t now, const uint8_t place[static 32],
     bool known = i < p->live, was_buried = buried(p, rec_id);
     if (known)
         remove_record(s, p, i);
-    struct store_source *mine = known || bury_unknown ? need_source(s, source) : NULL;
-    if (mine != NULL) {
-        if (!was_buried)
-            bury(s, now, p, rec_id, mine);
-        drop_source(s, mine);
-    }
+    if ((known || bury_unknown) && !was_buried)
+        bury(s, now, p, rec_id, source);
     drop_if_empty(s, p);
     return known || was_buried ? 0 : BAUTA_EUNKNOWN;
 }
@@ -513,9 +596,10 @@ struct picker {
     const struct store_place *p;
     uint16_t set[STORE_PLACE_RECORDS_MAX]; // what is left
     unsigned n;
-    const struct store_source *chosen[DHT_SAMPLE_RECORDS_MAX];
+    uint64_t chosen[DHT_SAMPLE_RECORDS_MAX]; // their sources
     unsigned chosen_n;
     bool repeat; // sources that are in the sample already
+    struct tally tally;
 };
 
 // 0: not now. Else the least handed out weigh the same, or each source does, however many it has.
@@ -529,7 +613,8 @@ static unsigned weight(const struct picker *k, unsigned i, bool least, unsigned 
         return 0;
     if (least)
         return x->handed <= fewest;
-    return 65536u / (x->source->here > taken ? x->source->here - taken : 1u);
+    unsigned here = tally_of(&k->tally, x->source);
+    return 65536u / (here > taken ? here - taken : 1u);
 }
 
 // Sources that are not in the sample yet come first.
@@ -565,12 +650,13 @@ void store_sample(struct store *s, usec_t now, const uint8_t place[static 32],
     k.p = p;
     k.n = k.chosen_n = 0;
     k.repeat = false;
-    count_here(p);
+    tally_place(&k.tally, p);
     for (unsigned i = 0; i < p->live; i++)
         if (i != own)
             k.set[k.n++] = (uint16_t)i;
-    if (own < p->live)
-        p->record[own].source->here--;
+    unsigned own_slot = own < p->live ? tally_slot(&k.tally, p->record[own].source) : 0;
+    if (own < p->live && k.tally.here[own_slot] > 1) // a slot is never freed
+        k.tally.here[own_slot]--;
     while (out->n < max && k.n > 0) {
         unsigned i = pick(s, &k, out->n < max / 2);
         struct store_record *x = &p->record[k.set[i]];
@@ -593,9 +679,10 @@ bool store_sweep(struct store *s, usec_t now)
             drop_if_empty(s, (struct store_place *)x);
         }
     }
-    if (s->places.n == 0) { // a quiet store holds no memory
+    // Far below, so that each count is paid for by as many records.
+    if (s->counted && !shares_matter(s, 2 * s->records, 2 * s->stones))
+        uncount(s);
+    if (s->places.n == 0) // a quiet store holds no memory
         map_end(&s->places);
-        map_end(&s->sources);
-    }
     return s->places.n > 0;
 }

@@ -14,10 +14,9 @@
 struct store_source {     // a coarse prefix (or a node, where prefixes do not count)
     struct map_node node; // first; its hash is the source
     uint32_t records, stones;
-    uint16_t here; // records at the place that is being looked at
 };
 struct store_record {
-    struct store_source *source;
+    uint64_t source;
     record_ref ref;
     uint32_t tag; // first bytes of rec_id
     uint32_t expires_s;
@@ -26,7 +25,7 @@ struct store_record {
     uint16_t handed; // how often it was in a sample
 };
 struct store_stone {
-    struct store_source *source;
+    uint64_t source;
     uint8_t rec_id[8];
     uint32_t expires_s;
 };
@@ -38,20 +37,21 @@ struct store_place {
     uint8_t place[32];
     struct store_record *record; // in the order of their coming
     struct store_stone *stone;
-    struct store_heat *heat; // NULL while it is quiet
+    struct store_heat *heat; // from the second arrival within two seconds on
     uint16_t live, cap, buried, stones_cap;
     uint16_t arrivals, arrivals_before;
     uint32_t second;
+    uint8_t part; // of all sources: where the last arrival came from, while there is no heat
 };
-static_assert(sizeof(struct store_source) == 32 && sizeof(struct store_place) <= 96 &&
-                  sizeof(struct store_record) <= 40,
-              "a record costs its slot, its place and its source: 168 bytes");
+static_assert(sizeof(struct store_place) <= 96 && sizeof(struct store_record) <= 32,
+              "a record costs its slot and its place: 128 bytes");
 
 struct store {
     struct arena *arena;
     struct record_book *book;
     const struct rng *rng;
     struct map places, sources;
+    bool counted; // sources are; a store that is too small for their shares to matter has none
     size_t bytes_max;
     uint32_t records, stones;
     uint32_t sweep_at;

@@ -394,6 +394,19 @@ static void test_flush(void **state)
     for (uint32_t i = 0; i < 2000; i++)
         taken += put_at(&g, i, i, 1) == 0;
     assert_int_equal(taken, 800 / STORE_SOURCE_SHARE);
+    // Sources are counted from there on, and no longer once most of it is gone.
+    assert_true(g.store.counted);
+    assert_int_equal(g.store.sources.n, 1);
+    g.now += 901 * USEC_PER_S;
+    assert_int_equal(put_at(&g, 1, 1, 1), 0);
+    for (unsigned i = 0; i < 64; i++)
+        (void)store_sweep(&g.store, g.now);
+    assert_false(g.store.counted);
+    assert_int_equal(g.store.records, 1);
+    taken = 1;
+    for (uint32_t i = 2; i < 2000; i++)
+        taken += put_at(&g, i, i, 1) == 0;
+    assert_int_equal(taken, 800 / STORE_SOURCE_SHARE);
     // Ten prefixes fill it; who comes later still gets his.
     for (uint32_t i = 0; i < 5000; i++)
         (void)put_at(&g, i, 10000 + i, i % 10 + 1);
@@ -414,7 +427,25 @@ static void test_memory(void **state)
     size_t one = f.arena.used_bytes;
     for (uint32_t i = 2; i <= 8; i++)
         assert_int_equal(put_at(&f, i, i, i), 0);
-    assert_true(f.arena.used_bytes - one <= 7 * 168);
+    assert_true(f.arena.used_bytes - one <= 7 * 128);
+    // Who comes to a quiet place costs nothing; the heat of the second one is given back.
+    size_t quiet = f.arena.used_bytes;
+    uint8_t first[32] = {0, 0, 1};
+    store_arrival(&f.store, f.now, first, UINT64_C(3) << 40);
+    assert_int_equal(f.arena.used_bytes, quiet);
+    f.now += USEC_PER_S;
+    store_arrival(&f.store, f.now, first, UINT64_C(5) << 40);
+    const struct store_place *at = NULL;
+    for (uint32_t h = 0; h < f.store.places.heads; h++)
+        for (struct map_node *x = f.store.places.head[h]; x != NULL; x = x->next)
+            if (memcmp(((struct store_place *)x)->place, first, 32) == 0)
+                at = (struct store_place *)x;
+    assert_non_null(at->heat); // with the one before it
+    assert_int_equal(at->heat->before[3], 1);
+    assert_int_equal(at->heat->now[5], 1);
+    f.now += 2 * USEC_PER_S;
+    (void)view(&f, first, 1);
+    assert_int_equal(f.arena.used_bytes, quiet);
     struct store other; // another node that holds the same
     store_init(&other, &f.arena, f.book, &f.rng, 1u << 20);
     uint8_t spot[32] = {0, 0, 1}, record[RECORD_BYTES] = {1};
