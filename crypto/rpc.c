@@ -12,24 +12,38 @@ static_assert(RPC_REQUEST_OVERHEAD == 88 && ANSWER_OVERHEAD == 48, "layout");
 // The mask's sample has to lie behind the masked header.
 static_assert(RPC_REQUEST_OVERHEAD >= RPC_HEADER_BYTES + SAMPLE_BYTES, "sample");
 
+int rpc_root_derive(struct rpc_root *root, const uint8_t own_secret[static 32],
+                    const uint8_t peer_public[static 32])
+{
+    if (crypto_scalarmult_curve25519(root->dh, own_secret, peer_public) == 0)
+        return BAUTA_OK;
+    sodium_memzero(root, sizeof *root);
+    return BAUTA_EAUTH;
+}
+
+void rpc_root_keys(struct rpc_keys *k, const struct rpc_root *root, const struct net *net,
+                   const uint8_t e[static 32], const uint8_t server[static 32])
+{
+    static const char label[] = "bauta rpc 1";
+    uint8_t out[64];
+    const struct piece piece[] = {
+        {label, sizeof label - 1}, {net->bytes, net->len}, {e, 32}, {server, 32}};
+    hash_pieces(out, sizeof out, root->dh, sizeof root->dh, piece, 4);
+    memcpy(k->c2s, out, 32);
+    memcpy(k->s2c, out + 32, 32);
+    sodium_memzero(out, sizeof out);
+}
+
 int rpc_keys_derive(struct rpc_keys *k, const uint8_t own_secret[static 32],
                     const uint8_t peer_public[static 32], const struct net *net,
                     const uint8_t e[static 32], const uint8_t server[static 32])
 {
-    static const char label[] = "bauta rpc 1";
-    uint8_t dh[32], out[64];
-    if (crypto_scalarmult_curve25519(dh, own_secret, peer_public) != 0) {
-        sodium_memzero(dh, sizeof dh);
-        return BAUTA_EAUTH;
-    }
-    const struct piece piece[] = {
-        {label, sizeof label - 1}, {net->bytes, net->len}, {e, 32}, {server, 32}};
-    hash_pieces(out, sizeof out, dh, sizeof dh, piece, 4);
-    memcpy(k->c2s, out, 32);
-    memcpy(k->s2c, out + 32, 32);
-    sodium_memzero(dh, sizeof dh);
-    sodium_memzero(out, sizeof out);
-    return BAUTA_OK;
+    struct rpc_root root;
+    int rc = rpc_root_derive(&root, own_secret, peer_public);
+    if (rc == 0)
+        rpc_root_keys(k, &root, net, e, server);
+    sodium_memzero(&root, sizeof root);
+    return rc;
 }
 
 static void rpc_id(uint8_t id[static RPC_ID_BYTES], const uint8_t mask_key[static 32])

@@ -19,9 +19,20 @@ struct rpc_keys {
     uint8_t c2s[32], s2c[32];
 };
 
+// What an e and a server have in common, in half the bytes of its keys: who keeps many keeps these, and
+// makes the keys anew with one hash. Wipe it like keys.
+struct rpc_root {
+    uint8_t dh[32];
+};
+
+// The client passes (e's secret, server), the server (its secret, e). BAUTA_EAUTH: all-zero result.
+int rpc_root_derive(struct rpc_root *, const uint8_t own_secret[static 32],
+                    const uint8_t peer_public[static 32]);
+void rpc_root_keys(struct rpc_keys *k, const struct rpc_root *, const struct net *net,
+                   const uint8_t e[static 32], const uint8_t server[static 32]);
+// Both at once:
 // k_c2s || k_s2c = BLAKE2b-64(key = X25519(own_secret, peer_public),
 //                            "bauta rpc 1" || NET || e || server).
-// The client passes (e's secret, server), the server (its secret, e). BAUTA_EAUTH: all-zero result.
 int rpc_keys_derive(struct rpc_keys *k, const uint8_t own_secret[static 32],
                     const uint8_t peer_public[static 32], const struct net *net,
                     const uint8_t e[static 32], const uint8_t server[static 32]);

@@ -34,12 +34,12 @@ static void series_close(struct dht *d, struct series *s)
     sodium_memzero(s, sizeof *s);
 }
 
-static void series_open(struct dht *d, struct series *s, const struct rpc_keys *keys,
-                        bool is_attend, uint32_t owner)
+static void series_open(struct dht *d, struct series *s, const struct ekey *ekey,
+                        const struct session *with, bool is_attend, uint32_t owner)
 {
     memset(s, 0, sizeof *s);
     s->open = true;
-    s->keys = *keys;
+    ekey_keys(d, ekey, with, &s->keys);
     s->is_attend = is_attend;
     s->owner = owner;
     rng_fill(&d->config.rng, s->push_key, sizeof s->push_key);
@@ -148,7 +148,7 @@ static int attend_send(struct dht *d, struct attend *a, uint16_t ttl_s)
             a->old_until = USEC_NEVER;
         }
         if (!a->series.open) // else the last try may have got there: it is repeated as it was
-            series_open(d, &a->series, &s->keys, true, a->id);
+            series_open(d, &a->series, &p->ekey, s, true, a->id);
         a->confirmed = false;
         memcpy(q.push_key, a->series.push_key, 32);
     }
@@ -402,7 +402,7 @@ int dht_introduce_open(struct dht *d, usec_t now, uint32_t place, const struct c
     x->next = d->intros;
     d->intros = x;
     d->intro_count++;
-    series_open(d, &x->series, &s->keys, false, x->id);
+    series_open(d, &x->series, &p->ekey, s, false, x->id);
     int rc = introduce(d, x, blob, len);
     if (rc != 0) {
         intro_out_free(d, x);

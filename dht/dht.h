@@ -30,7 +30,7 @@ struct dht_config {
     struct arena *arena;
     struct outbox *out;
     struct contact_book *book;
-    struct record_book *records; // a client needs none
+    struct record_book *records; // a client may go without
     uint8_t secret[32];          // X25519 secret of the server key; unused by a client
     uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES];
     uint8_t puzzle_bits;      // NODE_PUZZLE_BITS; 0 in a lab

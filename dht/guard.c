@@ -279,7 +279,7 @@ static struct keycache_entry *cache_set(const struct guard *g, uint64_t source,
     return &g->cache[i * KEYCACHE_WAYS];
 }
 
-bool guard_keys(struct guard *g, uint64_t source, const uint8_t e[static 32], struct rpc_keys *keys)
+bool guard_keys(struct guard *g, uint64_t source, const uint8_t e[static 32], struct rpc_root *root)
 {
     if (g->sets == 0)
         return false;
@@ -288,7 +288,7 @@ bool guard_keys(struct guard *g, uint64_t source, const uint8_t e[static 32], st
     // Who finds two e of one tag without the key gets keys under which nothing opens.
     for (unsigned i = 0; i < KEYCACHE_WAYS; i++)
         if ((set[i].tag & ~KEYCACHE_HIT) == tag) {
-            *keys = set[i].keys;
+            *root = set[i].root;
             set[i].tag |= KEYCACHE_HIT;
             g->cache_hit = true;
             return true;
@@ -312,7 +312,7 @@ static void cache_grow(struct guard *g)
 }
 
 void guard_keys_remember(struct guard *g, uint64_t source, const uint8_t e[static 32],
-                         const struct rpc_keys *keys)
+                         const struct rpc_root *root)
 {
     cache_grow(g);
     if (g->sets == 0)
@@ -326,7 +326,7 @@ void guard_keys_remember(struct guard *g, uint64_t source, const uint8_t e[stati
             victim = i;
     g->cache_evicted += set[victim].tag & KEYCACHE_HIT;
     memmove(set + 1, set, victim * sizeof *set);
-    set[0] = (struct keycache_entry){tag, *keys};
+    set[0] = (struct keycache_entry){tag, *root};
 }
 
 // ---- replays --------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@
 
 struct keycache_entry {
     uint64_t tag; // keyed hash of e; 0: empty. Its lowest bit: the keys were of use again
-    struct rpc_keys keys;
+    struct rpc_root root;
 };
-static_assert(sizeof(struct keycache_entry) == 72, "a server that is used keeps dozens");
+static_assert(sizeof(struct keycache_entry) == 40, "a server that is used keeps dozens");
 struct bucket { // of tokens, refilled by the microsecond
     usec_t since;
     uint32_t left;
@@ -69,10 +69,10 @@ bool guard_work(struct guard *, usec_t now, uint64_t source);
 // Is this a good token for address, port and e? `next`: the one to use from now on.
 bool guard_token(struct guard *, usec_t now, const struct path *, const uint8_t e[static 32],
                  const uint8_t token[static RPC_TOKEN_BYTES], uint8_t next[static RPC_TOKEN_BYTES]);
-// The keys of e, if they are cached. Remember only those under which a request has opened.
-bool guard_keys(struct guard *, uint64_t source, const uint8_t e[static 32], struct rpc_keys *);
+// The root of e's keys, if it is cached. Remember only those under whose keys a request has opened.
+bool guard_keys(struct guard *, uint64_t source, const uint8_t e[static 32], struct rpc_root *);
 void guard_keys_remember(struct guard *, uint64_t source, const uint8_t e[static 32],
-                         const struct rpc_keys *);
+                         const struct rpc_root *);
 // 0: new, and remembered for a token's life; BAUTA_EREPLAY; BAUTA_ELIMIT: too many changes of state to
 // remember, in all or of one source. Questions (ping, find) that there is no room for are let through.
 int guard_once(struct guard *, usec_t now, const uint8_t nonce[static RPC_NONCE_BYTES],

@@ -28,10 +28,11 @@ enum timer_kind {
 struct session { // one e with one server
     book_ref ref;
     uint32_t used; // a counter, for the choice of who gives way
-    struct rpc_keys keys;
+    struct rpc_root root;
     uint8_t token[RPC_TOKEN_BYTES];
     bool has_token;
 };
+static_assert(sizeof(struct session) == 52, "a place keeps dozens");
 struct ekey {
     uint8_t pk[32], sk[32];
     struct session *session;
@@ -153,7 +154,8 @@ struct place {
     usec_t loss_step;   // how soon it looks again after a loss: doubles until the next renewal
     // What is announced.
     bool announcing;
-    uint8_t *record;                                               // RECORD_BYTES
+    record_ref own;                                                // in the book of records, or 0
+    const uint8_t *record;                                         // there, or a copy; NULL: none
     uint8_t salt[RECORD_SALT_BYTES], next_salt[RECORD_SALT_BYTES]; // rec_id belongs to this e
     uint16_t ttl_s;
     struct dht_proof proof;
@@ -331,6 +333,8 @@ struct session *ekey_session(struct dht *, struct ekey *,
 struct session *ekey_find(struct dht *, const struct ekey *, book_ref);
 // Marks the session with that server, if there is one, as used; forgets those not used since then.
 void ekey_use(struct dht *, struct ekey *, book_ref);
+// Its keys, to be wiped.
+void ekey_keys(struct dht *, const struct ekey *, const struct session *, struct rpc_keys *);
 void ekey_trim(struct dht *, struct ekey *, uint32_t uses);
 
 // 0, BAUTA_ELIMIT, BAUTA_ESPACE, BAUTA_EAUTH (a key without a shared secret). The reply is filled in for each sending.

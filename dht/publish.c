@@ -185,6 +185,38 @@ static void withdraw_from(struct dht *d, struct place *p, struct holder *h)
     (void)call_start(d, &spec, &q, NULL);
 }
 
+static void drop_record(struct dht *d, struct place *p)
+{
+    if (p->own != 0)
+        record_book_drop(d->config.records, p->own);
+    else
+        arena_give(d->config.arena, (void *)(uintptr_t)p->record, RECORD_BYTES);
+    p->record = NULL;
+    p->own = 0;
+}
+
+// In the book, where holders of the same process have it too; strangers' records can fill that, so a copy
+// is good as well.
+static bool keep_record(struct dht *d, struct place *p, const uint8_t record[static RECORD_BYTES])
+{
+    uint8_t *copy = NULL;
+    record_ref own = 0;
+    if (d->config.records != NULL) {
+        record_book_seed(d->config.records, &d->config.rng);
+        own = record_book_hold(d->config.records, record);
+    }
+    if (own == 0) {
+        copy = arena_take(d->config.arena, RECORD_BYTES);
+        if (copy == NULL)
+            return false;
+        memcpy(copy, record, RECORD_BYTES);
+    }
+    drop_record(d, p);
+    p->own = own;
+    p->record = own != 0 ? record_book_at(d->config.records, own) : copy;
+    return true;
+}
+
 // Withdraws at all that may hold it.
 void publish_withdraw(struct dht *d, struct place *p)
 {
@@ -200,8 +232,7 @@ void publish_withdraw(struct dht *d, struct place *p)
         h->version_sent = h->version_acked = 0;
         h->expires = 0;
     }
-    arena_give(d->config.arena, p->record, RECORD_BYTES);
-    p->record = NULL;
+    drop_record(d, p);
     p->announcing = false;
     p->renew_at = USEC_NEVER;
 }
@@ -241,13 +272,11 @@ int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
         publish_withdraw(d, p);
     if (!take_salt(p, record))
         return BAUTA_EFORMAT;
-    if (p->record == NULL)
-        p->record = arena_take(d->config.arena, RECORD_BYTES);
-    if (p->record == NULL)
-        return BAUTA_ESPACE;
     // The same record with a proof is news only to those who wanted one.
-    bool news = p->version == 0 || !p->announcing || memcmp(p->record, record, RECORD_BYTES) != 0;
-    memcpy(p->record, record, RECORD_BYTES);
+    bool news = p->version == 0 || !p->announcing || p->record == NULL ||
+                memcmp(p->record, record, RECORD_BYTES) != 0;
+    if (news && !keep_record(d, p, record))
+        return BAUTA_ESPACE;
     p->ttl_s = (uint16_t)(ttl_s < TTL_S_MIN ? TTL_S_MIN : ttl_s > TTL_S_MAX ? TTL_S_MAX : ttl_s);
     p->proof = proof != NULL ? *proof : (struct dht_proof){.effort = 0};
     p->version += news;

@@ -90,22 +90,27 @@ struct session *ekey_session(struct dht *d, struct ekey *k, book_ref ref)
 {
     struct session *s = ekey_find(d, k, ref);
     if (s == NULL) {
-        struct rpc_keys keys;
+        struct rpc_root root;
         const uint8_t *pk = dht_entry(d, ref)->contact.pk;
-        if (rpc_keys_derive(&keys, k->sk, pk, &d->config.net, k->pk, pk) != 0)
+        if (rpc_root_derive(&root, k->sk, pk) != 0)
             return NULL;
         s = session_room(d, k);
         if (s == NULL) {
-            sodium_memzero(&keys, sizeof keys);
+            sodium_memzero(&root, sizeof root);
             return NULL;
         }
         memset(s, 0, sizeof *s);
         s->ref = book_keep(d->config.book, ref);
-        s->keys = keys;
-        sodium_memzero(&keys, sizeof keys);
+        s->root = root;
+        sodium_memzero(&root, sizeof root);
     }
     s->used = ++k->uses;
     return s;
+}
+
+void ekey_keys(struct dht *d, const struct ekey *k, const struct session *s, struct rpc_keys *keys)
+{
+    rpc_root_keys(keys, &s->root, &d->config.net, k->pk, dht_entry(d, s->ref)->contact.pk);
 }
 
 // The e of a call's owner, while there is one.
@@ -246,7 +251,7 @@ static int set_keys(struct dht *d, struct call *c, struct ekey *ekey)
     }
     const struct session *s = ekey_session(d, ekey, c->ref);
     if (s != NULL) {
-        c->keys = s->keys;
+        ekey_keys(d, ekey, s, &c->keys);
         node_mask_key(c->mask_key, &d->config.net, dht_entry(d, c->ref)->contact.pk);
         memcpy(c->header.e, ekey->pk, 32);
         c->has_token = s->has_token;

@@ -448,21 +448,25 @@ static int open_request(struct dht *d, struct request *r, uint8_t *datagram, siz
     struct guard *g = &d->server->guard;
     uint8_t *body;
     size_t body_len;
-    bool cached = guard_keys(g, r->source, r->header.e, &r->keys);
+    struct rpc_root root;
+    bool cached = guard_keys(g, r->source, r->header.e, &root);
     if (!cached && !guard_dh(g, d->now, r->token_ok)) {
         if (!r->token_ok)
             answer_light(d, r, datagram + RPC_HEADER_BYTES);
         return BAUTA_ELIMIT;
     }
-    if (!cached && rpc_keys_derive(&r->keys, d->config.secret, r->header.e, &d->config.net,
-                                   r->header.e, d->pk) != 0)
+    if (!cached && rpc_root_derive(&root, d->config.secret, r->header.e) != 0)
         return BAUTA_EAUTH;
+    rpc_root_keys(&r->keys, &root, &d->config.net, r->header.e, d->pk);
     int rc = rpc_request_open(datagram, len, &r->keys, &body, &body_len);
+    if (rc == 0) {
+        guard_grow(g);
+        if (!cached)
+            guard_keys_remember(g, r->source, r->header.e, &root);
+    }
+    sodium_memzero(&root, sizeof root);
     if (rc != 0)
         return rc;
-    guard_grow(g);
-    if (!cached)
-        guard_keys_remember(g, r->source, r->header.e, &r->keys);
     if (d->server->rest_at == USEC_NEVER)
         d->server->rest_at = d->now + TOKEN_PERIOD_US;
     return wire_request_decode(&r->q, body, body_len);

@@ -253,7 +253,7 @@ static void test_rest(void **state)
     start(&f, true);
     usec_t now = 1000 * USEC_PER_S;
     uint8_t nonce[24] = {0}, e[32] = {0};
-    struct rpc_keys keys;
+    struct rpc_root keys;
     memset(&keys, 1, sizeof keys);
     for (uint32_t i = 0; i < 1000; i++) {
         struct path p = at((uint8_t)(i >> 4), (uint8_t)i, 4000);
@@ -279,7 +279,7 @@ static void test_keycache(void **state)
     struct fixture f;
     start(&f, true);
     uint8_t e[32] = {0};
-    struct rpc_keys keys, got;
+    struct rpc_root keys, got;
     memset(&keys, 7, sizeof keys);
     assert_false(guard_keys(&f.guard, 1, e, &got));
     guard_keys_remember(&f.guard, 1, e, &keys);
