@@ -1,5 +1,7 @@
 #include "node/meet/encounter.h"
 
+#include "crypto/bytes.h"
+#include "dht/path.h"
 #include "node/meet/offer.h"
 
 #include <sodium.h>
@@ -197,6 +199,18 @@ void encounter_perform(struct meet_env *env, struct encounter *e, const struct p
 
 // ---- samples --------------------------------------------------------------------------------------
 
+// Whose an introducer is: its coarse prefix, since addresses in one cost nothing; in a lab each its own.
+static uint64_t carrier(const struct meet_env *env, const struct wire_introducer *via)
+{
+    struct prefix prefix = path_coarse(&via->contact.path);
+    uint8_t hash[8];
+    struct piece piece = env->lab ? (struct piece){via->contact.pk, sizeof via->contact.pk}
+                                  : (struct piece){prefix.bytes, sizeof prefix.bytes};
+    hash_pieces(hash, sizeof hash, NULL, 0, &piece, 1);
+    struct rd r = rd_init(hash, sizeof hash);
+    return rd_le64(&r) | 1u;
+}
+
 // True if the record is of somebody to whom an offer may go.
 static bool take_record(struct meet_env *env, struct encounter *e, struct search *s,
                         const struct spot *p, const uint8_t record[static RECORD_BYTES])
@@ -225,6 +239,10 @@ static bool take_record(struct meet_env *env, struct encounter *e, struct search
     if (slot == PAIRING_CANDIDATES_MAX)
         return false;
     struct listing *l = &e->listing[slot];
+    uint64_t via[DHT_INTRODUCERS_MAX];
+    for (unsigned i = 0; i < rec.introducers; i++)
+        via[i] = carrier(env, &rec.introducer[i]);
+    pairing_via(&e->pairing, slot, via, rec.introducers);
     l->place = p->id;
     l->epoch = p->epoch;
     l->keys = p->keys;

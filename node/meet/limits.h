@@ -23,6 +23,11 @@
 #define PAIRING_QUIET_US (600 * USEC_PER_MS)
 #define PAIRING_QUIET_HALVINGS_MAX 2u
 #define PAIRING_QUIET_MAX 6u // such offers at once
+// Once offers have come to nothing, who offers goes first; an acceptance that nobody confirms costs as
+// much time as so many silent offers, and as many of them have to come in between.
+#define PAIRING_TRUST_LOST 4
+#define PAIRING_TRUST_MAX 4
+#define PAIRING_DOUBTS_MAX 64u // introducers of offers that nobody answered
 #define PAIRING_GARBLED_US                                                                         \
     (1000 * USEC_PER_MS)                   // before another introducer of the same record is tried
 #define PAIRING_PUZZLE_US (6 * USEC_PER_S) // an offer whose puzzle is being solved waits so long
@@ -56,11 +61,7 @@
 #define SEARCH_RETRY_MIN_US (200 * USEC_PER_MS) // no introducer known: ask the DHT again,
 #define SEARCH_RETRY_MAX_US (5 * USEC_PER_S)    // at doubling gaps up to this
 // Who finds nobody looks places up on other ways: so soon, doubling up to so late.
-#ifdef BAUTA_WEAK // liars are tried against who believes the first look-up, too
-#define SEARCH_ELSEWHERE_MIN_US SEARCH_ELSEWHERE_MAX_US
-#else
 #define SEARCH_ELSEWHERE_MIN_US (2 * USEC_PER_S)
-#endif
 #define SEARCH_ELSEWHERE_MAX_US (300 * USEC_PER_S)
 #define SEARCH_LINGER_US                                                                           \
     (3 * USEC_PER_S)          // handles answer so long after a match; covers lost confirms

@@ -3,6 +3,7 @@
 #include "crypto/bytes.h"
 
 #include <assert.h>
+#include <limits.h>
 
 #define NOBODY PAIRING_CANDIDATES_MAX
 
@@ -37,6 +38,7 @@ void pairing_reset(struct pairing *p)
     p->state = PAIRING_FREE;
     p->sampled = p->offered = false;
     p->doublings = p->misses = 0;
+    p->trust = 0;
     p->partner = NOBODY;
     p->start_at = p->quiet_at = p->answer_at = p->look_at = USEC_NEVER;
 }
@@ -200,6 +202,66 @@ static void missed(struct pairing *p)
 {
     if (p->misses < UINT8_MAX)
         p->misses++;
+    if (p->trust < PAIRING_TRUST_MAX)
+        p->trust++;
+}
+
+// ---- records of nobody ----------------------------------------------------------------------------
+
+static struct pairing_doubt *doubt_of(struct pairing *p, uint64_t via)
+{
+    for (unsigned i = 0; i < PAIRING_DOUBTS_MAX; i++)
+        if (p->doubt[i].silent > 0 && p->doubt[i].via == via)
+            return &p->doubt[i];
+    return NULL;
+}
+
+void pairing_via(struct pairing *p, unsigned slot, const uint64_t *via, unsigned n)
+{
+    struct pairing_candidate *c = &p->candidate[slot];
+    assert(c->used && n <= DHT_INTRODUCERS_MAX);
+    memset(c->via, 0, sizeof c->via);
+    for (unsigned i = 0; i < n; i++) {
+        bool again = false;
+        for (unsigned k = 0; k < i; k++)
+            again = again || via[k] == via[i];
+        c->via[i] = again ? 0 : via[i];
+    }
+}
+
+// Nobody has answered through its introducers in good time.
+static void doubt(struct pairing *p, const struct pairing_candidate *c)
+{
+    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
+        if (c->via[i] == 0)
+            continue;
+        struct pairing_doubt *x = doubt_of(p, c->via[i]);
+        if (x == NULL) {
+            x = &p->doubt[p->doubt_next++ % PAIRING_DOUBTS_MAX];
+            *x = (struct pairing_doubt){.via = c->via[i]};
+        }
+        x->silent = (uint8_t)(x->silent + (x->silent < UINT8_MAX));
+    }
+}
+
+// Somebody has.
+static void trusted(struct pairing *p, const struct pairing_candidate *c)
+{
+    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
+        struct pairing_doubt *x = c->via[i] == 0 ? NULL : doubt_of(p, c->via[i]);
+        if (x != NULL)
+            x->silent = 0;
+    }
+}
+
+static unsigned doubts(struct pairing *p, const struct pairing_candidate *c)
+{
+    unsigned most = 0;
+    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
+        const struct pairing_doubt *x = c->via[i] == 0 ? NULL : doubt_of(p, c->via[i]);
+        most = x != NULL && x->silent > most ? x->silent : most;
+    }
+    return most;
 }
 
 static unsigned quiet_count(const struct pairing *p)
@@ -219,6 +281,7 @@ static void make_quiet(struct pairing *p)
     c->quiet = true;
     c->quiet_generation = generation;
     c->quiet_until = until;
+    doubt(p, c);
     missed(p);
 }
 
@@ -290,18 +353,35 @@ static void wait_idle(struct pairing *p, usec_t now)
     p->look_at = now + rng_between(&p->rng, gap / 2, gap + gap / 2);
 }
 
+// Whom to try before whom, once offers have come to nothing; lower is earlier. Somebody who offers is
+// there, unless such ones did not confirm; then those whose introducers left the fewest offers unanswered.
+static unsigned rank(struct pairing *p, const struct pairing_candidate *c)
+{
+    if (p->misses == 0)
+        return 0;
+    if (c->held)
+        return p->trust > 0 ? 0 : 2;
+    return 1 + doubts(p, c);
+}
+
 // The best of all usable candidates and held offers. After a miss every second choice is drawn, for
 // somebody may have ground weights that go before everybody's.
-static unsigned pick(const struct pairing *p, usec_t now)
+static unsigned pick(struct pairing *p, usec_t now)
 {
-    unsigned best = NOBODY, usable = 0;
+    unsigned best = NOBODY, usable = 0, lowest = UINT_MAX;
     bool may_offer = now >= p->start_at, draw = p->misses % 2 == 1;
     for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++) {
         const struct pairing_candidate *c = &p->candidate[i];
         if (!c->used || c->taken || c->quiet ||
             !(c->held || (may_offer && c->listed && c->usable_at <= now)))
             continue;
-        usable++;
+        unsigned r = rank(p, c);
+        if (r > lowest)
+            continue;
+        if (r < lowest)
+            best = NOBODY;
+        usable = r < lowest ? 1 : usable + 1;
+        lowest = r;
         if (best == NOBODY ||
             (draw ? rng_below(&p->rng, usable) == 0 : better(c, &p->candidate[best])))
             best = i;
@@ -321,8 +401,10 @@ static void choose(struct pairing *p, usec_t now, struct pairing_out *out)
             wait_idle(p, now);
         return;
     }
-    if (p->offered)
+    if (p->offered) {
         make_quiet(p);
+        best = pick(p, now); // that silence counts
+    }
     if (p->candidate[best].held)
         accept(p, now, best, out);
     else
@@ -514,6 +596,7 @@ void pairing_refused(struct pairing *p, usec_t now, const struct pairing_peer *p
         return;
     usec_t pause = rng_between(&p->rng, PAIRING_NOT_NOW_MIN_US, PAIRING_NOT_NOW_MAX_US);
     mine_answered(p, slot, now + pause);
+    trusted(p, &p->candidate[slot]);
     p->candidate[slot].unanswered = 0;
     if (for_good) {
         missed(p);
@@ -611,6 +694,7 @@ static void unanswered(struct pairing *p, usec_t now, struct pairing_out *out)
     unsigned doublings = p->candidate[p->partner].unanswered;
     unsigned slot = offer_over(p, now + (PAIRING_SILENT_US << doublings));
     act(p, out, PAIRING_RETRACT, slot, generation);
+    doubt(p, &p->candidate[slot]);
     if (doublings < PAIRING_SILENT_DOUBLINGS_MAX)
         p->candidate[slot].unanswered++;
     missed(p);
@@ -676,6 +760,7 @@ void pairing_expire(struct pairing *p, usec_t now, struct pairing_out *out)
             struct pairing_candidate *c = &p->candidate[p->partner];
             c->late_generation = p->partner_generation;
             c->late_until = now + PAIRING_LATE_US;
+            p->trust = -PAIRING_TRUST_LOST;
             set_free(p, now + PAIRING_SILENT_US);
         }
     }

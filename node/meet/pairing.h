@@ -34,8 +34,15 @@ struct pairing_candidate {
     uint32_t late_generation; // of an offer that I accepted, whose confirm may still come
     usec_t late_until;
     uint32_t quiet_generation;
-    usec_t quiet_until; // its answer counts so long
-    usec_t usable_at;   // no offer goes out before
+    usec_t quiet_until;                // its answer counts so long
+    usec_t usable_at;                  // no offer goes out before
+    uint64_t via[DHT_INTRODUCERS_MAX]; // whose introducers its record names; 0: none
+};
+
+// Introducers through which offers went that nobody answered in good time.
+struct pairing_doubt {
+    uint64_t via;
+    uint8_t silent; // since somebody last did; 0: free
 };
 
 enum pairing_action_kind {
@@ -74,10 +81,13 @@ struct pairing {
     uint32_t generation[MEET_TOPICS_MAX]; // of the last own offer; random start a topic
     uint64_t dead[PAIRING_DEAD_MAX];      // hashes of records that said no for good
     uint16_t dead_next;
+    struct pairing_doubt doubt[PAIRING_DOUBTS_MAX]; // the oldest is forgotten first
+    unsigned doubt_next;
     bool sampled;      // some sample has come
     bool offered;      // the own offer is out, to candidate[partner]
     uint8_t doublings; // of the gap before looking again
     uint8_t misses;    // offers that came to nothing since the last match
+    int8_t trust;      // of them in those that come in, while it is positive
     unsigned partner;  // the candidate of the own offer, or of PENDING and MATCHED
     uint32_t partner_generation;
     usec_t start_at;  // the first offer; USEC_NEVER: no candidate was seen yet
@@ -100,6 +110,10 @@ void pairing_reset(struct pairing *);
 unsigned pairing_add(struct pairing *, const struct pairing_peer *, const uint8_t rec_id[static 16],
                      uint64_t weight, uint8_t score);
 void pairing_sampled(struct pairing *, usec_t now, unsigned usable, struct pairing_out *);
+
+// Who carries offers to that candidate: a hash of each introducer's prefix, not 0. Where offers through them
+// stay without an answer, others are tried first.
+void pairing_via(struct pairing *, unsigned slot, const uint64_t *via, unsigned n);
 
 // Other places are read from now on: who looks again does so soon.
 void pairing_elsewhere(struct pairing *, usec_t now);

@@ -506,6 +506,67 @@ static void a_full_table_does_not_go_by_weight(void **state)
     assert_in_range(heavy, PAIRING_CANDIDATES_MAX / 4, PAIRING_CANDIDATES_MAX * 3 / 4);
 }
 
+// The kind of the first action that is not a retract, at the moment when my offer turns quiet.
+static struct pairing_action when_quiet(struct pairing *p)
+{
+    struct pairing_out out = {0};
+    pairing_expire(p, p->quiet_at, &out);
+    assert_true(out.n > 0);
+    return out.action[out.n - 1];
+}
+
+// Weights are the alphabet's, introducers those of `via`; the first offer goes to 'a'.
+static void offer_to_a(struct pairing *p, uint64_t *random, const char *who, const uint64_t *via)
+{
+    struct pairing_out out = {0};
+    const uint8_t rec_id[16] = {1};
+    pairing_init(p, (struct rng){fill, random});
+    for (unsigned i = 0; who[i] != 0; i++) {
+        struct pairing_peer x = letter(who[i]);
+        unsigned slot = pairing_add(p, &x, rec_id, (uint64_t)(who[i] - 'a'), 0);
+        pairing_via(p, slot, &via[i], 1);
+    }
+    pairing_sampled(p, 10, (unsigned)strlen(who), &out);
+    if (out.n == 0)
+        pairing_expire(p, pairing_deadline(p), &out);
+    assert_int_equal(out.action[0].kind, PAIRING_OFFER);
+    assert_int_equal(out.action[0].peer.pk[0], 'a');
+}
+
+// Records of nobody name the few introducers of whoever made them.
+static void one_silent_introducer_goes_last(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        uint64_t random = seed;
+        struct pairing p;
+        offer_to_a(&p, &random, "abcde", (const uint64_t[]){1, 1, 1, 2, 1});
+        struct pairing_action next = when_quiet(&p);
+        assert_int_equal(next.kind, PAIRING_OFFER);
+        assert_int_equal(next.peer.pk[0], 'd');
+    }
+}
+
+// Who offers is there; who then does not confirm spends that trust.
+static void who_offers_goes_first_after_a_silence(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        uint64_t random = seed;
+        struct pairing p;
+        struct pairing_out out = {0};
+        struct pairing_peer y = letter('y'), z = letter('z');
+        offer_to_a(&p, &random, "abcde", (const uint64_t[]){1, 2, 3, 4, 5});
+        pairing_offer(&p, p.quiet_at - 2, &y, 1, 'y' - 'a', 0, &out);
+        pairing_offer(&p, p.quiet_at - 1, &z, 1, 'z' - 'a', 0, &out);
+        assert_int_equal(out.n, 0);
+        struct pairing_action next = when_quiet(&p);
+        assert_int_equal(next.kind, PAIRING_ACCEPT);
+        pairing_expire(&p, p.answer_at, &out);
+        assert_int_equal(out.action[out.n - 1].kind, PAIRING_OFFER);
+    }
+}
+
 // ---- a crowd --------------------------------------------------------------------------------------
 #define CROWD 1000u
 #define DELAY_MIN_US (20 * USEC_PER_MS) // one way, through the introducer
@@ -844,6 +905,8 @@ int main(void)
         cmocka_unit_test(weight_is_of_the_pair),
         cmocka_unit_test(a_rather_goes_before_the_weight),
         cmocka_unit_test(a_full_table_does_not_go_by_weight),
+        cmocka_unit_test(one_silent_introducer_goes_last),
+        cmocka_unit_test(who_offers_goes_first_after_a_silence),
         cmocka_unit_test(a_thousand_people_all_pair_up),
         cmocka_unit_test(a_thousand_people_all_pair_up_with_loss),
     };
