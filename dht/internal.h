@@ -123,17 +123,18 @@ struct lookup {
 
 // ---- places (place.c, publish.c, choose.c) ----------------------------------------------------------
 struct holder {
+    usec_t expires; // of the record there
     book_ref ref;
-    bool in_region, busy, late;
-    uint8_t failures;
-    bool refuses;                         // not ours there, or withdrawn
     uint32_t version_sent, version_acked; // 0: none
-    bool full;                            // it said so, and told how much
-    uint8_t hint;
+    uint32_t effort;                      // wanted for a record that is not there yet
     uint16_t live;
-    uint32_t effort; // wanted for a record that is not there yet
-    usec_t expires;  // of the record there
+    uint8_t hint;
+    uint8_t failures;
+    bool in_region : 1, busy : 1, late : 1;
+    bool refuses : 1; // not ours there, or withdrawn
+    bool full : 1;    // it said so, and told how much: hint, live
 };
+static_assert(sizeof(struct holder) == 32, "a place keeps dozens");
 struct place {
     struct place *next;
     struct timer timer;
