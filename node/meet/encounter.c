@@ -233,8 +233,11 @@ static bool take_record(struct meet_env *env, struct encounter *e, struct search
     if (rec.expiry_s < env_unix_us(env) / USEC_PER_S || rec.effort > SEARCH_EFFORT_MAX ||
         encounter_shuns(env, e, rec.pseudonym) || !card_acceptable(&e->wish.wishes, &rec.card))
         return false;
+    // By its content: one that is announced anew, with another effort, is not the one that was declined.
+    uint8_t hash[32];
+    hash_pieces(hash, sizeof hash, NULL, 0, &(struct piece){plain, sizeof plain}, 1);
     unsigned slot =
-        pairing_add(&e->pairing, &peer, record, pairing_weight(s->pk, peer.pk, p->keys.psk),
+        pairing_add(&e->pairing, &peer, hash, pairing_weight(s->pk, peer.pk, p->keys.psk),
                     (uint8_t)card_score(&e->wish.wishes, &rec.card));
     if (slot == PAIRING_CANDIDATES_MAX)
         return false;
@@ -248,7 +251,7 @@ static bool take_record(struct meet_env *env, struct encounter *e, struct search
     l->keys = p->keys;
     l->record = rec;
     memcpy(l->rec_id, record, sizeof l->rec_id);
-    hash_pieces(l->hash, sizeof l->hash, NULL, 0, &(struct piece){plain, sizeof plain}, 1);
+    memcpy(l->hash, hash, sizeof l->hash);
     sodium_memzero(plain, sizeof plain);
     return true;
 }
@@ -323,6 +326,7 @@ void encounter_expire(struct meet_env *env, struct encounter *e)
         e->channel_at = USEC_NEVER;
         e->channel_news = true;
     }
+    offer_in_review(env, e);
     pairing_expire(&e->pairing, env->now, &out);
     encounter_perform(env, e, &out);
     offer_out_expire(env, e);

@@ -25,16 +25,19 @@
 #define PAIRING_QUIET_MAX 6u // such offers at once
 // Once offers have come to nothing, who offers goes first; an acceptance that nobody confirms costs as
 // much time as so many silent offers, and as many of them have to come in between.
+#define PAIRING_LOOK_MISSES 4u  // after each so many: look again, though others are known
+#define PAIRING_MISSES_MAX 128u // then the count goes on from half of it
 #define PAIRING_TRUST_LOST 4
 #define PAIRING_TRUST_MAX 4
-#define PAIRING_DOUBTS_MAX 64u // introducers of offers that nobody answered
+#define DOUBTS_MAX 64u // introducers of offers that nobody answered
 #define PAIRING_GARBLED_US                                                                         \
     (1000 * USEC_PER_MS)                   // before another introducer of the same record is tried
 #define PAIRING_PUZZLE_US (6 * USEC_PER_S) // an offer whose puzzle is being solved waits so long
 #define PAIRING_CONFIRM_US (1000 * USEC_PER_MS) // an accepted offer waits so long for its confirm
-#define PAIRING_LATE_US (1000 * USEC_PER_MS)    // and a late confirm counts for so long after that
-#define PAIRING_SILENT_US (500 * USEC_PER_MS)   // who did not answer is left alone so long,
-#define PAIRING_SILENT_DOUBLINGS_MAX 5u         // doubled for each time in a row: it may be gone
+#define PAIRING_CONFIRM_AGAIN_US (500 * USEC_PER_MS) // after one that nobody confirmed
+#define PAIRING_LATE_US (1000 * USEC_PER_MS)  // and a late confirm counts for so long after that
+#define PAIRING_SILENT_US (500 * USEC_PER_MS) // who did not answer is left alone so long,
+#define PAIRING_SILENT_DOUBLINGS_MAX 5u       // doubled for each time in a row: it may be gone
 #define PAIRING_NOT_NOW_MIN_US (100 * USEC_PER_MS)
 #define PAIRING_NOT_NOW_MAX_US (400 * USEC_PER_MS)
 #define PAIRING_RETRACTED_MIN_US (200 * USEC_PER_MS)

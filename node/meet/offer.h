@@ -84,6 +84,7 @@ struct offer_in {
     uint8_t retract_tag[WIRE_RETRACT_TAG_BYTES];
     uint8_t answer[WIRE_ANSWER_BYTES];
     bool answer_made;
+    bool proved;  // it needed a proof, and has it or waits for its check
     usec_t delay; // of answers, from the arrival
     usec_t arrived_at, answer_at, answered_at, close_at;
     struct path seen; // my address as the introducer sees it
@@ -95,6 +96,7 @@ void offer_in_arrived(struct meet_env *, struct encounter *, struct search *, st
 void offer_in_accept(struct meet_env *, struct encounter *, const struct pairing_action *);
 void offer_in_refuse(struct meet_env *, struct encounter *, const struct pairing_action *);
 void offer_in_joined(struct meet_env *, struct encounter *, const struct pairing_action *);
+void offer_in_review(struct meet_env *, struct encounter *);
 void offer_in_expire(struct meet_env *, struct encounter *);
 usec_t offer_in_deadline(const struct meet_env *, const struct encounter *);
 void offer_in_close(struct meet_env *, struct encounter *);

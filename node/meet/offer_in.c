@@ -506,6 +506,7 @@ void offer_in_arrived(struct meet_env *env, struct encounter *e, struct search *
     o->arrived_at = o->answered_at = env->now;
     o->answer_at = USEC_NEVER;
     o->close_at = env->now + OFFER_IN_US;
+    o->proved = proved;
     if (!dht_attend_seen(env->dht, a->id, &o->seen))
         memset(&o->seen, 0, sizeof o->seen);
     if (proved) {
@@ -513,6 +514,19 @@ void offer_in_arrived(struct meet_env *env, struct encounter *e, struct search *
         check_proofs(env, e);
     } else {
         open_offer(env, e, s, p, i);
+    }
+}
+
+// Offers that came before a proof was required, and wait, are to come again with one: else those that a
+// flood brought in at first would be accepted one after another.
+void offer_in_review(struct meet_env *env, struct encounter *e)
+{
+    for (unsigned i = 0; i < OFFER_IN_MAX; i++) {
+        struct offer_in *o = e->in[i];
+        if (env->load.effort == 0 || o == NULL || o->state != IN_HELD || o->proved)
+            continue;
+        refuse(env, o, false);
+        lost(env, e, o, false);
     }
 }
 

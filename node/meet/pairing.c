@@ -100,8 +100,18 @@ static void bury(struct pairing *p, unsigned slot)
     unlist(p, slot);
 }
 
-// A slot for somebody new. Who is left out is drawn, after those of whom nothing is known any more and
-// those who do not answer: weights can be ground, and so must not decide whom a sample crowds out.
+// How many of the candidates name an introducer that this one names.
+static unsigned shares(const struct pairing *p, const struct pairing_candidate *c)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < PAIRING_CANDIDATES_MAX; i++)
+        n += p->candidate[i].used && doubt_same(&p->candidate[i].ways, &c->ways) ? 1 : 0;
+    return n;
+}
+
+// A slot for somebody new. Who is left out is drawn, after those of whom nothing is known any more,
+// those who do not answer, and those who share introducers with most: weights can be ground, and so must
+// not decide whom a sample crowds out.
 static unsigned make_room(struct pairing *p)
 {
     unsigned worst = NOBODY, ties = 0, worst_rank = 0;
@@ -112,6 +122,7 @@ static unsigned make_room(struct pairing *p)
         if (c->held || c->taken || c->quiet)
             continue;
         unsigned rank = c->listed ? c->unanswered : PAIRING_SILENT_DOUBLINGS_MAX + 1u;
+        rank = rank * (PAIRING_CANDIDATES_MAX + 1u) + shares(p, c);
         if (worst != NOBODY && rank < worst_rank)
             continue;
         ties = worst == NOBODY || rank > worst_rank ? 1 : ties + 1;
@@ -200,68 +211,16 @@ static unsigned offer_over(struct pairing *p, usec_t usable_at)
 
 static void missed(struct pairing *p)
 {
-    if (p->misses < UINT8_MAX)
-        p->misses++;
+    p->misses =
+        (uint8_t)(p->misses + 1u > PAIRING_MISSES_MAX ? PAIRING_MISSES_MAX / 2 : p->misses + 1u);
     if (p->trust < PAIRING_TRUST_MAX)
         p->trust++;
 }
 
-// ---- records of nobody ----------------------------------------------------------------------------
-
-static struct pairing_doubt *doubt_of(struct pairing *p, uint64_t via)
-{
-    for (unsigned i = 0; i < PAIRING_DOUBTS_MAX; i++)
-        if (p->doubt[i].silent > 0 && p->doubt[i].via == via)
-            return &p->doubt[i];
-    return NULL;
-}
-
 void pairing_via(struct pairing *p, unsigned slot, const uint64_t *via, unsigned n)
 {
-    struct pairing_candidate *c = &p->candidate[slot];
-    assert(c->used && n <= DHT_INTRODUCERS_MAX);
-    memset(c->via, 0, sizeof c->via);
-    for (unsigned i = 0; i < n; i++) {
-        bool again = false;
-        for (unsigned k = 0; k < i; k++)
-            again = again || via[k] == via[i];
-        c->via[i] = again ? 0 : via[i];
-    }
-}
-
-// Nobody has answered through its introducers in good time.
-static void doubt(struct pairing *p, const struct pairing_candidate *c)
-{
-    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
-        if (c->via[i] == 0)
-            continue;
-        struct pairing_doubt *x = doubt_of(p, c->via[i]);
-        if (x == NULL) {
-            x = &p->doubt[p->doubt_next++ % PAIRING_DOUBTS_MAX];
-            *x = (struct pairing_doubt){.via = c->via[i]};
-        }
-        x->silent = (uint8_t)(x->silent + (x->silent < UINT8_MAX));
-    }
-}
-
-// Somebody has.
-static void trusted(struct pairing *p, const struct pairing_candidate *c)
-{
-    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
-        struct pairing_doubt *x = c->via[i] == 0 ? NULL : doubt_of(p, c->via[i]);
-        if (x != NULL)
-            x->silent = 0;
-    }
-}
-
-static unsigned doubts(struct pairing *p, const struct pairing_candidate *c)
-{
-    unsigned most = 0;
-    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++) {
-        const struct pairing_doubt *x = c->via[i] == 0 ? NULL : doubt_of(p, c->via[i]);
-        most = x != NULL && x->silent > most ? x->silent : most;
-    }
-    return most;
+    assert(p->candidate[slot].used);
+    doubt_ways(&p->candidate[slot].ways, via, n);
 }
 
 static unsigned quiet_count(const struct pairing *p)
@@ -281,7 +240,7 @@ static void make_quiet(struct pairing *p)
     c->quiet = true;
     c->quiet_generation = generation;
     c->quiet_until = until;
-    doubt(p, c);
+    doubt_silent(&p->doubts, &c->ways);
     missed(p);
 }
 
@@ -324,7 +283,7 @@ static void accept(struct pairing *p, usec_t now, unsigned slot, struct pairing_
     p->state = PAIRING_PENDING;
     p->partner = slot;
     p->partner_generation = c->held_generation;
-    p->answer_at = now + PAIRING_CONFIRM_US;
+    p->answer_at = now + (p->trust < 0 ? PAIRING_CONFIRM_AGAIN_US : PAIRING_CONFIRM_US);
     p->look_at = USEC_NEVER;
     c->held = false;
     c->taken = true;
@@ -355,18 +314,18 @@ static void wait_idle(struct pairing *p, usec_t now)
 
 // Whom to try before whom, once offers have come to nothing; lower is earlier. Somebody who offers is
 // there, unless such ones did not confirm; then those whose introducers left the fewest offers unanswered.
-static unsigned rank(struct pairing *p, const struct pairing_candidate *c)
+static unsigned rank(const struct pairing *p, const struct pairing_candidate *c)
 {
     if (p->misses == 0)
         return 0;
     if (c->held)
         return p->trust > 0 ? 0 : 2;
-    return 1 + doubts(p, c);
+    return 1 + doubt_most(&p->doubts, &c->ways);
 }
 
 // The best of all usable candidates and held offers. After a miss every second choice is drawn, for
 // somebody may have ground weights that go before everybody's.
-static unsigned pick(struct pairing *p, usec_t now)
+static unsigned pick(const struct pairing *p, usec_t now)
 {
     unsigned best = NOBODY, usable = 0, lowest = UINT_MAX;
     bool may_offer = now >= p->start_at, draw = p->misses % 2 == 1;
@@ -403,7 +362,9 @@ static void choose(struct pairing *p, usec_t now, struct pairing_out *out)
     }
     if (p->offered) {
         make_quiet(p);
-        best = pick(p, now); // that silence counts
+        best = pick(p, now);                      // that silence counts
+        if (p->misses % PAIRING_LOOK_MISSES == 0) // the right one may not be among them
+            look(p, PAIRING_ALL_TOPICS, out);
     }
     if (p->candidate[best].held)
         accept(p, now, best, out);
@@ -596,7 +557,7 @@ void pairing_refused(struct pairing *p, usec_t now, const struct pairing_peer *p
         return;
     usec_t pause = rng_between(&p->rng, PAIRING_NOT_NOW_MIN_US, PAIRING_NOT_NOW_MAX_US);
     mine_answered(p, slot, now + pause);
-    trusted(p, &p->candidate[slot]);
+    doubt_answered(&p->doubts, &p->candidate[slot].ways);
     p->candidate[slot].unanswered = 0;
     if (for_good) {
         missed(p);
@@ -694,7 +655,7 @@ static void unanswered(struct pairing *p, usec_t now, struct pairing_out *out)
     unsigned doublings = p->candidate[p->partner].unanswered;
     unsigned slot = offer_over(p, now + (PAIRING_SILENT_US << doublings));
     act(p, out, PAIRING_RETRACT, slot, generation);
-    doubt(p, &p->candidate[slot]);
+    doubt_silent(&p->doubts, &p->candidate[slot].ways);
     if (doublings < PAIRING_SILENT_DOUBLINGS_MAX)
         p->candidate[slot].unanswered++;
     missed(p);

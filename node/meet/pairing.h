@@ -8,6 +8,7 @@
 #ifndef BAUTA_NODE_MEET_PAIRING_H
 #define BAUTA_NODE_MEET_PAIRING_H
 
+#include "node/meet/doubt.h"
 #include "node/meet/limits.h"
 #include "node/meet/meet.h"
 
@@ -34,15 +35,9 @@ struct pairing_candidate {
     uint32_t late_generation; // of an offer that I accepted, whose confirm may still come
     usec_t late_until;
     uint32_t quiet_generation;
-    usec_t quiet_until;                // its answer counts so long
-    usec_t usable_at;                  // no offer goes out before
-    uint64_t via[DHT_INTRODUCERS_MAX]; // whose introducers its record names; 0: none
-};
-
-// Introducers through which offers went that nobody answered in good time.
-struct pairing_doubt {
-    uint64_t via;
-    uint8_t silent; // since somebody last did; 0: free
+    usec_t quiet_until;     // its answer counts so long
+    usec_t usable_at;       // no offer goes out before
+    struct doubt_ways ways; // whose introducers its record names
 };
 
 enum pairing_action_kind {
@@ -81,8 +76,7 @@ struct pairing {
     uint32_t generation[MEET_TOPICS_MAX]; // of the last own offer; random start a topic
     uint64_t dead[PAIRING_DEAD_MAX];      // hashes of records that said no for good
     uint16_t dead_next;
-    struct pairing_doubt doubt[PAIRING_DOUBTS_MAX]; // the oldest is forgotten first
-    unsigned doubt_next;
+    struct doubts doubts;
     bool sampled;      // some sample has come
     bool offered;      // the own offer is out, to candidate[partner]
     uint8_t doublings; // of the gap before looking again

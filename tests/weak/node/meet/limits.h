@@ -16,8 +16,8 @@
 #define PAIRING_QUIET_HALVINGS_MAX 1u
 #undef PAIRING_TRUST_MAX
 #define PAIRING_TRUST_MAX 0
-#undef PAIRING_DOUBTS_MAX
-#define PAIRING_DOUBTS_MAX 1u
+#undef DOUBTS_MAX
+#define DOUBTS_MAX 1u
 
 // No offer ever needs a proof.
 #undef LOAD_BURST
