@@ -20,11 +20,11 @@ static struct attack_result spam(uint64_t seed, uint32_t hosts)
 static void judge(const struct attack_result *o)
 {
     if (WEAK) {
-        assert_true(o->probe.met * 2 < o->probe.pairs || o->probe.p50_us > 3 * S);
+        assert_true(o->probe.met * 2 < o->probe.pairs || o->probe.p50_us > 4 * S);
         return;
     }
     assert_int_equal(o->probe.met, o->probe.pairs);
-    assert_true(o->probe.p50_us <= 3 * S);
+    assert_true(o->probe.p50_us <= 4 * S);
     assert_true(o->probe.p95_us <= 10 * S);
 }
 

@@ -14,6 +14,7 @@
 #define ATTACK_NAMED_MAX 16u        // contacts of one answer
 #define ATTACK_TICK_US 10000u       // of flooders
 #define ATTACK_HOLDERS 24u          // honest servers that a spammer writes to
+#define ATTACK_SEEK_EVERY 8u        // of a spammer's datagrams: it asks who is there
 #define ATTACK_CALLS 256u           // its answers that are awaited
 #define ATTACK_PEOPLE 64u           // whose records it has read
 #define ATTACK_SEEN_BITS 6u         // finds that share so many bits with the place are lied to

@@ -79,6 +79,16 @@ static void announce(struct sim *s, struct attack_member *m, uint32_t server)
     call(s, m, server, &q);
 }
 
+// It reads, too, where its records are refused.
+static void seek(struct sim *s, struct attack_member *m, uint32_t server)
+{
+    struct wire_request q;
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_SEEK;
+    memcpy(q.target, m->attack->keys.place, sizeof q.target);
+    call(s, m, server, &q);
+}
+
 // ---- offers to real people ----------------------------------------------------------------------------
 
 static void learn(struct sim *s, struct attack_member *m, const uint8_t *record)
@@ -188,6 +198,8 @@ static void once(struct sim *s, struct attack_member *m)
         p = &m->person[(m->round / 2 + i) % ATTACK_PEOPLE];
     if (m->round % 2 == 1 && p->used)
         offer(s, m, p);
+    else if (m->round % ATTACK_SEEK_EVERY == 0)
+        seek(s, m, m->round / ATTACK_SEEK_EVERY % servers);
     else
         announce(s, m, m->round / 2 % servers);
 }
