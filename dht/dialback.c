@@ -254,10 +254,10 @@ static bool rate_ok(struct dht *d, uint64_t source)
     }
     unsigned own = 0;
     for (unsigned i = 0; i < r->n; i++)
-        own += r->source[i] == source;
+        own += r->source[i] == (uint32_t)source;
     if (r->n == DIAL_PER_S || own >= DIAL_PREFIX_PER_S)
         return false;
-    r->source[r->n++] = source;
+    r->source[r->n++] = (uint32_t)source;
     return true;
 }
 

@@ -287,8 +287,8 @@ struct dht {
 // The server's side (server.c).
 struct dial_rate {
     usec_t since;
-    uint64_t source[DIAL_PER_S];
-    unsigned n;
+    uint32_t source[DIAL_PER_S];
+    uint8_t n;
 };
 struct server {
     struct dial_rate dial_rate;

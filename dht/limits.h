@@ -79,8 +79,8 @@
 #define DIAL_RETRY_MAX_US (900 * USEC_PER_S)
 #define DIAL_SILENCE_US (1800 * USEC_PER_S) // a server of which nobody asks anything doubts itself,
 #define DIAL_SILENCE_CONTACTS 8u            // if there are that many who could
-#define DIAL_PER_S 8u                       // done for others, in all: 1 kB/s
-#define DIAL_PREFIX_PER_S 2u                // and for one source
+#define DIAL_PER_S 32u // done for others, in all: 8 kB/s while a young network is dialled by few
+#define DIAL_PREFIX_PER_S 2u // and for one source
 
 // ---- look-ups -------------------------------------------------------------------------------------
 #define LOOKUPS_MAX 272u           // one a place, and upkeep
