@@ -72,6 +72,25 @@ static void others_stay_clients(void **state)
     }
 }
 
+// A young network that grows fast: few servers have to dial back all who come.
+static void a_crowd_is_let_in(void **state)
+{
+    (void)state;
+    const uint32_t listed = 8, crowd = 400;
+    struct sim *s = help_sim(1, 0);
+    unsigned serve = 0;
+    for (uint32_t i = 0; i < listed; i++)
+        (void)help_node(s, 0, true);
+    for (uint32_t i = 0; i < crowd; i++)
+        (void)candidate(s, 5 * S + i * S / 200, SIM_NAT_NONE);
+    (void)sim_run(s, 30 * S, NULL, NULL);
+    for (uint32_t i = 0; i < crowd; i++)
+        serve += status(s, listed + i).server;
+    printf("%u of %u candidates serve\n", serve, crowd);
+    help_must(s, 1, serve >= crowd * 9 / 10, "nearly all who came at once serve");
+    sim_free(s);
+}
+
 // min(3, servers that it has not contacted): none beside the only one; then another comes.
 static void small_networks(void **state)
 {
@@ -104,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reachable_ones_serve),
         cmocka_unit_test(others_stay_clients),
+        cmocka_unit_test(a_crowd_is_let_in),
         cmocka_unit_test(small_networks),
     };
     return help_main(tests, sizeof tests / sizeof *tests);
