@@ -101,7 +101,11 @@
 #define LOOKUP_ALPHA_REGION 24u    // in a region: all of a usual one at once
 #define LOOKUP_FULL_ASKED 4u  // of a region are asked for the place itself first: it may be full
 #define LOOKUP_WHOLE_SHARE 4u // then every fourth; the others for spots all over the region
-#define LOOKUP_FULL_SAY 3u    // so many have to say so
+// So many have to say so, and more than 3 of 4 that were asked for the place itself: with one liar in five
+// two of the first three would lie about one place in ten.
+#define LOOKUP_FULL_SAY 3u
+#define LOOKUP_FULL_MOST 3u
+#define LOOKUP_FULL_OF 4u
 #define LOOKUP_BLUR_BITS 4u   // named beyond the common prefix with the server that is asked
 #define LOOKUP_ASKED_MAX 192u // in all: a full region and the way there; liars don't keep it going
 #define LOOKUP_UPKEEP_ASKED_MAX 64u

@@ -670,11 +670,11 @@ static void finish(struct dht *d, struct lookup *l, bool full)
 
 // ---- answers --------------------------------------------------------------------------------------
 
-// More than three of four members that were asked for the place say that it is full, three at least: with
-// one liar in five two of the first three would lie about one place in ten.
+// Nearly all members that were asked for the place say that it is full, and enough of them.
 static bool is_full(const struct lookup *l)
 {
-    return !l->elsewhere && l->full >= LOOKUP_FULL_SAY && 4u * l->full > 3u * l->whole_answered;
+    return !l->elsewhere && l->full >= LOOKUP_FULL_SAY &&
+           LOOKUP_FULL_OF * l->full > LOOKUP_FULL_MOST * l->whole_answered;
 }
 
 // The contacts of an answer. True: there is somebody of the region among them.

@@ -18,7 +18,8 @@ struct attack_run {
     uint32_t servers, pairs;
     bool one_topic; // one pair after another on "target"; else all at once, each on its own
     bool v6;        // all addresses are IPv6
-    uint32_t loss_percent;
+    bool victim;    // a host of which nobody knows, and which the attackers name
+    bool no_prefix_limits;
     struct attack_config attack; // number 0: none
 };
 struct attack_result {
@@ -31,7 +32,7 @@ static inline struct attack_result attack_run(const struct attack_run *r)
     struct sim_config cfg = {.seed = r->seed,
                              .jobs = jobs,
                              .modelled = true,
-                             .loss_ppm = 10000 * r->loss_percent,
+                             .no_prefix_limits = r->no_prefix_limits,
                              // a quarter past: for half an hour one place only
                              .unix_start_s = SIM_UNIX_START_S - 870};
     struct sim *s = sim_new(&cfg);
@@ -43,7 +44,10 @@ static inline struct attack_result attack_run(const struct attack_run *r)
             n.bootstrap[b] = b;
         (void)sim_node_add(s, i < 3 ? 0 : i * 10 * S / r->servers, &n);
     }
-    struct attack *a = r->attack.number > 0 ? attack_new(s, &r->attack) : NULL;
+    struct attack_config attack = r->attack;
+    if (r->victim)
+        attack.names_victim = 1 + sim_node_add(s, 0, &(struct sim_node_config){.server = false});
+    struct attack *a = attack.number > 0 ? attack_new(s, &attack) : NULL;
     struct attack_probe_config probe = {.pairs = r->pairs,
                                         .topic = r->one_topic ? "target" : NULL,
                                         .at_us = FIRST_US,

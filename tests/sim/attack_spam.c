@@ -28,6 +28,14 @@ static void judge(const struct attack_result *o)
     assert_true(o->probe.p95_us <= 10 * S);
 }
 
+static void without_them_all_meet(void **state)
+{
+    (void)state;
+    struct attack_result o = spam(1, 0);
+    assert_int_equal(o.probe.met, o.probe.pairs);
+    assert_true(o.probe.p95_us < 3 * S);
+}
+
 static void from_many_prefixes(void **state)
 {
     (void)state;
@@ -45,6 +53,7 @@ static void from_two_prefixes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_them_all_meet),
         cmocka_unit_test(from_many_prefixes),
         cmocka_unit_test(from_two_prefixes),
     };

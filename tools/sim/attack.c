@@ -38,17 +38,23 @@ static unsigned accomplices(const struct attack *a, const uint8_t target[static 
     return n;
 }
 
-// Servers that are none, all at one address: whoever believes it sends there.
-static unsigned victims(struct sim *s, struct attack_member *m,
+// Servers that are none, all at one address, of `grind` ids each the one nearest to the target: whoever
+// believes it sends there.
+static unsigned victims(struct sim *s, struct attack_member *m, const uint8_t target[static 32],
                         struct contact out[static ATTACK_NAMED_MAX])
 {
+    const struct attack *a = m->attack;
     for (unsigned i = 0; i < ATTACK_NAMED_MAX; i++) {
-        memset(&out[i], 0, sizeof out[i]);
-        sim_stream_fill(&m->stream, out[i].pk, sizeof out[i].pk);
-        out[i].path = *sim_path(s, m->attack->config.names_victim - 1);
-        uint16_t noise;
-        sim_stream_fill(&m->stream, &noise, sizeof noise);
-        out[i].path.port = (uint16_t)(SIM_PORT_MIN + noise % (65536 - SIM_PORT_MIN));
+        struct contact c = {.path = *sim_path(s, a->config.names_victim - 1)};
+        uint8_t id[32], best[32];
+        for (uint32_t g = 0; g == 0 || g < a->config.grind; g++) {
+            sim_stream_fill(&m->stream, c.pk, sizeof c.pk);
+            node_id(id, &a->net, c.pk, c.puzzle_nonce, c.path.family, path_id_prefix(&c.path));
+            if (g > 0 && !id_nearer(id, best, target))
+                continue;
+            memcpy(best, id, sizeof best);
+            out[i] = c;
+        }
     }
     return ATTACK_NAMED_MAX;
 }
@@ -77,7 +83,7 @@ static bool on_find(struct sim *s, struct attack_member *m, const struct path *f
         answer.hint = ATTACK_HINT;
         answer.live = UINT16_MAX;
     } else if (wire_part_begin(&part, &answer, body, WIRE_BODY_MAX) == 0) {
-        unsigned n = a->config.names_victim != 0 ? victims(s, m, named)
+        unsigned n = a->config.names_victim != 0 ? victims(s, m, aim(a, &r->q), named)
                                                  : accomplices(a, aim(a, &r->q), named);
         size_t head = part.len;
         while (answer.n < n && wire_part_contact(&part, &named[answer.n]))
@@ -358,4 +364,6 @@ void attack_figures(const struct attack *a, struct attack_figures *f)
     *f = a->count;
     if (a->config.kind == ATTACK_AMPLIFIER && a->members > 1)
         f->victim_bytes = a->sim->host[a->member[1].self.host]->bytes_in;
+    else if (a->config.names_victim != 0)
+        f->victim_bytes = a->sim->host[a->config.names_victim - 1]->bytes_in;
 }

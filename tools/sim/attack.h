@@ -56,7 +56,7 @@ struct attack_figures {
     uint64_t sent, sent_bytes;
     uint64_t stored, refused, samples; // spammer: its announces taken or not, records seen
     uint64_t offers;                   // spammer
-    uint64_t victim_bytes;             // amplifier: what the victim got
+    uint64_t victim_bytes;             // amplifier, names_victim: what the victim got
 };
 
 struct attack;

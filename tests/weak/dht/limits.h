@@ -13,15 +13,35 @@
 #undef REFRESH_PINGS_MAX
 #define REFRESH_PINGS_MAX 16u
 
-// A region is whoever claims to be nearest.
+// A region is whoever claims to be nearest, and hardly anybody else.
 #undef REGION_EXPECTED
 #define REGION_EXPECTED 1u
 #undef REGION_LIVE
-#define REGION_LIVE 8u
+#define REGION_LIVE 2u
+#undef REGION_NEAREST
+#define REGION_NEAREST 1u
+#undef REGION_FAMILY
+#define REGION_FAMILY 1u
 #undef REGION_COARSE
 #define REGION_COARSE 1u
 #undef REGION_PREFIXES
-#define REGION_PREFIXES 8u
+#define REGION_PREFIXES 2u
+
+// Whoever says that a place is full is believed.
+#undef LOOKUP_FULL_SAY
+#define LOOKUP_FULL_SAY 1u
+#undef LOOKUP_FULL_MOST
+#define LOOKUP_FULL_MOST 0u
+
+// Every answer is waited for, as long as the slowest may take.
+#undef RPC_RTO_MIN_US
+#define RPC_RTO_MIN_US (3 * USEC_PER_S)
+#undef RPC_RTO_MAX_US
+#define RPC_RTO_MAX_US (3 * USEC_PER_S)
+#undef RPC_RTO_UNKNOWN_US
+#define RPC_RTO_UNKNOWN_US (3 * USEC_PER_S)
+#undef RPC_PATIENCE_UNKNOWN_US
+#define RPC_PATIENCE_UNKNOWN_US (3 * USEC_PER_S)
 
 // Prefixes do not count.
 #undef LOOKUP_FINE_MAX

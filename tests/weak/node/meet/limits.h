@@ -8,6 +8,14 @@
 #undef SEARCH_ELSEWHERE_MIN_US
 #define SEARCH_ELSEWHERE_MIN_US SEARCH_ELSEWHERE_MAX_US
 
+// Who was sent deeper into a topic stays there.
+#undef BRANCH_CLIMBS_MAX
+#define BRANCH_CLIMBS_MAX 0u
+#undef BRANCH_ASK_MIN_US
+#define BRANCH_ASK_MIN_US (3600 * USEC_PER_S)
+#undef BRANCH_ASK_MAX_US
+#define BRANCH_ASK_MAX_US (3600 * USEC_PER_S)
+
 // One offer at a time, to whoever has the lowest weight; who was silent is as good as anybody, and who
 // offers is no better.
 #undef PAIRING_QUIET_US
