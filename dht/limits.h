@@ -36,7 +36,7 @@
 #define TABLE_DEAD_FAILURES                                                                        \
     2u // requests without an answer until a contact is not handed out any more
 #define TABLE_GONE_FAILURES 5u     // and until it is forgotten even without a successor
-#define TABLE_CHECK_AFTER_S 60u    // who answered this lately is not pinged for a candidate's sake
+#define TABLE_CHECK_AFTER_S 300u   // who answered this lately is not pinged for a candidate's sake
 #define TABLE_SILENT_S (15u * 60)  // who was silent for longer is named after all fresher ones
 #define REFRESH_AFTER_S (15u * 60) // a bucket without traffic
 #define REFRESH_AFTER_CLIENT_S (30u * 60) // its table serves nobody else
