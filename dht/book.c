@@ -9,6 +9,7 @@
 // Entries and hash heads live in blocks, so that nothing big is ever moved or taken at once.
 #define BLOCK_ENTRIES 32u
 #define SEGMENT_HEADS 256u
+#define HOLD_MAX 32u // contacts of an answer
 
 struct contact_book {
     struct arena *arena;
@@ -146,10 +147,9 @@ static void grow(struct contact_book *b)
     }
 }
 
-book_ref book_hold(struct contact_book *b, const struct net *net, uint64_t net_tag,
-                   const struct contact *c)
+static book_ref hold(struct contact_book *b, const struct net *net, uint64_t net_tag,
+                     const struct contact *c, uint64_t hash)
 {
-    uint64_t hash = hash_of(b, net_tag, c);
     for (book_ref ref = *head_of(b, hash); ref != 0; ref = entry(b, ref)->next)
         if (same(entry(b, ref), net_tag, c)) {
             entry(b, ref)->refs++;
@@ -179,6 +179,36 @@ book_ref book_hold(struct contact_book *b, const struct net *net, uint64_t net_t
     if (++b->count > b->heads)
         grow(b);
     return ref;
+}
+
+book_ref book_hold(struct contact_book *b, const struct net *net, uint64_t net_tag,
+                   const struct contact *c)
+{
+    return hold(b, net, net_tag, c, hash_of(b, net_tag, c));
+}
+
+void book_fetch(const struct contact_book *b, book_ref ref)
+{
+    const struct book_entry *e = entry(b, ref);
+    __builtin_prefetch(e);
+    __builtin_prefetch(&e->id);
+    __builtin_prefetch(&e->next);
+}
+
+void book_hold_all(struct contact_book *b, const struct net *net, uint64_t net_tag,
+                   const struct contact *c, size_t n, book_ref *out)
+{
+    uint64_t hash[HOLD_MAX];
+    assert(n <= HOLD_MAX);
+    for (size_t i = 0; i < n; i++) {
+        hash[i] = hash_of(b, net_tag, &c[i]);
+        __builtin_prefetch(head_of(b, hash[i]));
+    }
+    for (size_t i = 0; i < n; i++)
+        if (*head_of(b, hash[i]) != 0)
+            book_fetch(b, *head_of(b, hash[i]));
+    for (size_t i = 0; i < n; i++)
+        out[i] = hold(b, net, net_tag, &c[i], hash[i]);
 }
 
 book_ref book_keep(struct contact_book *b, book_ref ref)

@@ -21,8 +21,13 @@ uint64_t book_net_tag(const struct net *);
 // A counted reference to this very contact; 0 when the book is full.
 book_ref book_hold(struct contact_book *, const struct net *, uint64_t net_tag,
                    const struct contact *);
-book_ref book_keep(struct contact_book *, book_ref); // one more count
-void book_drop(struct contact_book *, book_ref);     // 0 is fine
+// The same for n contacts, out[i] of c[i]. In a large process each entry is cold, so the memory of all
+// is asked for before the first is looked at.
+void book_hold_all(struct contact_book *, const struct net *, uint64_t net_tag,
+                   const struct contact *c, size_t n, book_ref *out);
+void book_fetch(const struct contact_book *, book_ref); // it will be looked at soon
+book_ref book_keep(struct contact_book *, book_ref);    // one more count
+void book_drop(struct contact_book *, book_ref);        // 0 is fine
 const struct book_entry *book_at(const struct contact_book *, book_ref);
 uint32_t book_count(const struct contact_book *);
 

@@ -684,17 +684,19 @@ static bool take_contacts(struct dht *d, struct lookup *l, const struct candidat
     uint8_t hop = (uint8_t)(from->hop < UINT8_MAX ? from->hop + 1 : from->hop);
     bool inside = from->inside || from->path >= LOOKUP_PATHS, named = false;
     uint8_t round = inside ? (uint8_t)(from->round + 1) : 0;
-    struct contact other;
-    for (size_t at = 0; wire_answer_contact(a, &at, &other);) {
-        if (!dht_contact_ok(d, &other, true))
-            continue;
-        book_ref ref = dht_hold(d, &other);
-        if (ref == 0)
+    struct contact other[WIRE_CONTACTS_MAX];
+    book_ref ref[WIRE_CONTACTS_MAX];
+    size_t n = 0;
+    for (size_t at = 0; n < WIRE_CONTACTS_MAX && wire_answer_contact(a, &at, &other[n]);)
+        n += dht_contact_ok(d, &other[n], true);
+    book_hold_all(d->config.book, &d->config.net, d->net_tag, other, n, ref);
+    for (size_t i = 0; i < n; i++) {
+        if (ref[i] == 0)
             continue;
         const struct candidate *c =
-            cand_add(d, l, ref, hop, inside ? LOOKUP_PATHS : from->path, round);
+            cand_add(d, l, ref[i], hop, inside ? LOOKUP_PATHS : from->path, round);
         named = named || (c != NULL && c->inside);
-        book_drop(d->config.book, ref);
+        book_drop(d->config.book, ref[i]);
     }
     return named;
 }

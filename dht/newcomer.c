@@ -2,29 +2,24 @@
 #include "crypto/bytes.h"
 #include "dht/internal.h"
 
-static bool being_verified(const struct dht *d, const struct contact *c)
+static bool being_verified(const struct dht *d, book_ref ref)
 {
-    for (const struct call *x = d->calls; x != NULL; x = x->next) {
-        if (x->owner_kind != CALL_VERIFY || x->failed)
-            continue;
-        const struct contact *y = &dht_entry(d, x->ref)->contact;
-        if (memcmp(y->pk, c->pk, 32) == 0 && path_equal(&y->path, &c->path))
+    for (const struct call *x = d->calls; x != NULL; x = x->next)
+        if (x->owner_kind == CALL_VERIFY && !x->failed && x->ref == ref)
             return true;
-    }
     return false;
 }
 
 bool newcomer_wanted(struct dht *d, const struct contact *c)
 {
-    if (!dht_contact_ok(d, c, true) || being_verified(d, c))
+    if (!dht_contact_ok(d, c, true))
         return false;
     struct table *t = upkeep_table(d, c->path.family);
-    if (t == NULL || table_has(t, c->pk, &c->path))
-        return false;
-    book_ref ref = dht_hold(d, c);
+    book_ref ref = t == NULL ? 0 : dht_hold(d, c);
     if (ref == 0)
         return false;
-    bool wanted = table_wants(t, dht_entry(d, ref)->id, &c->path);
+    bool wanted = !table_has(t, ref) && !being_verified(d, ref) &&
+                  table_wants(t, dht_entry(d, ref)->id, &c->path);
     book_drop(d->config.book, ref);
     return wanted;
 }

@@ -167,17 +167,15 @@ static void find_nearest(struct dht *d, const struct request *r, unsigned family
     const struct table *t = d->table[family];
     if (t == NULL)
         return;
-    size_t n = table_nearest(t, r->q.target, near, 2 * max);
+    size_t n = table_nearest_sure(t, r->q.target, upkeep_seconds(d), near, 2 * max);
     unsigned from = f->n;
-    for (unsigned doubtful = 0; doubtful < 2; doubtful++)
-        for (size_t i = 0; i < n && f->n - from < max; i++) {
-            const struct contact *c = &dht_entry(d, near[i])->contact;
-            if (path_equal(&c->path, r->from) ||
-                table_doubtful(t, near[i], upkeep_seconds(d)) != (doubtful != 0) ||
-                (d->config.prefix_limits && !prefix_fits(f, from, &c->path)))
-                continue;
-            f->contact[f->n++] = c;
-        }
+    for (size_t i = 0; i < n && f->n - from < max; i++) {
+        const struct contact *c = &dht_entry(d, near[i])->contact;
+        if (path_equal(&c->path, r->from) ||
+            (d->config.prefix_limits && !prefix_fits(f, from, &c->path)))
+            continue;
+        f->contact[f->n++] = c;
+    }
 }
 
 // How many of the contacts from `i` on fit a datagram.

@@ -424,18 +424,11 @@ bool table_wants(const struct table *t, const uint8_t id[static 32], const struc
     return room_by_prefix(t, b, path, b->n == TABLE_K ? dead : NULL);
 }
 
-bool table_has(const struct table *t, const uint8_t pk[static 32], const struct path *path)
-{
-    struct table_row *b;
-    const struct table_slot *s = find(t, pk, &b);
-    return s != NULL && alive(s) && path_equal(&book_at(t->book, s->ref)->contact.path, path);
-}
-
-bool table_doubtful(const struct table *t, book_ref ref, uint32_t now_s)
+bool table_has(const struct table *t, book_ref ref)
 {
     struct table_row *b;
     const struct table_slot *s = find_ref(t, ref, &b);
-    return s == NULL || s->failures > 0 || silence_s(s, now_s) > TABLE_SILENT_S;
+    return s != NULL && alive(s);
 }
 
 // ---- who is near ----------------------------------------------------------------------------------
@@ -444,6 +437,7 @@ struct near {
     uint64_t distance; // its leading bits
     book_ref ref;
     uint8_t known; // how many of them
+    bool doubtful;
 };
 
 static bool nearer(const struct table *t, const struct near *a, const struct near *b,
@@ -458,7 +452,7 @@ static bool nearer(const struct table *t, const struct near *a, const struct nea
 
 // Sorts the live ones of a row into near[from .. *n), of which `max` fit.
 static void near_add(const struct table *t, unsigned row, const uint8_t target[static 32],
-                     struct near *near, size_t from, size_t *n, size_t max)
+                     uint32_t now_s, struct near *near, size_t from, size_t *n, size_t max)
 {
     uint64_t centre = lead_of(t->centre), goal = lead_of(target);
     unsigned known = implied_bits(row) + HEAD_BITS;
@@ -468,7 +462,8 @@ static void near_add(const struct table *t, unsigned row, const uint8_t target[s
         if (!alive(s))
             continue;
         uint64_t distance = (slot_lead(centre, row, s) ^ goal) >> (64 - known) << (64 - known);
-        struct near x = {distance, s->ref, (uint8_t)known};
+        bool doubtful = s->failures > 0 || silence_s(s, now_s) > TABLE_SILENT_S;
+        struct near x = {distance, s->ref, (uint8_t)known, doubtful};
         size_t k = *n;
         while (k > from && nearer(t, &x, &near[k - 1], target))
             k--;
@@ -483,22 +478,43 @@ static void near_add(const struct table *t, unsigned row, const uint8_t target[s
 
 // Who is in the target's own bucket is nearer to it than everybody else, then all deeper buckets
 // together, then the shallower ones one by one.
-size_t table_nearest(const struct table *t, const uint8_t target[static 32], book_ref *out,
-                     size_t max)
+static size_t nearest(const struct table *t, const uint8_t target[static 32], uint32_t now_s,
+                      struct near *near, size_t max)
 {
-    struct near near[TABLE_NEAREST_MAX];
     size_t n = 0;
     unsigned own = row_number(t, target);
     assert(max <= TABLE_NEAREST_MAX);
     if (own < t->rows)
-        near_add(t, own, target, near, 0, &n, max);
+        near_add(t, own, target, now_s, near, 0, &n, max);
     size_t from = n;
     for (unsigned i = own + 1; from < max && i < t->rows; i++)
-        near_add(t, i, target, near, from, &n, max);
+        near_add(t, i, target, now_s, near, from, &n, max);
     for (unsigned i = own < t->rows ? own : t->rows; n < max && i-- > 0;)
-        near_add(t, i, target, near, n, &n, max);
+        near_add(t, i, target, now_s, near, n, &n, max);
+    return n;
+}
+
+size_t table_nearest(const struct table *t, const uint8_t target[static 32], book_ref *out,
+                     size_t max)
+{
+    struct near near[TABLE_NEAREST_MAX];
+    size_t n = nearest(t, target, 0, near, max);
     for (size_t i = 0; i < n; i++)
         out[i] = near[i].ref;
+    return n;
+}
+
+size_t table_nearest_sure(const struct table *t, const uint8_t target[static 32], uint32_t now_s,
+                          book_ref *out, size_t max)
+{
+    struct near near[TABLE_NEAREST_MAX];
+    size_t n = nearest(t, target, now_s, near, max), k = 0;
+    for (unsigned doubtful = 0; doubtful < 2; doubtful++)
+        for (size_t i = 0; i < n; i++)
+            if (near[i].doubtful == (doubtful != 0))
+                out[k++] = near[i].ref;
+    for (size_t i = 0; i < n; i++)
+        book_fetch(t->book, out[i]);
     return n;
 }
 

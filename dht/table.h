@@ -48,10 +48,8 @@ enum table_result table_answered(struct table *, book_ref, uint32_t now_s, book_
 bool table_failed(struct table *, const uint8_t pk[static 32], const struct path *);
 // Would this newcomer get a slot or replace somebody unresponsive, if it answered?
 bool table_wants(const struct table *, const uint8_t id[static 32], const struct path *);
-// May it be gone? Its last request failed, or it was silent for TABLE_SILENT_S.
-bool table_doubtful(const struct table *, book_ref, uint32_t now_s);
-bool table_has(const struct table *, const uint8_t pk[static 32], const struct path *);
-unsigned table_depth(const struct table *); // buckets up to the deepest with anybody in it
+bool table_has(const struct table *, book_ref); // this very contact, live
+unsigned table_depth(const struct table *);     // buckets up to the deepest with anybody in it
 unsigned table_bucket_size(const struct table *, unsigned bucket);
 unsigned table_bucket_live(const struct table *, unsigned bucket); // how many live ones
 // Who in that bucket was silent longest; 0: empty. Not counted.
@@ -65,6 +63,9 @@ void table_rtt_set(struct table *, book_ref, uint32_t rtt);
 // Up to max (at most TABLE_NEAREST_MAX) live ones nearest to the target, nearest first. References are not counted.
 size_t table_nearest(const struct table *, const uint8_t target[static 32], book_ref *out,
                      size_t max);
+// The same, who may be gone last: whose last request failed, or who was silent for TABLE_SILENT_S.
+size_t table_nearest_sure(const struct table *, const uint8_t target[static 32], uint32_t now_s,
+                          book_ref *out, size_t max);
 // All live ones, in the order of buckets and slots.
 size_t table_list(const struct table *, book_ref *out, size_t max);
 

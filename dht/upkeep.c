@@ -144,7 +144,7 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
     enum table_result added = TABLE_KNOWN;
     // Of those that a look-up meets only the nearest at its end count as newcomers: of all whom liars
     // name they would be too many.
-    if (l == NULL || dht_live(d) < LOOKUP_NEAR || table_has(t, contact.pk, &contact.path))
+    if (l == NULL || dht_live(d) < LOOKUP_NEAR || table_has(t, ref))
         added = table_answered(t, ref, upkeep_seconds(d), &check);
     if (a->status == RPC_OK &&
         (c->kind == RPC_PING || c->kind == RPC_FIND || c->kind == RPC_ATTEND))

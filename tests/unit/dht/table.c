@@ -50,6 +50,14 @@ static enum table_result heard(struct fixture *f, const struct contact *c, uint3
     return r;
 }
 
+static bool has(struct fixture *f, const struct contact *c)
+{
+    book_ref ref = book_hold(f->book, &f->net, f->tag, c);
+    bool there = table_has(&f->table, ref);
+    book_drop(f->book, ref);
+    return there;
+}
+
 static unsigned bucket_of(struct fixture *f, const struct contact *c)
 {
     book_ref ref = book_hold(f->book, &f->net, f->tag, c);
@@ -155,16 +163,16 @@ static void test_old_ones_stay(void **state)
     struct contact late = next_of_first_bucket(&f, &i);
     assert_int_equal(heard(&f, &late, 1001, &check), TABLE_SPARE);
     assert_int_equal(check, 0); // all have answered a moment ago
-    assert_false(table_has(&f.table, late.pk, &late.path));
+    assert_false(has(&f, &late));
     assert_int_equal(heard(&f, &late, 1000 + TABLE_CHECK_AFTER_S + 1, &check), TABLE_SPARE);
     assert_int_not_equal(check, 0); // the least recently seen is to be pinged
     struct contact old = book_at(f.book, check)->contact;
     // One failure is not the end, the second is: the spare takes its slot.
     assert_true(table_failed(&f.table, old.pk, &old.path));
-    assert_true(table_has(&f.table, old.pk, &old.path));
+    assert_true(has(&f, &old));
     assert_false(table_failed(&f.table, old.pk, &old.path));
-    assert_false(table_has(&f.table, old.pk, &old.path));
-    assert_true(table_has(&f.table, late.pk, &late.path));
+    assert_false(has(&f, &old));
+    assert_true(has(&f, &late));
     assert_int_equal(f.table.live, TABLE_K);
     end(&f);
 }
@@ -192,7 +200,7 @@ static void test_dead_ones(void **state)
     struct contact elsewhere = contact(1, 7, 7, 7);
     for (unsigned k = 0; k < TABLE_GONE_FAILURES; k++)
         assert_false(table_failed(&f.table, a.pk, &elsewhere.path));
-    assert_true(table_has(&f.table, a.pk, &a.path));
+    assert_true(has(&f, &a));
     // The same key under another address, which may be somebody who passes datagrams on, does not
     // replace a live one; that is pinged when it was silent, and gives way when it is dead.
     struct contact moved = contact(1, 9, 9, 9);
@@ -202,33 +210,68 @@ static void test_dead_ones(void **state)
     assert_int_equal(heard(&f, &moved, 4 + TABLE_CHECK_AFTER_S, &check), TABLE_SPARE);
     assert_int_not_equal(check, 0);
     assert_true(path_equal(&book_at(f.book, check)->contact.path, &a.path));
-    assert_true(table_has(&f.table, a.pk, &a.path));
+    assert_true(has(&f, &a));
     for (unsigned k = 0; k < TABLE_DEAD_FAILURES; k++)
         (void)table_failed(&f.table, a.pk, &a.path);
     assert_int_equal(heard(&f, &moved, 100, NULL), TABLE_ADDED);
     assert_int_equal(f.table.live, 2);
-    assert_false(table_has(&f.table, a.pk, &a.path));
-    assert_true(table_has(&f.table, moved.pk, &moved.path));
+    assert_false(has(&f, &a));
+    assert_true(has(&f, &moved));
     end(&f);
 }
 
 // One failure, or a quarter of an hour of silence; an answer mends both.
-static void test_doubtful_ones(void **state)
+static void test_doubtful_ones_come_last(void **state)
 {
     (void)state;
     struct fixture f;
     start(&f, true);
-    struct contact c = contact(1, 10, 1, 1);
-    assert_int_equal(heard(&f, &c, 100, NULL), TABLE_ADDED);
-    book_ref ref = book_hold(f.book, &f.net, f.tag, &c);
-    assert_false(table_doubtful(&f.table, ref, 100 + TABLE_SILENT_S));
-    assert_true(table_doubtful(&f.table, ref, 101 + TABLE_SILENT_S));
-    assert_true(table_failed(&f.table, c.pk, &c.path));
-    assert_true(table_doubtful(&f.table, ref, 100));
-    assert_true(table_has(&f.table, c.pk, &c.path));
-    assert_int_equal(heard(&f, &c, 200, NULL), TABLE_KNOWN);
-    assert_false(table_doubtful(&f.table, ref, 200));
+    struct contact near = contact(1, 10, 1, 1), far = contact(2, 10, 2, 1);
+    assert_int_equal(heard(&f, &near, 100, NULL), TABLE_ADDED);
+    assert_int_equal(heard(&f, &far, 300, NULL), TABLE_ADDED);
+    book_ref ref = book_hold(f.book, &f.net, f.tag, &near), out[2];
+    uint8_t target[32];
+    memcpy(target, book_at(f.book, ref)->id, 32);
+    assert_int_equal(table_nearest_sure(&f.table, target, 100 + TABLE_SILENT_S, out, 2), 2);
+    assert_int_equal(out[0], ref);
+    assert_int_equal(table_nearest_sure(&f.table, target, 101 + TABLE_SILENT_S, out, 2), 2);
+    assert_int_equal(out[1], ref); // silent for too long
+    assert_int_equal(table_nearest(&f.table, target, out, 2), 2);
+    assert_int_equal(out[0], ref);
+    assert_int_equal(heard(&f, &near, 300, NULL), TABLE_KNOWN);
+    assert_true(table_failed(&f.table, near.pk, &near.path));
+    assert_true(has(&f, &near));
+    assert_int_equal(table_nearest_sure(&f.table, target, 300, out, 2), 2);
+    assert_int_equal(out[1], ref); // one failure
+    assert_int_equal(table_nearest_sure(&f.table, target, 300, out, 1), 1);
+    assert_int_equal(out[0], ref); // of the nearest alone
+    assert_int_equal(heard(&f, &near, 301, NULL), TABLE_KNOWN);
+    assert_int_equal(table_nearest_sure(&f.table, target, 301, out, 2), 2);
+    assert_int_equal(out[0], ref);
     book_drop(f.book, ref);
+    end(&f);
+}
+
+// Held one by one or together, a contact is the same entry.
+static void test_hold_all(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    struct contact c[4];
+    book_ref one[4], all[4];
+    for (uint32_t i = 0; i < 4; i++)
+        c[i] = contact(i % 3, 10, (uint8_t)(i % 3), 1); // the last is the first again
+    for (unsigned i = 0; i < 4; i++)
+        one[i] = book_hold(f.book, &f.net, f.tag, &c[i]);
+    book_hold_all(f.book, &f.net, f.tag, c, 4, all);
+    assert_memory_equal(all, one, sizeof one);
+    assert_int_equal(all[3], all[0]);
+    assert_int_equal(book_count(f.book), 3);
+    for (unsigned i = 0; i < 4; i++) {
+        book_drop(f.book, one[i]);
+        book_drop(f.book, all[i]);
+    }
     end(&f);
 }
 
@@ -438,7 +481,8 @@ int main(void)
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_old_ones_stay),
         cmocka_unit_test(test_dead_ones),
-        cmocka_unit_test(test_doubtful_ones),
+        cmocka_unit_test(test_doubtful_ones_come_last),
+        cmocka_unit_test(test_hold_all),
         cmocka_unit_test(test_prefix_limits),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_recentre),
