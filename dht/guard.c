@@ -72,18 +72,23 @@ uint64_t guard_source(const struct guard *g, const struct path *p)
 
 // ---- rates ----------------------------------------------------------------------------------------
 
-// A full bucket holds one second's worth.
+// What has come back since then; a full bucket holds one second's worth.
+static uint32_t gained(usec_t *since, usec_t now, uint32_t per_s)
+{
+    usec_t passed = now - *since;
+    if (passed >= USEC_PER_S) {
+        *since = now;
+        return per_s;
+    }
+    usec_t n = passed * per_s / USEC_PER_S;
+    *since += n * USEC_PER_S / per_s;
+    return (uint32_t)n;
+}
+
 static uint32_t bucket_level(struct bucket *b, usec_t now, uint32_t per_s)
 {
-    usec_t passed = now - b->since;
-    if (passed >= USEC_PER_S || b->left > per_s) {
-        b->left = per_s;
-        b->since = now;
-    } else {
-        usec_t gained = passed * per_s / USEC_PER_S;
-        b->left = gained + b->left > per_s ? per_s : (uint32_t)gained + b->left;
-        b->since += gained * USEC_PER_S / per_s;
-    }
+    uint32_t n = gained(&b->since, now, per_s);
+    b->left = b->left > per_s - n ? per_s : b->left + n;
     return b->left;
 }
 
@@ -95,65 +100,102 @@ static bool bucket_take(struct bucket *b, usec_t now, uint32_t per_s)
     return true;
 }
 
+static uint16_t source_per_s(const struct guard *g)
+{
+    return g->prefix_limits ? RATE_PREFIX_PER_S : RATE_NODE_PER_S;
+}
+
 static struct rate_entry *rate_set(const struct guard *g, uint64_t source)
 {
     return &g->rate[((uint32_t)source & (g->rates / 2 - 1)) * 2];
 }
 
-static struct rate_entry *rate_entry(struct guard *g, usec_t now, uint64_t source, uint32_t per_s)
+static struct rate_entry *rate_entry(struct guard *g, usec_t now, uint64_t source)
 {
     struct rate_entry *set = rate_set(g, source);
     struct rate_entry *e = set[0].tag == source ? &set[0] : set[1].tag == source ? &set[1] : NULL;
     uint32_t second = (uint32_t)(now / USEC_PER_S);
     if (second != g->second) {
-        g->active_before = second == g->second + 1 ? g->active : 0;
-        g->active = 0;
+        bool next = second == g->second + 1;
+        g->active_before = next ? g->active : 0;
+        g->sharers_before = next ? g->sharers : 0;
+        g->active = g->sharers = 0;
         g->second = second;
     }
     if (e == NULL) {
         // Who has been quiet for longer gives way: it has its allowance back by now.
-        e = set[0].tag == 0 || (set[1].tag != 0 && set[0].bucket.since <= set[1].bucket.since)
-                ? &set[0]
-                : &set[1];
-        g->rate_evicted += e->tag != 0 && now - e->bucket.since < USEC_PER_S;
-        *e = (struct rate_entry){.tag = source, .bucket = {now, per_s}, .second = second - 1};
+        e = set[0].tag == 0 || (set[1].tag != 0 && set[0].since <= set[1].since) ? &set[0]
+                                                                                 : &set[1];
+        g->rate_evicted += e->tag != 0 && now - e->since < USEC_PER_S;
+        *e = (struct rate_entry){.tag = source,
+                                 .since = now,
+                                 .left = {source_per_s(g), source_per_s(g)},
+                                 .second = (uint16_t)(second - 1)};
     }
-    if (e->second != second) {
+    if (e->second != (uint16_t)second) {
         g->active++;
+        e->taken[0] = e->taken[1] = e->exchanges = 0;
         memset(e->part, 0, sizeof e->part);
-        e->second = second;
+        e->second = (uint16_t)second;
     }
     return e;
 }
 
-// Takes one of the prefix's; under load only of what is a fair share of half of everything. Else of the
-// little that each of its fine prefixes has, so that honest neighbours of a flood do not starve.
-static bool take_share(struct guard *g, usec_t now, const struct path *p, struct rate_entry *e,
-                       uint32_t per_s, bool busy)
+static uint32_t larger(uint32_t a, uint32_t b)
 {
-    uint32_t left = bucket_level(&e->bucket, now, per_s);
-    uint32_t sources = g->active > g->active_before ? g->active : g->active_before;
-    uint32_t fair = RATE_TOTAL_PER_S / 2 / (sources + 1) + 1;
-    if (left > 0 && (!busy || per_s - left < fair)) {
-        e->bucket.left--;
-        return true;
+    return a > b ? a : b;
+}
+
+// How much of the rates of all is used: half, three quarters.
+enum load { LOAD_LOW, LOAD_BUSY, LOAD_SCARCE };
+
+static enum load load_of(uint32_t left, uint32_t per_s)
+{
+    return left < per_s / (2 * RATE_BUSY) ? LOAD_SCARCE
+           : left < per_s / RATE_BUSY     ? LOAD_BUSY
+                                          : LOAD_LOW;
+}
+
+// Takes one of the prefix's; under load only of what is a fair share of half of everything. Else of the
+// little that each of its fine prefixes has, so that honest neighbours of a flood do not starve; but the
+// last quarter is for fair shares.
+static bool take_share(struct guard *g, usec_t now, const struct path *p, struct rate_entry *e,
+                       enum load load, bool proven)
+{
+    uint32_t per_s = source_per_s(g), n = gained(&e->since, now, per_s);
+    uint32_t sources =
+        proven ? larger(g->sharers, g->sharers_before) : larger(g->active, g->active_before);
+    uint32_t fair = RATE_TOTAL_PER_S / RATE_BUSY / (sources + 1) + 1;
+    for (unsigned i = 0; i < 2; i++)
+        e->left[i] = (uint16_t)(e->left[i] + n < per_s ? e->left[i] + n : per_s);
+    if (e->left[proven] > 0 && (load == LOAD_LOW || e->taken[proven] < fair)) {
+        e->left[proven]--;
+    } else {
+        struct prefix fine = path_fine(p);
+        uint8_t *part = &e->part[hash(g, &fine, sizeof fine) % RATE_PARTS];
+        unsigned shift = proven ? 4 : 0;
+        if (load == LOAD_SCARCE || ((unsigned)*part >> shift & 15u) >= RATE_PART_FREE_PER_S)
+            return false;
+        *part = (uint8_t)(*part + (1u << shift));
     }
-    struct prefix fine = path_fine(p);
-    uint8_t *part = &e->part[hash(g, &fine, sizeof fine) % RATE_PARTS];
-    if (*part >= RATE_PART_FREE_PER_S)
-        return false;
-    ++*part;
+    g->sharers += proven && e->taken[1] == 0;
+    e->taken[proven] = (uint16_t)(e->taken[proven] + (e->taken[proven] < UINT16_MAX));
     return true;
 }
 
 bool guard_rate(struct guard *g, usec_t now, const struct path *p, uint64_t source, bool proven)
 {
-    uint32_t per_s = g->prefix_limits ? RATE_PREFIX_PER_S : RATE_NODE_PER_S;
-    struct rate_entry *e = rate_entry(g, now, source, per_s);
+    struct rate_entry *e = rate_entry(g, now, source);
     uint32_t total = bucket_level(&g->total, now, RATE_TOTAL_PER_S);
     uint32_t unproven = bucket_level(&g->unproven, now, RATE_UNPROVEN_PER_S);
-    bool busy = total < RATE_TOTAL_PER_S / 2 || (!proven && unproven < RATE_UNPROVEN_PER_S / 2);
-    if (total == 0 || (!proven && unproven == 0) || !take_share(g, now, p, e, per_s, busy))
+    enum load load = load_of(total, RATE_TOTAL_PER_S);
+    if (!proven) { // the last quarter is not for these
+        enum load forged = load_of(unproven, RATE_UNPROVEN_PER_S);
+        if (load == LOAD_SCARCE || unproven == 0)
+            return false;
+        load = forged > load ? forged : load;
+    }
+    if (total == 0 || !take_share(g, now, p, e, load, proven))
         return false;
     g->total.left--;
     if (!proven)
@@ -161,11 +203,24 @@ bool guard_rate(struct guard *g, usec_t now, const struct path *p, uint64_t sour
     return true;
 }
 
-bool guard_dh(struct guard *g, usec_t now, bool proven)
+bool guard_dh(struct guard *g, usec_t now, uint64_t source, bool proven)
 {
-    if (!proven && !bucket_take(&g->dh_unproven, now, DH_UNPROVEN_PER_S))
+    uint32_t level = bucket_level(&g->dh, now, DH_PER_S);
+    if (!proven) {
+        if (level <= DH_PER_S - DH_UNPROVEN_PER_S ||
+            !bucket_take(&g->dh_unproven, now, DH_UNPROVEN_PER_S))
+            return false;
+        g->dh.left--;
+        return true;
+    }
+    struct rate_entry *e = rate_entry(g, now, source);
+    uint32_t fair = DH_PER_S / RATE_BUSY / (larger(g->sharers, g->sharers_before) + 1) + 1;
+    if (level == 0 || e->exchanges == UINT16_MAX ||
+        (level < DH_PER_S / RATE_BUSY && e->exchanges >= fair))
         return false;
-    return bucket_take(&g->dh, now, DH_PER_S);
+    e->exchanges++;
+    g->dh.left--;
+    return true;
 }
 
 bool guard_light(struct guard *g, usec_t now)

@@ -21,12 +21,19 @@ struct bucket { // of tokens, refilled by the microsecond
     usec_t since;
     uint32_t left;
 };
+// [0]: of requests without a token, which anybody may forge; [1]: of those with one.
 struct rate_entry {
-    uint64_t tag; // of the prefix, or of address and port; 0: empty
-    struct bucket bucket;
-    uint32_t second; // in which `part` counts
-    uint8_t part[RATE_PARTS];
+    uint64_t tag;             // of the prefix, or of address and port; 0: empty
+    usec_t since;             // of two buckets, refilled together:
+    uint16_t left[2];         // tokens
+    uint16_t second;          // in which the others count:
+    uint16_t taken[2];        // requests let through
+    uint16_t exchanges;       // of keys, with a token
+    uint8_t part[RATE_PARTS]; // four bits each
 };
+static_assert(sizeof(struct rate_entry) == 40, "every server has eight");
+static_assert(RATE_PART_FREE_PER_S < 16, "of a part");
+static_assert(RATE_PREFIX_PER_S <= UINT16_MAX && RATE_NODE_PER_S <= UINT16_MAX, "left");
 struct replay_set {
     uint32_t *tag; // of keyed hashes; open addressing, 0: empty
     uint32_t n, cap;
@@ -47,6 +54,7 @@ struct guard {
     struct rate_entry few[RATE_ENTRIES_MIN];
     uint32_t rates, rate_evicted;
     uint32_t active, active_before, second; // sources heard in this second and in the one before
+    uint32_t sharers, sharers_before;       // of them, with a token
     struct bucket total, unproven, dh, dh_unproven, light, work;
     uint8_t work_part[WORK_PARTS];
 };
@@ -59,10 +67,12 @@ bool guard_rest(struct guard *, usec_t now);
 uint64_t guard_source(const struct guard *, const struct path *);
 
 // True if a request from there may cost something now. Proven: its token is good, so nobody forged the
-// address. A prefix that has used up its rate leaves each of its fine prefixes a little.
+// address; such requests have a rate of their own. A prefix that has used up its rate leaves each of its
+// fine prefixes a little.
 bool guard_rate(struct guard *, usec_t now, const struct path *, uint64_t source, bool proven);
-// May a key exchange be computed for it? If not: may it get a token that costs none?
-bool guard_dh(struct guard *, usec_t now, bool proven);
+// May a key exchange be computed for it? What is left when there are many goes to the proven, in fair shares.
+bool guard_dh(struct guard *, usec_t now, uint64_t source, bool proven);
+// May it get a token that costs none, where one of both said no?
 bool guard_light(struct guard *, usec_t now);
 // May a proof of work of this source be checked?
 bool guard_work(struct guard *, usec_t now, uint64_t source);

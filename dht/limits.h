@@ -184,10 +184,13 @@
 #define RATE_PARTS 12u         // of the fine prefixes in a coarse one
 #define RATE_PART_FREE_PER_S                                                                       \
     8u // requests that each part has left when its prefix has used up its rate
-#define RATE_PREFIX_PER_S 500u // requests of one coarse prefix: half a core would be 5,000
-#define RATE_NODE_PER_S 2000u  // of one address and port where prefixes do not count
-#define RATE_TOTAL_PER_S                                                                           \
-    10000u // of all; from half of it on a prefix above its fair share is refused
+// Requests of one coarse prefix with a token, and as many without: half a core would be 5,000.
+#define RATE_PREFIX_PER_S 500u
+#define RATE_NODE_PER_S 2000u   // of one address and port where prefixes do not count
+#define RATE_TOTAL_PER_S 10000u // of all
+// Once this part of a rate is used a prefix above its fair share is refused; of what is left the same part
+// is for fair shares and tokens only.
+#define RATE_BUSY 2u
 #define RATE_UNPROVEN_PER_S 6000u // of those without a token, which may be forged
 #define DH_PER_S 4000u            // X25519, a fifth of a core
 #define DH_UNPROVEN_PER_S 3000u   // of those for requests without a token

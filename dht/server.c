@@ -417,7 +417,7 @@ static void dispatch(struct dht *d, const struct request *r)
         upkeep_candidate(d, r->from, &r->q, r->token_ok);
 }
 
-// Too many key exchanges: the token goes out sealed under what both know without one.
+// Too many requests: the token goes out sealed under what both know without one.
 static void answer_light(struct dht *d, const struct request *r,
                          const uint8_t nonce[static RPC_NONCE_BYTES])
 {
@@ -448,7 +448,7 @@ static int open_request(struct dht *d, struct request *r, uint8_t *datagram, siz
     size_t body_len;
     struct rpc_root root;
     bool cached = guard_keys(g, r->source, r->header.e, &root);
-    if (!cached && !guard_dh(g, d->now, r->token_ok)) {
+    if (!cached && !guard_dh(g, d->now, r->source, r->token_ok)) {
         if (!r->token_ok)
             answer_light(d, r, datagram + RPC_HEADER_BYTES);
         return BAUTA_ELIMIT;
@@ -520,6 +520,8 @@ int server_receive(struct dht *d, const struct path *from, uint8_t *datagram, si
     r.source = guard_source(&d->server->guard, from);
     r.token_ok = guard_token(&d->server->guard, d->now, from, r.header.e, r.header.token, r.token);
     if (!guard_rate(&d->server->guard, d->now, from, r.source, r.token_ok)) {
+        if (!r.token_ok) // somebody else may have forged this prefix; his token puts him before all that
+            answer_light(d, &r, datagram + RPC_HEADER_BYTES);
         d->count.dropped_rate++;
         return BAUTA_ELIMIT;
     }

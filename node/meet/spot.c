@@ -264,7 +264,8 @@ usec_t spot_deadline(const struct meet_env *env, const struct spot *p)
     if (!p->mine || p->lingering)
         return at;
     at = earlier(at, earlier(earlier(p->announce_at, p->choose_at), p->settle_at));
-    if (p->announced && effort_differs(env, p))
+    // After it an introducer is waited for, which tells by itself.
+    if (p->announced && effort_differs(env, p) && env->now < p->announced_at + SEARCH_EFFORT_GAP_US)
         at = earlier(at, p->announced_at + SEARCH_EFFORT_GAP_US);
     return at;
 }

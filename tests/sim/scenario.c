@@ -78,6 +78,26 @@ static void reads_every_setting(void **state)
     assert_int_equal(scenario_check(&sc, error, sizeof error), -1);
 }
 
+static void reads_attacks(void **state)
+{
+    (void)state;
+    struct scenario sc;
+    char error[256];
+    assert_int_equal(read_text(&sc,
+                               "[attack]\nkind = flooder\nhosts = 20%\ngarbage = forged\n"
+                               "per_s = 7\nstop_s = 9\n[attack]\nkind = liar\nhosts = 60\n"
+                               "reply = full\none_v6 = yes\n",
+                               error),
+                     0);
+    assert_int_equal(sc.attacks.attacks, 2);
+    const struct attack_setting *a = &sc.attacks.attack[0], *b = &sc.attacks.attack[1];
+    assert_true(a->config.kind == ATTACK_FLOODER && a->hosts.percent && a->hosts.value == 20);
+    assert_true(a->config.garbage == ATTACK_FORGED && a->config.per_s == 7);
+    assert_true(a->config.stop_us == 9 * S && b->config.kind == ATTACK_LIAR);
+    assert_true(!b->hosts.percent && b->hosts.value == 60);
+    assert_true(b->config.reply == ATTACK_FULL && b->config.one_v6);
+}
+
 static void refuses_nonsense(void **state)
 {
     (void)state;
@@ -109,6 +129,13 @@ static void refuses_nonsense(void **state)
         "[network two]\nnodes = 5\n",
         "[class a]\nsessions = short\n",
         "[class a]\nquiet = yes\n",
+        "[attack]\nhosts = 5\n", // of which kind?
+        "[attack]\nkind = friend\n",
+        "[attack]\nkind = liar\nhosts = 100%\n",
+        "[attack]\nkind = liar\nhosts = 5 %\n",
+        "[attack]\nkind = liar\nhosts = -5\n",
+        "[attack]\nkind = liar\none_v6 = perhaps\n",
+        "[attack]\nkind = flooder\ngarbage = all\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct scenario sc;
@@ -195,9 +222,8 @@ static void small_runs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_setting),
-        cmocka_unit_test(refuses_nonsense),
-        cmocka_unit_test(checks_what_does_not_fit),
+        cmocka_unit_test(reads_every_setting), cmocka_unit_test(reads_attacks),
+        cmocka_unit_test(refuses_nonsense),    cmocka_unit_test(checks_what_does_not_fit),
         cmocka_unit_test(small_runs),
     };
     return help_main(tests, sizeof tests / sizeof *tests);

@@ -278,6 +278,8 @@ static void add_member(struct sim *s, struct attack *a, uint32_t i)
         actor.start = start[a->config.kind];
     if (a->config.kind == ATTACK_SPAMMER)
         actor.receive = attack_spam_receive;
+    else if (a->config.kind == ATTACK_FLOODER && a->config.garbage == ATTACK_TOKENS)
+        actor.receive = attack_flood_receive;
     else if (a->config.kind == ATTACK_SLOW)
         actor.delay_us = a->config.delay_us;
     else if (!actor.alone)

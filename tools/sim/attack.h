@@ -27,15 +27,22 @@ enum attack_reply {
     ATTACK_SILENCE // no answer at all
 };
 
+enum attack_garbage { // of flooders; the mask is right, and nothing opens
+    ATTACK_BARE,      // each datagram with an e of its own, without a token
+    ATTACK_TOKENS,    // with the tokens that servers which have too much to do hand out
+    ATTACK_FORGED     // in the name of honest hosts that are no servers
+};
+
 #define ATTACK_FORMS 72u // of a request whose source is forged: kinds, sizes, asking to be listed
 
 struct attack_config {
     enum attack_kind kind;
     enum attack_reply reply; // to announce, seek, attend, introduce
-    uint32_t number;         // hosts
-    uint32_t prefixes;       // coarse ones that they are in; 0: addresses are drawn as everybody's
-    bool one_v6;             // instead: a /48 of its own for each, all of one IPv6 /32
-    uint32_t grind;          // ids made for each that is used; at least 1
+    enum attack_garbage garbage;
+    uint32_t number;   // hosts
+    uint32_t prefixes; // coarse ones that they are in; 0: addresses are drawn as everybody's
+    bool one_v6;       // instead: a /48 of its own for each, all of one IPv6 /32
+    uint32_t grind;    // ids made for each that is used; at least 1
     uint32_t
         spread_of; // eclipse: 0: as near as can be; else somewhere within 20 of so many servers
     const char *network;   // NULL: "bauta"
@@ -56,6 +63,7 @@ struct attack_figures {
     uint64_t sent, sent_bytes;
     uint64_t stored, refused, samples; // spammer: its announces taken or not, records seen
     uint64_t offers;                   // spammer
+    uint64_t tokens;                   // flooder: that it was given
     uint64_t victim_bytes;             // amplifier, names_victim: what the victim got
 };
 

@@ -20,22 +20,86 @@ static uint32_t due(const struct sim *s, struct attack_member *m)
 
 // ---- flood ------------------------------------------------------------------------------------------
 
+static uint32_t flooded(const struct attack *a)
+{
+    uint32_t max = a->config.victims == 0 ? a->honests : a->config.victims;
+    if (a->config.garbage == ATTACK_TOKENS && max > ATTACK_HOLDERS)
+        max = ATTACK_HOLDERS; // a token of each is remembered
+    return max < a->honests ? max : a->honests;
+}
+
+// The one that is meant, or somebody honest who is no server: people, whose prefixes it uses up.
+static uint32_t forged_source(struct sim *s, struct attack_member *m)
+{
+    uint32_t from;
+    if (m->attack->config.names_victim != 0)
+        return m->attack->config.names_victim - 1;
+    sim_stream_fill(&m->stream, &from, sizeof from);
+    for (uint32_t i = 0; i < s->hosts; i++) {
+        uint32_t host = (uint32_t)((from + (uint64_t)i) % s->hosts);
+        if (!s->host[host]->server && s->host[host]->actor == NULL)
+            return host;
+    }
+    return m->self.host;
+}
+
+static void flood_once(struct sim *s, struct attack_member *m, uint32_t victim, usec_t leaves_us)
+{
+    const struct attack *a = m->attack;
+    const struct attack_session *with = &m->session[victim % ATTACK_HOLDERS];
+    struct rpc_header header;
+    memcpy(header.e, m->e_pk, sizeof header.e);
+    memcpy(header.token, with->token, sizeof header.token);
+    attack_garbage(s, m, &a->honest[victim],
+                   a->config.garbage == ATTACK_FORGED ? forged_source(s, m) : m->self.host,
+                   leaves_us, a->config.garbage == ATTACK_TOKENS ? &header : NULL, CLASS_SMALL);
+}
+
 static void flood(struct sim *s, void *ctx, uint64_t host)
 {
     struct attack_member *m = ctx;
     const struct attack *a = m->attack;
-    uint32_t victims =
-        a->config.victims == 0 || a->config.victims > a->honests ? a->honests : a->config.victims;
+    uint32_t victims = flooded(a);
     if (over(s, a) || victims == 0)
         return;
-    for (uint32_t n = due(s, m); n > 0; n--)
-        attack_garbage(s, m, &a->honest[m->round++ % victims], CLASS_SMALL);
+    // Evenly: between two bursts of it others would find what has come back of a rate.
+    for (uint32_t all = due(s, m), n = 0; n < all; n++)
+        flood_once(s, m, m->round++ % victims, s->now + (usec_t)ATTACK_TICK_US * n / all);
     sim_actor_wake(s, s->now + ATTACK_TICK_US, (uint32_t)host, flood, m);
 }
 
 void attack_flood_start(struct sim *s, void *ctx, uint32_t host)
 {
+    struct attack_member *m = ctx;
+    sim_stream_fill(&m->stream, m->e_pk, sizeof m->e_pk);
+    m->round = m->self.host; // they do not all begin with the same one
     sim_actor_wake(s, s->now, host, flood, ctx);
+}
+
+// The token of a light answer belongs to an e under which nothing was ever opened: each datagram that
+// bears it costs a key exchange anew.
+bool attack_flood_receive(struct sim *s, void *ctx, uint32_t host, const struct path *from,
+                          const uint8_t *data, size_t len)
+{
+    struct attack_member *m = ctx;
+    const struct attack *a = m->attack;
+    uint8_t datagram[CLASS_FULL], *body;
+    struct rpc_keys keys;
+    size_t body_len;
+    (void)s;
+    (void)host;
+    for (uint32_t i = 0, n = flooded(a); i < n && len <= sizeof datagram; i++) {
+        if (!path_equal(from, &a->honest[i].contact.path))
+            continue;
+        memcpy(datagram, data, len);
+        rpc_light_keys(&keys, a->honest[i].mask_key, m->e_pk);
+        if (rpc_answer_open(datagram, len, &keys, &body, &body_len) != 0 ||
+            body_len < RPC_TOKEN_BYTES)
+            continue;
+        memcpy(m->session[i].token, body, RPC_TOKEN_BYTES);
+        m->attack->count.tokens++;
+    }
+    return true;
 }
 
 // ---- amplification ------------------------------------------------------------------------------------

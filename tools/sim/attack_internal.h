@@ -50,7 +50,7 @@ struct attack_member {
     uint8_t sk[32];
     struct sim_stream stream;
     uint64_t sent; // in ticks
-    // Spammer.
+    // Spammer; of a flooder e and the tokens.
     uint8_t e_pk[32], e_sk[32];
     struct attack_session session[ATTACK_HOLDERS];
     struct attack_call call[ATTACK_CALLS];
@@ -93,15 +93,18 @@ void attack_request(struct sim *, struct attack_member *, const struct attack_se
                     uint32_t as, const uint8_t e_pk[static 32], const struct rpc_keys *,
                     const uint8_t token[static RPC_TOKEN_BYTES], struct wire_request *,
                     uint16_t class_min);
-// A datagram with a right mask and nothing in it.
+// A datagram with a right mask and nothing in it, in the name of `as`. Without a header it has one that is
+// drawn.
 void attack_garbage(struct sim *, struct attack_member *, const struct attack_server *to,
-                    uint16_t len);
+                    uint32_t as, usec_t leaves_us, const struct rpc_header *, uint16_t len);
 void attack_server_init(const struct attack *, struct attack_server *, uint32_t host,
                         const uint8_t pk[static 32],
                         const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES], const struct path *);
 
 // ---- attack_flood.c, attack_spam.c ------------------------------------------------------------------
 void attack_flood_start(struct sim *, void *ctx, uint32_t host);
+bool attack_flood_receive(struct sim *, void *member, uint32_t host, const struct path *from,
+                          const uint8_t *data, size_t len);
 void attack_amplify_start(struct sim *, void *ctx, uint32_t host);
 void attack_spam_start(struct sim *, void *ctx, uint32_t host);
 bool attack_spam_receive(struct sim *, void *member, uint32_t host, const struct path *from,

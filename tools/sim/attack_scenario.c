@@ -2,7 +2,6 @@
 
 #include "tools/sim/attack_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const char *const kinds[] = {
@@ -11,6 +10,8 @@ static const char *const kinds[] = {
     [ATTACK_AMPLIFIER] = "amplifier"};
 static const char *const replies[] = {
     [ATTACK_EMPTY] = "empty", [ATTACK_FULL] = "full", [ATTACK_SILENCE] = "silence"};
+static const char *const garbages[] = {
+    [ATTACK_BARE] = "bare", [ATTACK_TOKENS] = "tokens", [ATTACK_FORGED] = "forged"};
 
 const char *attack_kind_name(const struct attack *a)
 {
@@ -19,12 +20,10 @@ const char *attack_kind_name(const struct attack *a)
 
 static bool take_number(const char *text, uint32_t *out)
 {
-    char *end;
-    if (*text < '0' || *text > '9')
-        return false;
-    unsigned long v = strtoul(text, &end, 10);
-    *out = (uint32_t)v;
-    return *end == '\0' && v <= SIM_NODES_MAX;
+    uint64_t v;
+    bool ok = setting_number(text, SIM_NODES_MAX, &v);
+    *out = ok ? (uint32_t)v : 0;
+    return ok;
 }
 
 static bool take_word(const char *text, const char *const *word, unsigned n, unsigned *out)
@@ -45,15 +44,8 @@ static bool take_time(const char *text, usec_t unit_us, usec_t *out)
 
 static bool take_hosts(struct attack_setting *a, const char *text)
 {
-    char copy[16];
-    size_t len = strlen(text);
-    if (len == 0 || len >= sizeof copy)
-        return false;
-    memcpy(copy, text, len + 1);
-    a->percent = copy[len - 1] == '%';
-    if (a->percent)
-        copy[len - 1] = '\0';
-    return take_number(copy, &a->config.number) && (!a->percent || a->config.number < 100);
+    return setting_amount(text, SIM_NODES_MAX, &a->hosts) &&
+           (!a->hosts.percent || a->hosts.value < 100);
 }
 
 static bool take_topic(struct attack_setting *a, const char *text)
@@ -63,12 +55,6 @@ static bool take_topic(struct attack_setting *a, const char *text)
         return false;
     memcpy(a->topic, text, len);
     return true;
-}
-
-static bool take_yes(const char *text, bool *out)
-{
-    *out = strcmp(text, "yes") == 0;
-    return *out || strcmp(text, "no") == 0;
 }
 
 static bool take_kind(struct attack_scenario *all, const char *value)
@@ -115,10 +101,15 @@ bool attack_setting(struct attack_scenario *all, const char *name, const char *v
         c->reply = (enum attack_reply)word;
         return ok;
     }
+    if (strcmp(name, "garbage") == 0) {
+        bool ok = take_word(value, garbages, sizeof garbages / sizeof *garbages, &word);
+        c->garbage = (enum attack_garbage)word;
+        return ok;
+    }
     return strcmp(name, "hosts") == 0    ? take_hosts(a, value)
            : strcmp(name, "topic") == 0  ? take_topic(a, value)
-           : strcmp(name, "one_v6") == 0 ? take_yes(value, &c->one_v6)
-           : strcmp(name, "spread") == 0 ? take_yes(value, &a->spread)
+           : strcmp(name, "one_v6") == 0 ? setting_yes(value, &c->one_v6)
+           : strcmp(name, "spread") == 0 ? setting_yes(value, &a->spread)
                                          : false;
 }
 
@@ -135,7 +126,8 @@ void attack_scenario_begin(struct sim *s, const struct attack_scenario *all, con
         cfg.bootstraps = bootstraps;
         cfg.topic = set->topic[0] != '\0' ? set->topic : NULL;
         cfg.spread_of = set->spread ? servers : 0;
-        if (set->percent)
+        cfg.number = set->hosts.value;
+        if (set->hosts.percent)
             cfg.number = (uint32_t)((uint64_t)servers * cfg.number / (100 - cfg.number));
         struct attack *a = attack_new(s, &cfg);
         struct attack_probe_config probe = {.pairs = set->probes,

@@ -4,6 +4,7 @@
 
 #include "tools/sim/attack.h"
 #include "tools/sim/attack_probe.h"
+#include "tools/sim/setting.h"
 
 #define ATTACK_TOPIC_BYTES 64u
 
@@ -12,9 +13,9 @@ struct attack_scenario {
     struct attack_setting {
         struct attack_config config;
         char topic[ATTACK_TOPIC_BYTES];
-        bool percent;    // config.number: of all servers, its own hosts among them
-        bool spread;     // over the region instead of as near as can be
-        uint32_t probes; // pairs, after the start
+        struct scenario_amount hosts; // a share is one of all servers, these among them
+        bool spread;                  // over the region instead of as near as can be
+        uint32_t probes;              // pairs, after the start
         usec_t probe_at_us;
     } attack[SIM_ATTACKS_MAX];
 };

@@ -29,11 +29,11 @@ void attack_answer_init(struct sim *s, const struct attack_request *r, const str
 }
 
 static void send(struct sim *s, struct attack_member *m, uint32_t as, const struct path *to,
-                 const uint8_t *datagram, size_t len)
+                 usec_t leaves_us, const uint8_t *datagram, size_t len)
 {
     m->attack->count.sent++;
     m->attack->count.sent_bytes += len + SIM_HEADER_BYTES;
-    sim_actor_send(s, m->self.host, as, to, s->now, datagram, len);
+    sim_actor_send(s, m->self.host, as, to, leaves_us, datagram, len);
 }
 
 void attack_answer(struct sim *s, struct attack_member *m, const struct path *from,
@@ -50,7 +50,7 @@ void attack_answer(struct sim *s, struct attack_member *m, const struct path *fr
     rpc_answer_id(id, &r->keys, r->q.reply, a->index);
     sim_stream_fill(&m->stream, nonce, sizeof nonce);
     rpc_answer_seal(datagram, len - ANSWER_OVERHEAD, id, &r->keys, nonce);
-    send(s, m, m->self.host, from, datagram, len);
+    send(s, m, m->self.host, from, s->now, datagram, len);
 }
 
 void attack_request(struct sim *s, struct attack_member *m, const struct attack_server *to,
@@ -71,17 +71,21 @@ void attack_request(struct sim *s, struct attack_member *m, const struct attack_
     memcpy(header.e, e_pk, sizeof header.e);
     sim_stream_fill(&m->stream, nonce, sizeof nonce);
     rpc_request_seal(datagram, len - RPC_REQUEST_OVERHEAD, &header, to->mask_key, keys, nonce);
-    send(s, m, as, &to->contact.path, datagram, len);
+    send(s, m, as, &to->contact.path, s->now, datagram, len);
 }
 
 void attack_garbage(struct sim *s, struct attack_member *m, const struct attack_server *to,
-                    uint16_t len)
+                    uint32_t as, usec_t leaves_us, const struct rpc_header *header, uint16_t len)
 {
     uint8_t datagram[CLASS_FULL];
     sim_stream_fill(&m->stream, datagram, len);
     hash_pieces(datagram, RPC_ID_BYTES, to->mask_key, 32, (struct piece[]){{"rpc", 3}}, 1);
+    if (header != NULL) {
+        memcpy(datagram + RPC_ID_BYTES, header->token, RPC_TOKEN_BYTES);
+        memcpy(datagram + RPC_ID_BYTES + RPC_TOKEN_BYTES, header->e, sizeof header->e);
+    }
     mask_request(datagram, len, to->mask_key);
-    send(s, m, m->self.host, &to->contact.path, datagram, len);
+    send(s, m, as, &to->contact.path, leaves_us, datagram, len);
 }
 
 void attack_server_init(const struct attack *a, struct attack_server *v, uint32_t host,

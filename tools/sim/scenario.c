@@ -17,45 +17,6 @@ struct reading {
     size_t error_bytes;
 };
 
-static bool take_number(const char *text, uint64_t max, uint64_t *out)
-{
-    uint64_t v = 0;
-    if (*text == '\0')
-        return false;
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9')
-            return false;
-        unsigned digit = (unsigned)(*text - '0');
-        if (digit > max || v > (max - digit) / 10)
-            return false;
-        v = 10 * v + digit;
-    }
-    *out = v;
-    return true;
-}
-
-// "12.5" with up to three digits after the point, in thousandths.
-static bool take_thousandths(const char *text, uint64_t max, uint64_t *out)
-{
-    char whole[32], part[4] = "000";
-    size_t len = strcspn(text, ".");
-    if (len == 0 || len >= sizeof whole)
-        return false;
-    memcpy(whole, text, len);
-    whole[len] = '\0';
-    if (text[len] == '.') {
-        size_t digits = strlen(text + len + 1);
-        if (digits == 0 || digits > 3)
-            return false;
-        memcpy(part, text + len + 1, digits);
-    }
-    uint64_t a, b;
-    if (!take_number(whole, max, &a) || !take_number(part, 999, &b))
-        return false;
-    *out = 1000 * a + b;
-    return *out <= 1000 * max;
-}
-
 enum field_type {
     FIELD_U32,
     FIELD_U64,
@@ -148,23 +109,6 @@ static const struct field fields[] = {
     {"run", "series_s", FIELD_SECONDS, AT(series_us), SECONDS_MAX},
 };
 
-static bool set_amount(struct scenario_amount *a, const char *text, uint64_t max)
-{
-    char copy[32];
-    uint64_t v;
-    size_t len = strlen(text);
-    if (len == 0 || len >= sizeof copy)
-        return false;
-    memcpy(copy, text, len + 1);
-    a->percent = copy[len - 1] == '%';
-    if (a->percent)
-        copy[len - 1] = '\0';
-    if (!take_number(copy, a->percent ? 100 : max, &v))
-        return false;
-    a->value = (uint32_t)v;
-    return true;
-}
-
 static bool set_session(enum sim_session *out, const char *text)
 {
     static const char *const names[] = {"steady", "mainline", "mobile"};
@@ -184,16 +128,15 @@ static bool set_field(void *base, const struct field *f, const char *text)
     bool ok;
     switch (f->type) {
     case FIELD_SECONDS:
-        ok = take_thousandths(text, f->max, &v);
+        ok = setting_thousandths(text, f->max, &v);
         v *= USEC_PER_MS;
         break;
     case FIELD_PPM:
-        ok = take_thousandths(text, f->max, &v);
+        ok = setting_thousandths(text, f->max, &v);
         v *= 10;
         break;
     case FIELD_BOOL:
-        v = strcmp(text, "yes") == 0;
-        ok = v == 1 || strcmp(text, "no") == 0;
+        return setting_yes(text, at);
         break;
     case FIELD_CRYPTO:
         v = strcmp(text, "modelled") == 0;
@@ -205,7 +148,7 @@ static bool set_field(void *base, const struct field *f, const char *text)
     case FIELD_SESSION:
         return set_session(at, text);
     case FIELD_AMOUNT:
-        return set_amount(at, text, f->max);
+        return setting_amount(text, f->max, at);
     case FIELD_NAME: {
         struct net net;
         ok = strlen(text) <= NETWORK_NAME_BYTES_MAX && net_init(&net, text) == 0;
@@ -214,14 +157,14 @@ static bool set_field(void *base, const struct field *f, const char *text)
         return ok;
     }
     default:
-        ok = take_number(text, f->max, &v);
+        ok = setting_number(text, f->max, &v);
     }
     uint32_t v32 = (uint32_t)v;
     int64_t i64 = (int64_t)v;
     usec_t ms = v * USEC_PER_MS;
     if (f->type == FIELD_U32 || f->type == FIELD_PPM)
         memcpy(at, &v32, sizeof v32);
-    else if (f->type == FIELD_BOOL || f->type == FIELD_CRYPTO)
+    else if (f->type == FIELD_CRYPTO)
         *(bool *)at = v != 0;
     else if (f->type == FIELD_I64)
         memcpy(at, &i64, sizeof i64);

@@ -10,12 +10,6 @@
 #define SCENARIO_NAME_BYTES 32u
 #define SCENARIO_ABOUT_BYTES 200u
 
-// A number of nodes or people, or a share of all nodes.
-struct scenario_amount {
-    uint32_t value;
-    bool percent;
-};
-
 struct scenario_phase {
     char name[SCENARIO_NAME_BYTES];
     usec_t at_us, duration_us;

@@ -171,7 +171,7 @@ static void test_forged_flood(void **state)
             4000);
         if (asks(&f, now, &liar, false)) {
             forged++;
-            if (guard_dh(&f.guard, now, false))
+            if (guard_dh(&f.guard, now, 0, false))
                 dh++;
             else
                 light += guard_light(&f.guard, now);
@@ -179,7 +179,8 @@ static void test_forged_flood(void **state)
         if (i % 100 == 0) { // 2,000 a second with tokens: 40 of each prefix
             struct path good = at(200, (uint8_t)(i / 100 % 50), 4000);
             asked++;
-            served += asks(&f, now, &good, true) && guard_dh(&f.guard, now, true);
+            served += asks(&f, now, &good, true) &&
+                      guard_dh(&f.guard, now, guard_source(&f.guard, &good), true);
         }
         if (i % 20000 == 0) { // and somebody new now and again
             struct path fresh = at(201, (uint8_t)(i / 20000), 4000);
@@ -193,6 +194,51 @@ static void test_forged_flood(void **state)
     assert_true(dh <= DH_UNPROVEN_PER_S * 21 / 10 && dh + light == forged);
     assert_true(f.arena.used_bytes == 0); // nobody has authenticated
     (void)first;
+    end(&f);
+}
+
+// 10,000 a second forged in the name of one address, whose owner has a token: he goes on.
+static void test_forged_neighbour(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    usec_t now = 70 * USEC_PER_S;
+    struct path owner = at(9, 9, 9);
+    unsigned forged = 0, served = 0;
+    for (uint32_t i = 0; i < 20000; i++) {
+        now += 100;
+        forged += asks(&f, now, &owner, false);
+        if (i % 100 == 0)
+            served += asks(&f, now, &owner, true);
+    }
+    assert_int_equal(served, 200);
+    assert_true(forged <= 3 * RATE_PREFIX_PER_S + 3 * RATE_PART_FREE_PER_S);
+    end(&f);
+}
+
+// 1,000 prefixes with tokens ask for twenty key exchanges a second each; somebody who needs one gets it.
+static void test_fair_exchanges(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start(&f, true);
+    usec_t from = 70 * USEC_PER_S;
+    struct path good = at(9, 9, 9);
+    unsigned served = 0, spent = 0;
+    guard_grow(&f.guard);
+    for (uint32_t i = 0; i < 60000; i++) {
+        usec_t now = from + i * UINT64_C(50);
+        struct path greedy = at((uint8_t)(20 + i % 1000 / 200), (uint8_t)(i % 200), 4000);
+        if (asks(&f, now, &greedy, true))
+            spent += guard_dh(&f.guard, now, guard_source(&f.guard, &greedy), true);
+        guard_grow(&f.guard);
+        if (i % 20000 == 9999)
+            served += asks(&f, now, &good, true) &&
+                      guard_dh(&f.guard, now, guard_source(&f.guard, &good), true);
+    }
+    assert_int_equal(served, 3);
+    assert_true(spent <= 4 * DH_PER_S);
     end(&f);
 }
 
@@ -380,11 +426,18 @@ static void test_open_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_token),       cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_rate),        cmocka_unit_test(test_forged_flood),
-        cmocka_unit_test(test_fair_shares), cmocka_unit_test(test_work_budget),
-        cmocka_unit_test(test_rest),        cmocka_unit_test(test_keycache),
-        cmocka_unit_test(test_timers),      cmocka_unit_test(test_open_ids),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_forged_flood),
+        cmocka_unit_test(test_forged_neighbour),
+        cmocka_unit_test(test_fair_exchanges),
+        cmocka_unit_test(test_fair_shares),
+        cmocka_unit_test(test_work_budget),
+        cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_keycache),
+        cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_open_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,6 +67,20 @@
 #undef TABLE_COARSE_MAX
 #define TABLE_COARSE_MAX UINT32_MAX
 
+// One rate for all, whoever they are and whatever they prove, and no budget of key exchanges.
+#undef RATE_PREFIX_PER_S
+#define RATE_PREFIX_PER_S RATE_TOTAL_PER_S
+#undef RATE_BUSY
+#define RATE_BUSY RATE_TOTAL_PER_S
+#undef RATE_UNPROVEN_PER_S
+#define RATE_UNPROVEN_PER_S RATE_TOTAL_PER_S
+#undef DH_PER_S
+#define DH_PER_S 1000000u
+#undef DH_UNPROVEN_PER_S
+#define DH_UNPROVEN_PER_S DH_PER_S
+#undef LIGHT_PER_S
+#define LIGHT_PER_S 1u
+
 // An address that was never proven draws more than it sent.
 #undef UNPROVEN_ANSWER_FACTOR
 #define UNPROVEN_ANSWER_FACTOR 64u
