@@ -38,7 +38,7 @@ static bool add_known(struct dht *d, struct known *known, size_t *n, size_t max,
 // once they are known, until then twice its radius, or the nearest that are known.
 static size_t gather(struct dht *d, struct place *p, struct known *known, size_t max)
 {
-    book_ref all[TABLE_K * 2];
+    book_ref all[TABLE_BUCKETS * TABLE_K];
     size_t n = 0;
     uint64_t size = dht_size(d);
     struct region near = {.radius = size == 0 ? 0 : size_radius(size, 2 * REGION_EXPECTED)};
@@ -49,9 +49,13 @@ static size_t gather(struct dht *d, struct place *p, struct known *known, size_t
         size_t count = d->table[f] == NULL ? 0 : table_nearest(d->table[f], p->place, all, TABLE_K);
         for (size_t i = 0; i < count; i++)
             (void)add_known(d, known, &n, max, all[i]);
-        count = d->table[f] == NULL ? 0 : table_list(d->table[f], all, TABLE_K * 2);
-        for (size_t i = 0; i < count; i++)
-            (void)add_known(d, known, &n, max, all[i]);
+        count = d->table[f] == NULL ? 0 : table_list(d->table[f], all, sizeof all / sizeof *all);
+        // Random ones: the farthest buckets, which come first, hold much the same few everywhere.
+        for (size_t i = 0; i < count && i < TABLE_K * 2; i++) {
+            size_t j = i + (size_t)rng_below(&d->config.rng, count - i);
+            (void)add_known(d, known, &n, max, all[j]);
+            all[j] = all[i];
+        }
     }
     for (size_t i = 1; i < n; i++) {
         struct known x = known[i];

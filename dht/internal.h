@@ -434,7 +434,8 @@ void join_sample(struct dht *); // one more look-up of a random target, while th
 void join_forget_imports(struct dht *);
 void upkeep_recentre(struct dht *, unsigned f, const struct path *seen);
 void upkeep_looked_up(struct dht *);
-void upkeep_met(struct dht *, book_ref); // it answered a look-up, and is one of the nearest
+void upkeep_met(struct dht *, book_ref,
+                bool listed); // it answered a look-up, and is one of the nearest
 
 // newcomer.c
 bool newcomer_wanted(struct dht *, const struct contact *);

@@ -25,10 +25,11 @@
 #define IDS_MAX 16384u      // open answer and push ids: 1,024 calls x 12 at most, 320 series x 12
 
 // ---- routing table --------------------------------------------------------------------------------
-#define TABLE_K 16u                // of a bucket; DESIGN 5
-#define TABLE_BUCKETS 32u          // 2^32 servers before the last one overflows
-#define TABLE_NEAREST_MAX 128u     // asked for at once: 3 KB of stack
-#define TABLE_SPARES 8u            // replacement cache of a bucket
+#define TABLE_K 16u            // of a bucket; DESIGN 5
+#define TABLE_BUCKETS 32u      // 2^32 servers before the last one overflows
+#define TABLE_NEAREST_MAX 128u // asked for at once: 3 KB of stack
+#define TABLE_SPARES 8u        // replacement cache of a bucket
+#define TABLE_PUBLIC_FEW 4u // so many of a bucket give way; where more are public, most servers are
 #define TABLE_BUCKET_FINE_MAX 2u   // PROTOCOL 3: of one /24 or /48
 #define TABLE_BUCKET_COARSE_MAX 4u // of one /16 or /32
 #define TABLE_FINE_MAX 10u
@@ -211,6 +212,7 @@
 #define STORE_SOURCE_SHARE 8u        // a source may fill an eighth of the store
 #define STORE_SAMPLE_FULL 2u         // records of a sample where the place is full: one datagram
 #define STORE_SAMPLE_BUSY_PER_S 8u // or more come in a second; from half of that on, twice as many
+#define STORE_SAMPLE_PER_S 8u      // records handed out to announcers while more than that come
 #define STORE_RECORD_COST 640u     // what a record counts: its bytes, its slot, its place
 // Work wanted for a new record, by how full its place is: none up to three quarters, then doubling.
 #define STORE_EFFORT_FROM 144u // records; three quarters of full

@@ -351,11 +351,20 @@ static struct candidate *region_next(struct dht *d, const struct lookup *l)
     return best;
 }
 
+// Nearly all members that were asked for the place say that it is full.
+static bool most_say_full(const struct lookup *l)
+{
+    return !l->elsewhere && l->full > 0 &&
+           LOOKUP_FULL_OF * l->full > LOOKUP_FULL_MOST * l->whole_answered;
+}
+
 // Members that have answered hold the record from now on; those beyond the radius only when it is
-// certain that they are needed.
+// certain that they are needed; none while it seems that the place is full and all would refuse.
 static void tell_members(struct dht *d, struct lookup *l)
 {
     struct place *p = place_find(d, l->place);
+    if (most_say_full(l))
+        return;
     for (unsigned i = 0; p != NULL && i < l->n; i++) {
         struct candidate *c = &l->cand[i];
         if (!c->inside || !c->member || c->told || c->state != CAND_ANSWERED)
@@ -658,7 +667,7 @@ static void finish(struct dht *d, struct lookup *l, bool full)
     struct place *p = place_find(d, l->place);
     for (unsigned i = 0; i < l->n; i++)
         if (l->cand[i].member && l->cand[i].state == CAND_ANSWERED)
-            upkeep_met(d, l->cand[i].ref);
+            upkeep_met(d, l->cand[i].ref, l->cand[i].listed);
     if (p != NULL)
         place_looked_up(d, p, l, full);
     else
@@ -670,11 +679,10 @@ static void finish(struct dht *d, struct lookup *l, bool full)
 
 // ---- answers --------------------------------------------------------------------------------------
 
-// Nearly all members that were asked for the place say that it is full, and enough of them.
+// Most do, and enough of them.
 static bool is_full(const struct lookup *l)
 {
-    return !l->elsewhere && l->full >= LOOKUP_FULL_SAY &&
-           LOOKUP_FULL_OF * l->full > LOOKUP_FULL_MOST * l->whole_answered;
+    return l->full >= LOOKUP_FULL_SAY && most_say_full(l);
 }
 
 // The contacts of an answer. True: there is somebody of the region among them.
@@ -735,6 +743,7 @@ void lookup_answered(struct dht *d, struct call *call, const struct wire_answer 
             return;
         }
     }
+    c->listed = a->status == RPC_OK && a->listed;
     struct candidate from = *c;
     if (a->status == RPC_OK && take_contacts(d, l, &from, a) && !from.inside &&
         from.path < l->paths && !from.arrived) {

@@ -417,6 +417,14 @@ int dht_place_seek(struct dht *d, usec_t now, uint32_t id, unsigned holders)
 
 // ---- answers --------------------------------------------------------------------------------------
 
+// It refused what was sent once: nothing is there to be withdrawn. A second datagram on its way might
+// still be taken.
+static void never_stored(struct holder *h, const struct call *c)
+{
+    if (c->sendings == 1 && h->version_acked == 0)
+        h->version_sent = 0;
+}
+
 static void announced(struct dht *d, struct place *p, const struct call *c,
                       const struct wire_answer *a)
 {
@@ -437,8 +445,10 @@ static void announced(struct dht *d, struct place *p, const struct call *c,
         h->full = true;
         h->hint = a->hint;
         h->live = a->live;
+        never_stored(h, c);
     } else if (a->status == RPC_EFFORT) {
         h->effort = a->effort;
+        never_stored(h, c);
     } else {
         h->refuses = true;
         h->version_acked = 0;

@@ -24,6 +24,7 @@ struct candidate {
     bool arrived; // has named somebody inside
     bool late;    // silent for longer than most of its answers take, but not yet slow
     bool known;   // a member since an earlier look-up, not asked again
+    bool listed;  // it says that everybody may know it
 };
 
 struct region {

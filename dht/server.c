@@ -196,7 +196,7 @@ static bool place_is_full(struct dht *d, const struct request *r)
 {
     struct store *s = &d->server->store;
     struct store_view v;
-    if (r->q.bits < 256 || s->records == 0)
+    if (r->q.bits < 256)
         return false;
     store_view(s, d->now, r->q.target, r->source, NULL, &v);
     if (v.hint == 0)
@@ -244,13 +244,22 @@ static void on_find(struct dht *d, const struct request *r)
 
 // ---- places ---------------------------------------------------------------------------------------
 
+// An announce is answered by as many holders as the place has, so where many come each of them hands out
+// only so many records a second; who seeks asks few of them and gets all that there is.
+static unsigned sample_size(struct dht *d, const struct request *r, const struct store_view *v)
+{
+    if (r->q.kind == RPC_SEEK || v->arrivals <= STORE_SAMPLE_PER_S)
+        return v->sample;
+    return rng_below(&d->config.rng, v->arrivals) < STORE_SAMPLE_PER_S ? 1 : 0;
+}
+
 static void answer_sample(struct dht *d, const struct request *r, const uint8_t *except)
 {
     struct store_sample s;
     struct store_view v;
     struct wire_answer a;
     store_view(&d->server->store, d->now, r->q.target, r->source, NULL, &v);
-    store_sample(&d->server->store, d->now, r->q.target, except, v.sample, &s);
+    store_sample(&d->server->store, d->now, r->q.target, except, sample_size(d, r, &v), &s);
     answer_init(d, r, &a);
     a.count =
         (uint8_t)(s.n == 0 ? 1 : (s.n + WIRE_RECORDS_PER_DATAGRAM - 1) / WIRE_RECORDS_PER_DATAGRAM);

@@ -383,6 +383,7 @@ void store_view(struct store *s, usec_t now, const uint8_t place[static 32], uin
     unsigned fill = p->live < STORE_EFFORT_FROM ? p->live : fill_for(p, source);
     unsigned arrivals = arrivals_of(p);
     v->fill = (uint16_t)fill;
+    v->arrivals = arrivals;
     v->effort = effort_for(fill);
     v->sample = arrivals > STORE_SAMPLE_BUSY_PER_S       ? STORE_SAMPLE_FULL
                 : arrivals > STORE_SAMPLE_BUSY_PER_S / 2 ? 2 * STORE_SAMPLE_FULL

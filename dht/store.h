@@ -59,13 +59,14 @@ struct store {
     uint8_t centre[32]; // the own id, to know which places are far
 };
 
-struct store_view {  // of a place, for one source
-    uint16_t live;   // records there
-    uint16_t fill;   // records that count: of each other source no more than this one would have
-    uint8_t hint;    // of depth; 0 unless the place is full
-    uint8_t sample;  // records that an answer brings: the more come, the fewer
-    uint32_t effort; // wanted of a new record
-    bool known;      // the record that was asked for is stored here: a renewal
+struct store_view {    // of a place, for one source
+    uint16_t live;     // records there
+    uint16_t fill;     // records that count: of each other source no more than this one would have
+    unsigned arrivals; // of a second, the livelier of the last two, outliers cut
+    uint8_t hint;      // of depth; 0 unless the place is full
+    uint8_t sample;    // records that an answer brings: the more come, the fewer
+    uint32_t effort;   // wanted of a new record
+    bool known;        // the record that was asked for is stored here: a renewal
 };
 struct store_sample {
     unsigned n;

@@ -53,7 +53,7 @@ bool prefix_room(const struct contact_book *book, const book_ref *set, size_t n,
 #define ROWS_STEP 4u
 #define SLOTS_STEP 4u
 #define SEEN_MASK 0xffffffu
-#define FAILURES_MAX 0xfu
+#define FAILURES_MAX 7u
 #define HEAD_BITS 24u
 #define HEAD_MASK 0xffffffu
 
@@ -246,6 +246,19 @@ static struct table_slot *worst(const struct table_row *b)
     return w;
 }
 
+// A public one whose slot somebody at that path may take, or NULL.
+static struct table_slot *public_one(const struct table *t, const struct table_row *b,
+                                     const struct path *path)
+{
+    unsigned all = 0;
+    for (unsigned i = 0; i < b->n; i++)
+        all += b->slot[i].public;
+    for (unsigned i = 0; b->n == TABLE_K && all <= TABLE_PUBLIC_FEW && i < b->n; i++)
+        if (b->slot[i].public && room_by_prefix(t, b, path, &b->slot[i]))
+            return &b->slot[i];
+    return NULL;
+}
+
 // Of seconds modulo 2^24: who is behind by less than half a turn is older.
 static struct table_slot *silent_longest(const struct table_row *b)
 {
@@ -382,6 +395,43 @@ enum table_result table_answered(struct table *t, book_ref ref, uint32_t now_s, 
     return TABLE_SPARE;
 }
 
+bool table_relieve(struct table *t, book_ref ref, uint32_t now_s)
+{
+    const struct book_entry *e = book_at(t->book, ref);
+    struct table_row *b = row_of(t, e->id), *there;
+    struct table_slot *s = b == NULL ? NULL : public_one(t, b, &e->contact.path);
+    if (s == NULL || find(t, e->contact.pk, &there) != NULL)
+        return false;
+    book_ref public = book_keep(t->book, s->ref);
+    for (unsigned i = 0; i < b->spares; i++)
+        if (b->spare[i] == ref) {
+            spare_remove(t, b, i);
+            break;
+        }
+    slot_remove(t, b, s);
+    s = slot_new(t, b);
+    if (s != NULL)
+        slot_set(t, s, ref, now_s);
+    spare_add(t, b, public);
+    book_drop(t->book, public);
+    return s != NULL;
+}
+
+void table_public_set(struct table *t, book_ref ref, bool is_public)
+{
+    struct table_row *b;
+    struct table_slot *s = find_ref(t, ref, &b);
+    if (s != NULL)
+        s->public = is_public;
+}
+
+bool table_public(const struct table *t, book_ref ref)
+{
+    struct table_row *b;
+    const struct table_slot *s = find_ref(t, ref, &b);
+    return s != NULL && s->public;
+}
+
 bool table_failed(struct table *t, const uint8_t pk[static 32], const struct path *path)
 {
     struct table_row *b;
@@ -420,7 +470,7 @@ bool table_wants(const struct table *t, const uint8_t id[static 32], const struc
     if (b == NULL)
         return room_by_prefix(t, NULL, path, NULL);
     if (b->n == TABLE_K && dead == NULL)
-        return false;
+        return public_one(t, b, path) != NULL;
     return room_by_prefix(t, b, path, b->n == TABLE_K ? dead : NULL);
 }
 
@@ -604,6 +654,7 @@ void table_recentre(struct table *t, const uint8_t centre[static 32])
                 continue;
             struct table_slot *moved = find_ref(t, s->ref, &b);
             moved->failures = s->failures;
+            moved->public = s->public;
             moved->rtt = s->rtt;
             t->live -= !alive(moved);
             b->traffic_s =

@@ -1,5 +1,6 @@
 // The routing table of one address family: k-buckets by the prefix shared with a centre. Only servers
-// that answered a request of ours get in; old live ones stay; only unresponsive ones are evicted.
+// that answered a request of ours get in; old live ones stay; only unresponsive ones are evicted, and
+// public ones, which everybody who starts knows and asks anyhow, give way to others in a full bucket.
 #ifndef BAUTA_DHT_TABLE_H
 #define BAUTA_DHT_TABLE_H
 
@@ -14,7 +15,9 @@ struct table_slot {
     book_ref ref;
     uint32_t head : 24, key : 8;      // bits of the id behind those that its bucket implies
     uint32_t seen_s : 24, coarse : 8; // when it last answered, modulo 194 days
-    uint32_t rtt : 20, failures : 4, fine : 8; // packed rtt_value, 0: none; unanswered in a row
+    uint32_t rtt : 20, failures : 3, public : 1,
+        fine : 8; // packed rtt_value, 0: none; unanswered in a
+                  // row; everybody may know it
 };
 static_assert(sizeof(struct table_slot) == 16, "a table of 270 contacts takes 4.3 KB");
 struct table_row {           // one bucket
@@ -46,7 +49,13 @@ enum table_result table_answered(struct table *, book_ref, uint32_t now_s, book_
 // It did not, at this address: what somebody claims to be another address of it proves nothing. True if
 // it should be asked once more soon: the first failure of a live contact.
 bool table_failed(struct table *, const uint8_t pk[static 32], const struct path *);
-// Would this newcomer get a slot or replace somebody unresponsive, if it answered?
+// What it says of itself: that everybody may know it. Nothing where it has no slot.
+void table_public_set(struct table *, book_ref, bool is_public);
+bool table_public(const struct table *, book_ref);
+// A spare that is not public takes the slot of a public one, if its bucket has one. Not in a lab, where all
+// are public. True: it has a slot now.
+bool table_relieve(struct table *, book_ref, uint32_t now_s);
+// Would this newcomer get a slot, or replace somebody unresponsive or public, if it answered?
 bool table_wants(const struct table *, const uint8_t id[static 32], const struct path *);
 bool table_has(const struct table *, book_ref); // this very contact, live
 unsigned table_depth(const struct table *);     // buckets up to the deepest with anybody in it

@@ -141,11 +141,16 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
         return ref;
     bool first = dht_live(d) == 0, first_of_family = t->live == 0;
     const struct lookup *l = c->owner_kind == CALL_LOOKUP ? lookup_find(d, c->owner) : NULL;
+    bool told = a->status == RPC_OK && (c->kind == RPC_PING || c->kind == RPC_FIND);
     enum table_result added = TABLE_KNOWN;
     // Of those that a look-up meets only the nearest at its end count as newcomers: of all whom liars
     // name they would be too many.
     if (l == NULL || dht_live(d) < LOOKUP_NEAR || table_has(t, ref))
         added = table_answered(t, ref, upkeep_seconds(d), &check);
+    if (told && added == TABLE_SPARE && !a->listed && table_relieve(t, ref, upkeep_seconds(d)))
+        added = TABLE_ADDED;
+    if (told)
+        table_public_set(t, ref, a->listed);
     if (a->status == RPC_OK &&
         (c->kind == RPC_PING || c->kind == RPC_FIND || c->kind == RPC_ATTEND))
         upkeep_vote(d, c, &a->seen);
@@ -158,12 +163,18 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
     return ref;
 }
 
-void upkeep_met(struct dht *d, book_ref ref)
+void upkeep_met(struct dht *d, book_ref ref, bool listed)
 {
     const struct contact *c = &dht_entry(d, ref)->contact;
     struct table *t = upkeep_table(d, c->path.family);
     book_ref check;
-    if (t != NULL && table_answered(t, ref, upkeep_seconds(d), &check) == TABLE_SPARE && check != 0)
+    if (t == NULL)
+        return;
+    enum table_result added = table_answered(t, ref, upkeep_seconds(d), &check);
+    if (added == TABLE_SPARE && !listed && table_relieve(t, ref, upkeep_seconds(d)))
+        added = TABLE_ADDED;
+    table_public_set(t, ref, listed);
+    if (added == TABLE_SPARE && check != 0)
         upkeep_ping(d, check, CALL_CHECK, 0);
 }
 

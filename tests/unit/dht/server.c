@@ -271,6 +271,70 @@ static void test_full(void **state)
     end(&w);
 }
 
+// So many come that it takes nobody: a find says so also when all who stood there have left.
+static void test_hot_and_empty(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asker a;
+    struct got got;
+    struct wire_request q;
+    start(&w);
+    asker_init(&w, &a, 8, 8, 8);
+    get_token(&w, &a);
+    struct store *s = &w.server->server->store;
+    crowd(&w, 0, 1);
+    for (uint64_t i = 0; i < 2 * STORE_FULL_PER_S; i++)
+        store_arrival(s, w.now, place, i * UINT64_C(0x9e3779b97f4a7c15));
+    uint8_t id[RECORD_ID_BYTES] = {0xc0};
+    assert_int_equal(store_withdraw(s, w.now, place, id, 1000, true), 0);
+    assert_int_equal(s->records, 0);
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_FIND;
+    q.want = WIRE_WANT_V4;
+    q.bits = 256;
+    memcpy(q.target, place, 32);
+    assert_int_equal(ask(&w, &a, &q, CLASS_MEDIUM, &got), 0);
+    assert_int_equal(got.first.status, RPC_FULL);
+    assert_true(got.first.hint > 0);
+    end(&w);
+}
+
+// Where many announce, not each is handed a record; who seeks is.
+static void test_lively(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asker a;
+    struct got got;
+    struct wire_request q;
+    unsigned handed = 0, lively = 4 * STORE_SAMPLE_PER_S;
+    start(&w);
+    asker_init(&w, &a, 8, 8, 8);
+    get_token(&w, &a);
+    crowd(&w, 0, 100);
+    assert_int_equal(announce(&w, &a, 1, NULL, &got), RPC_OK);
+    assert_int_equal(got.first.n, 2);
+    assert_int_equal(got.datagrams, DHT_SAMPLE_RECORDS_MAX / 2);
+    for (uint64_t i = 1; i < lively; i++)
+        store_arrival(&w.server->server->store, w.now, place, i * UINT64_C(0x9e3779b97f4a7c15));
+    for (uint32_t i = 0; i < 100; i++) {
+        assert_int_equal(announce(&w, &a, 2 + i, NULL, &got), RPC_OK);
+        assert_int_equal(got.first.live, 101);
+        assert_int_equal(got.datagrams, 1);
+        assert_true(got.first.n <= 1);
+        assert_int_equal(got.bytes, got.first.n == 0 ? CLASS_SMALL : CLASS_MEDIUM);
+        handed += got.first.n;
+    }
+    assert_in_range(handed, 10, 45); // 25 are expected
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_SEEK;
+    memcpy(q.target, place, 32);
+    assert_int_equal(ask(&w, &a, &q, 0, &got), 0);
+    assert_int_equal(got.first.n, 2);
+    end(&w);
+}
+
 // Who has copied a rec_id can neither take its place at another holder nor bury it there.
 static void test_a_copied_record(void **state)
 {
@@ -547,6 +611,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_effort),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_hot_and_empty),
+        cmocka_unit_test(test_lively),
         cmocka_unit_test(test_a_copied_record),
         cmocka_unit_test(test_light),
         cmocka_unit_test(test_find),

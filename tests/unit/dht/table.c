@@ -177,6 +177,57 @@ static void test_old_ones_stay(void **state)
     end(&f);
 }
 
+// In a full bucket a public one, whom everybody asks to begin with, makes room for one that is not; those
+// that are not stay, and so does everybody in a lab.
+static void test_public_ones_give_way(void **state)
+{
+    (void)state;
+    for (unsigned lab = 0; lab < 2; lab++) {
+        struct fixture f;
+        start(&f, lab == 0);
+        struct contact in[TABLE_K], late[3];
+        uint8_t net = 1;
+        uint32_t i = 1;
+        for (unsigned n = 0; n < TABLE_K + 3; i++) {
+            struct contact c = contact(i, net, 2, 3);
+            if (bucket_of(&f, &c) != 0)
+                continue;
+            net++;
+            *(n < TABLE_K ? &in[n] : &late[n - TABLE_K]) = c;
+            if (n++ < TABLE_K)
+                assert_int_equal(heard(&f, &c, 1000, NULL), TABLE_ADDED);
+        }
+        book_ref public = book_hold(f.book, &f.net, f.tag, &in[5]), ref[3];
+        for (unsigned k = 0; k < 3; k++)
+            ref[k] = book_hold(f.book, &f.net, f.tag, &late[k]);
+        const uint8_t *id = book_at(f.book, ref[0])->id;
+        assert_false(table_wants(&f.table, id, &late[0].path));
+        assert_false(table_relieve(&f.table, ref[0], 1001));
+        table_public_set(&f.table, public, true);
+        assert_true(table_public(&f.table, public));
+        assert_int_equal(table_wants(&f.table, id, &late[0].path), lab == 0);
+        assert_int_equal(heard(&f, &late[0], 1001, NULL), TABLE_SPARE);
+        assert_int_equal(table_relieve(&f.table, ref[0], 1001), lab == 0);
+        assert_int_equal(table_has(&f.table, late[0].pk, &late[0].path), lab == 0);
+        assert_int_equal(table_has(&f.table, in[5].pk, &in[5].path), lab != 0);
+        assert_int_equal(f.table.live, TABLE_K);
+        if (lab == 0) { // no other is public; the one that went is the first to come back
+            assert_int_equal(heard(&f, &late[1], 1001, NULL), TABLE_SPARE);
+            assert_false(table_relieve(&f.table, ref[1], 1001));
+            assert_false(table_wants(&f.table, book_at(f.book, ref[2])->id, &late[2].path));
+            for (unsigned k = 0; k < TABLE_DEAD_FAILURES; k++)
+                for (unsigned j = 0; j < 2; j++)
+                    (void)table_failed(&f.table, in[j].pk, &in[j].path);
+            assert_true(table_has(&f.table, late[1].pk, &late[1].path));
+            assert_true(table_has(&f.table, in[5].pk, &in[5].path));
+        }
+        for (unsigned k = 0; k < 3; k++)
+            book_drop(f.book, ref[k]);
+        book_drop(f.book, public);
+        end(&f);
+    }
+}
+
 static void test_dead_ones(void **state)
 {
     (void)state;
@@ -480,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_book),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_old_ones_stay),
+        cmocka_unit_test(test_public_ones_give_way),
         cmocka_unit_test(test_dead_ones),
         cmocka_unit_test(test_doubtful_ones_come_last),
         cmocka_unit_test(test_hold_all),
