@@ -212,7 +212,7 @@
 #define STORE_SOURCE_SHARE 8u        // a source may fill an eighth of the store
 #define STORE_SAMPLE_FULL 2u         // records of a sample where the place is full: one datagram
 #define STORE_SAMPLE_BUSY_PER_S 8u // or more come in a second; from half of that on, twice as many
-#define STORE_SAMPLE_PER_S 8u      // records handed out to announcers while more than that come
+#define STORE_SAMPLE_PER_S 16u     // records handed out to announcers while more than that come
 #define STORE_RECORD_COST 640u     // what a record counts: its bytes, its slot, its place
 // Work wanted for a new record, by how full its place is: none up to three quarters, then doubling.
 #define STORE_EFFORT_FROM 144u // records; three quarters of full

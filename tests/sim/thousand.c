@@ -56,7 +56,7 @@ static void with_loss_of_5(void **state)
 static void with_loss_of_20(void **state)
 {
     (void)state;
-    thousand(3, 20, 60 * S, true);
+    thousand(4, 20, 60 * S, true);
 }
 
 int main(void)
