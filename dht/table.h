@@ -52,8 +52,8 @@ bool table_failed(struct table *, const uint8_t pk[static 32], const struct path
 // What it says of itself: that everybody may know it. Nothing where it has no slot.
 void table_public_set(struct table *, book_ref, bool is_public);
 bool table_public(const struct table *, book_ref);
-// A spare that is not public takes the slot of a public one, if its bucket has one. Not in a lab, where all
-// are public. True: it has a slot now.
+// A spare that is not public takes the slot of a public one, if its bucket has one, but no more than
+// TABLE_PUBLIC_FEW. True: it has a slot now.
 bool table_relieve(struct table *, book_ref, uint32_t now_s);
 // Would this newcomer get a slot, or replace somebody unresponsive or public, if it answered?
 bool table_wants(const struct table *, const uint8_t id[static 32], const struct path *);
