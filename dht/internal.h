@@ -104,6 +104,7 @@ struct lookup {
     bool sample;        // its target is random: it tells the density of servers
     bool again;         // of a place whose members are known: few of them are asked
     bool elsewhere; // it begins far from the place, and is not ended by who says that it is full
+    uint8_t want;   // families: WIRE_WANT_*
     uint8_t zone;   // leading bits of the target that servers on the way are told at most
     uint8_t paths;  // 0: everybody is on the way to the nearest
     uint8_t path_in_use; // bits: somebody was on it
@@ -349,8 +350,9 @@ void calls_forget(struct dht *, enum call_owner, uint32_t owner);
 
 // A look-up of a place, or for upkeep (NULL); `sample`: the target is random and our own, so that the
 // density round it counts for the size of the network. Id, or 0: no room, or over at once.
+// want: of which families (WIRE_WANT_*), 0: of all that may work.
 uint32_t lookup_start(struct dht *, const uint8_t target[static 32], struct place *,
-                      uint16_t class_min, bool sample);
+                      uint16_t class_min, bool sample, uint8_t want);
 void lookup_answered(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
 void lookup_late(struct dht *, struct call *);
 void lookup_slow(struct dht *, struct call *);
@@ -446,8 +448,9 @@ void upkeep_candidate(struct dht *, const struct path *from, const struct wire_r
                       bool proven);
 
 // refresh.c
-void refresh_ask(struct dht *, book_ref who, const uint8_t target[static 32], uint16_t class_min,
-                 uint32_t filling);
+// Asks for contacts of one address family (0: IPv4).
+void refresh_ask(struct dht *, book_ref who, unsigned family, const uint8_t target[static 32],
+                 uint16_t class_min, uint32_t filling);
 void refresh_fill(struct dht *);
 void refresh_tick(struct dht *);
 void refresh_heard(struct dht *, struct call *, const struct wire_answer *);

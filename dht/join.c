@@ -201,7 +201,9 @@ static void look_next(struct dht *d)
             dht_blur(d, target, dht_zone_bits(d));
         if (k >= 2)
             rng_fill(&d->config.rng, target, 32);
-        if (lookup_start(d, target, NULL, look_class(d), sample) == 0)
+        // Who stands beside it in the other family is of no use to that table.
+        uint8_t want = sample ? 0 : k == 0 ? WIRE_WANT_V4 : WIRE_WANT_V6;
+        if (lookup_start(d, target, NULL, look_class(d), sample, want) == 0)
             return;
     }
 }
@@ -219,7 +221,7 @@ static void look_beside(struct dht *d, unsigned f)
     memcpy(target, d->centre[f], 32);
     if (!d->upkeep.own_centre[f])
         dht_blur(d, target, dht_zone_bits(d));
-    refresh_ask(d, near[rng_below(&d->config.rng, n)], target, look_class(d), 0);
+    refresh_ask(d, near[rng_below(&d->config.rng, n)], f, target, look_class(d), 0);
 }
 
 void join_sample(struct dht *d)

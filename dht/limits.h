@@ -93,6 +93,7 @@
 #define LOOKUP_COARSE_INSIDE_MAX 6u // twice what may be in: the nearest may not exist
 #define LOOKUP_PATH_NEAR 3u // a path that has asked so many without getting nearer is at its end
 #define LOOKUP_PATH_ARRIVALS 2u // its servers that must name the region: one may lie
+#define LOOKUP_PATH_ALPHA 2u    // in flight on each and not late: it takes two to end one
 #define LOOKUP_ELSEWHERE 4u     // servers of the table that a path begins at, if not at the nearest
 #define LOOKUP_THIN 8u          // in a region where 20 are expected fewer are in one of a thousand
 #define LOOKUP_ANEW_MAX 4u // so often other paths are begun then; each time two of three succeed
@@ -136,7 +137,9 @@
     8u // from then on, and from an hour on, it grows slowly; until then one is off
 // by a quarter, or a liar's: 20 live ones make a region
 #define SIZE_SAMPLES_YOUNG 8u // before that the newest count
-#define SIZE_PARTS 1024u      // of a server: small steps of growth add up
+#define SIZE_LEAST_PART                                                                            \
+    2u // a region of 40, not of hundreds, where the network has grown since a sample
+#define SIZE_PARTS 1024u // of a server: small steps of growth add up
 #define SIZE_DOUBLING_US (3600 * USEC_PER_S)
 #define SIZE_ZONE 16u // servers that share the bits of a place which nodes on the way are told
 

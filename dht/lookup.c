@@ -283,7 +283,7 @@ static void ask(struct dht *d, struct lookup *l, struct candidate *c)
     struct wire_request q;
     memset(&q, 0, sizeof q);
     q.kind = RPC_FIND;
-    q.want = WIRE_WANT_V4 | WIRE_WANT_V6;
+    q.want = l->want;
     put_target(d, l, c, &q);
     if (l->place == 0) // never together with a place's e
         upkeep_put_self(d, c->ref, &q);
@@ -312,24 +312,19 @@ static struct candidate *better(struct dht *d, struct candidate *best, struct ca
 static struct candidate *path_next(struct dht *d, const struct lookup *l, unsigned path, bool *over)
 {
     struct candidate *best = NULL;
-    unsigned near = 0;
-    *over = true;
-    if (l->arrivals[path] >= LOOKUP_PATH_ARRIVALS)
-        return NULL;
-    for (unsigned i = 0; i < l->n && near < LOOKUP_PATH_NEAR; i++) {
+    unsigned near = 0, in_flight = 0;
+    *over = l->arrivals[path] >= LOOKUP_PATH_ARRIVALS;
+    for (unsigned i = 0; !*over && i < l->n && near < LOOKUP_PATH_NEAR; i++) {
         struct candidate *c = &l->cand[i];
         if (c->inside || c->path != path)
             continue;
         near += c->state == CAND_ANSWERED;
-        if (c->state == CAND_ASKED && !c->late)
-            *over = false;
+        in_flight += c->state == CAND_ASKED && !c->late; // the slow ones apart
         if (c->state == CAND_NEW)
             best = better(d, best, c);
     }
-    if (!*over) // one at a time, the slow ones apart
-        return NULL;
-    *over = best == NULL;
-    return best;
+    *over = *over || (best == NULL && in_flight == 0);
+    return *over || in_flight >= LOOKUP_PATH_ALPHA ? NULL : best;
 }
 
 static struct candidate *region_next(struct dht *d, const struct lookup *l)
@@ -513,6 +508,12 @@ static uint8_t families(const struct dht *d)
     return (uint8_t)((d->upkeep.heard_family[0] ? 1 : 0) | (d->upkeep.heard_family[1] ? 2 : 0));
 }
 
+static uint8_t may_work(const struct dht *d)
+{
+    return (uint8_t)((upkeep_family_works(d, 4) ? WIRE_WANT_V4 : 0) |
+                     (upkeep_family_works(d, 6) ? WIRE_WANT_V6 : 0));
+}
+
 // A standing place is looked at again: its members are taken as they are, but for a few that tell of
 // newcomers.
 static void take_members(struct dht *d, struct lookup *l, const struct place *p)
@@ -543,6 +544,8 @@ static void take_table(struct dht *d, struct lookup *l)
 {
     for (unsigned f = 0; f < 2; f++) {
         book_ref near[TABLE_K];
+        if ((l->want >> f & 1) == 0)
+            continue;
         size_t n = d->table[f] == NULL ? 0 : table_nearest(d->table[f], l->target, near, TABLE_K);
         for (size_t i = 0; i < n; i++) {
             uint8_t path = (uint8_t)(l->paths == 0 ? LOOKUP_PATHS : i % l->paths);
@@ -567,7 +570,7 @@ static void take_elsewhere(struct dht *d, struct lookup *l)
 }
 
 uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct place *place,
-                      uint16_t class_min, bool sample)
+                      uint16_t class_min, bool sample, uint8_t want)
 {
     if (d->lookup_count >= LOOKUPS_MAX)
         return 0;
@@ -583,6 +586,7 @@ uint32_t lookup_start(struct dht *d, const uint8_t target[static 32], struct pla
     l->place = place == NULL ? 0 : place->id;
     l->class_min = class_min;
     l->sample = sample;
+    l->want = want != 0 ? want : may_work(d);
     l->started = d->now;
     l->paths = (uint8_t)(place == NULL ? 0 : LOOKUP_PATHS);
     l->region.radius = place == NULL || size == 0 ? 0 : size_radius(size, REGION_EXPECTED);

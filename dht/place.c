@@ -29,7 +29,7 @@ static void look_up(struct dht *d, struct place *p)
     if (p->waiting)
         return;
     uint32_t id = p->id;
-    uint32_t lookup = lookup_start(d, p->place, p, CLASS_MEDIUM, false);
+    uint32_t lookup = lookup_start(d, p->place, p, CLASS_MEDIUM, false, 0);
     p = place_find(d, id);
     if (p != NULL && lookup == 0 && p->lookup == 0 && p->relook_at == USEC_NEVER)
         p->relook_at = d->now + RELOOK_MIN_US; // no room for it now

@@ -12,13 +12,13 @@ static void random_in_bucket(struct dht *d, const uint8_t centre[static 32], uns
     target[bits / 8] = (uint8_t)((target[bits / 8] & (uint8_t)~bit) | (~centre[bits / 8] & bit));
 }
 
-void refresh_ask(struct dht *d, book_ref who, const uint8_t target[static 32], uint16_t class_min,
-                 uint32_t filling)
+void refresh_ask(struct dht *d, book_ref who, unsigned f, const uint8_t target[static 32],
+                 uint16_t class_min, uint32_t filling)
 {
     struct wire_request q;
     memset(&q, 0, sizeof q);
     q.kind = RPC_FIND;
-    q.want = WIRE_WANT_V4 | WIRE_WANT_V6;
+    q.want = f == 0 ? WIRE_WANT_V4 : WIRE_WANT_V6;
     q.bits = 256;
     memcpy(q.target, target, 32);
     if (class_min == CLASS_FULL) // a shorter one would not be followed by a ping anyhow
@@ -82,7 +82,7 @@ void refresh_fill(struct dht *d)
     book_ref who = u->walk;
     if (who == 0 && table_nearest(t, target, &who, 1) == 0)
         return;
-    refresh_ask(d, who, target, CLASS_CHAT, 1 + f * TABLE_BUCKETS + i);
+    refresh_ask(d, who, f, target, CLASS_CHAT, 1 + f * TABLE_BUCKETS + i);
     walk_to(d, 0);
     u->fill_left--;
     bool fast = u->fill_fast > 0;
@@ -139,7 +139,7 @@ static void refresh_bucket(struct dht *d, struct table *t, unsigned i)
     random_in_bucket(d, t->centre, i, target);
     if (who == 0 && table_nearest(t, target, &who, 1) == 0)
         return;
-    refresh_ask(d, who, target, CLASS_CHAT, 0);
+    refresh_ask(d, who, f, target, CLASS_CHAT, 0);
 }
 
 void refresh_tick(struct dht *d)

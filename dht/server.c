@@ -132,7 +132,7 @@ static void answer_full(struct dht *d, const struct request *r, const struct sto
 // ---- find -----------------------------------------------------------------------------------------
 
 struct found {
-    const struct contact *contact[2 * FIND_CONTACTS_TOKEN];
+    const struct book_entry *entry[2 * FIND_CONTACTS_TOKEN];
     uint64_t fine[2 * FIND_CONTACTS_TOKEN], coarse[2 * FIND_CONTACTS_TOKEN];
     unsigned n;
 };
@@ -170,11 +170,24 @@ static void find_nearest(struct dht *d, const struct request *r, unsigned family
     size_t n = table_nearest_sure(t, r->q.target, upkeep_seconds(d), near, 2 * max);
     unsigned from = f->n;
     for (size_t i = 0; i < n && f->n - from < max; i++) {
-        const struct contact *c = &dht_entry(d, near[i])->contact;
-        if (path_equal(&c->path, r->from) ||
-            (d->config.prefix_limits && !prefix_fits(f, from, &c->path)))
+        const struct book_entry *e = dht_entry(d, near[i]);
+        if (path_equal(&e->contact.path, r->from) ||
+            (d->config.prefix_limits && !prefix_fits(f, from, &e->contact.path)))
             continue;
-        f->contact[f->n++] = c;
+        f->entry[f->n++] = e;
+    }
+}
+
+// Of two families, the first of which has `split`: the nearer one first, so that neither crowds the other
+// out where not all fit.
+static void merge(struct found *f, unsigned split, const uint8_t target[static 32])
+{
+    const struct book_entry *all[2 * FIND_CONTACTS_TOKEN];
+    memcpy(all, f->entry, f->n * sizeof(const struct book_entry *));
+    for (unsigned i = 0, j = split, k = 0; k < f->n; k++) {
+        bool first = j == f->n || (i < split && region_distance(all[i]->id, target) <=
+                                                    region_distance(all[j]->id, target));
+        f->entry[k] = all[first ? i++ : j++];
     }
 }
 
@@ -184,7 +197,7 @@ static unsigned fits(const struct found *f, unsigned i, size_t room)
     unsigned k = i;
     for (; k < f->n && k - i < WIRE_CONTACTS_MAX; k++) {
         size_t bytes =
-            f->contact[k]->path.family == 4 ? WIRE_CONTACT_V4_BYTES : WIRE_CONTACT_V6_BYTES;
+            f->entry[k]->contact.path.family == 4 ? WIRE_CONTACT_V4_BYTES : WIRE_CONTACT_V6_BYTES;
         if (bytes > room)
             break;
         room -= bytes;
@@ -215,8 +228,10 @@ static void on_find(struct dht *d, const struct request *r)
     f.n = 0;
     if ((r->q.want & WIRE_WANT_V4) != 0)
         find_nearest(d, r, 0, max, &f);
+    unsigned split = f.n;
     if ((r->q.want & WIRE_WANT_V6) != 0)
         find_nearest(d, r, 1, max, &f);
+    merge(&f, split, r->q.target);
     if (!r->token_ok && f.n > max)
         f.n = max;
     struct wire_answer a;
@@ -236,7 +251,7 @@ static void on_find(struct dht *d, const struct request *r)
         struct wire_part p;
         if (slot == NULL || wire_part_begin(&p, &a, slot->data + ANSWER_BODY_AT, cap) != 0)
             return;
-        while (i < f.n && wire_part_contact(&p, f.contact[i]))
+        while (i < f.n && wire_part_contact(&p, &f.entry[i]->contact))
             i++;
         send_body(d, r, slot, p.len, a.index);
     }

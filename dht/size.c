@@ -87,8 +87,9 @@ uint64_t size_least(const struct size *s)
 {
     uint32_t sorted[SIZE_SAMPLES_YOUNG] = {0};
     unsigned n = sort_newest(s, SIZE_SAMPLES_YOUNG, sorted);
-    uint64_t least = n == 0 ? 0 : sorted[n / 4];
-    return least == 0 || least > size_estimate(s) ? size_estimate(s) : least;
+    uint64_t value = size_estimate(s), least = n == 0 ? 0 : sorted[n / 4];
+    least = least < value / SIZE_LEAST_PART ? value / SIZE_LEAST_PART : least;
+    return least < value ? least : value;
 }
 
 uint64_t size_radius(uint64_t n, uint64_t servers)

@@ -134,10 +134,13 @@ static void addresses_of_both_families(void **state)
     within.within = path_v6(prefix, 0);
     uint32_t d = sim_network_add(&w.n, false, &dual), o = sim_network_add(&w.n, false, &only6);
     uint32_t plain = add(&w, SIM_NAT_NONE);
-    struct path p, local[2];
-    assert_true(sim_network_reach(&w.n, plain, d, &p) && p.family == 4);
-    assert_true(sim_network_reach(&w.n, o, d, &p) && p.family == 6);
-    assert_false(sim_network_reach(&w.n, plain, o, &p));
+    struct path p, at[2], local[2];
+    assert_true(sim_network_reach(&w.n, plain, d, at) == 1 && at[0].family == 4);
+    assert_true(sim_network_reach(&w.n, o, d, at) == 1 && at[0].family == 6);
+    assert_int_equal(sim_network_reach(&w.n, plain, o, at), 0);
+    uint32_t d2 = sim_network_add(&w.n, false, &dual);
+    assert_int_equal(sim_network_reach(&w.n, d, d2, at), 2);
+    assert_true(at[0].family == 4 && at[1].family == 6);
     assert_false(pass(&w, 0, plain, &w.n.site[o].path, NULL));
     assert_int_equal(sim_network_local(&w.n, d, local), 2);
     assert_true(path_private(&local[0]) && local[1].family == 6);

@@ -70,6 +70,8 @@ static void churn_keeps_the_population(void **state)
     help_no_failures(s, sc.seed);
     struct sim_figures f;
     sim_figures(s, &f);
+    help_must(s, sc.seed, f.joins > 300 && f.joined == f.joins,
+              "all join, also who comes back behind a NAT");
     help_must(s, sc.seed, f.pairs >= 25, "pairs could meet");
     help_must(s, sc.seed, f.pairs_matched * 100 >= f.pairs_possible * 95, "those who can meet do");
     help_must(s, sc.seed, f.pairs_possible < f.pairs || f.pairs_matched == f.pairs,

@@ -45,6 +45,7 @@
 #define SIM_TEXT_BYTES 160u         // of one message of a person
 
 // A person's reaction to an event comes this much later, so that it is an event of its own.
+#define SIM_MATCH_US (5 * USEC_PER_S) // the first of a pair may be told so much before the second
 #define SIM_REACTION_US 1000u
 
 // Comings and goings.

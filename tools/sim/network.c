@@ -205,17 +205,16 @@ static const struct path *of_family(const struct sim_site *s, uint8_t family)
     return s->path.family == family ? &s->path : s->path6.family == family ? &s->path6 : NULL;
 }
 
-bool sim_network_reach(const struct sim_network *n, uint32_t from, uint32_t site, struct path *p)
+size_t sim_network_reach(const struct sim_network *n, uint32_t from, uint32_t site,
+                         struct path out[static 2])
 {
     const struct sim_site *s = &n->site[site], *f = &n->site[from];
-    const struct path *found = NULL;
+    size_t k = 0;
     if (of_family(f, s->path.family) != NULL)
-        found = &s->path;
-    else if (s->path6.family != 0 && of_family(f, 6) != NULL)
-        found = &s->path6;
-    if (found != NULL)
-        *p = *found;
-    return found != NULL;
+        out[k++] = s->path;
+    if (s->path6.family != 0 && of_family(f, 6) != NULL)
+        out[k++] = s->path6;
+    return k;
 }
 
 // ---- on the way -------------------------------------------------------------------------------------

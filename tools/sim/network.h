@@ -60,8 +60,9 @@ uint32_t sim_network_add(struct sim_network *, bool lab, const struct sim_site_c
 uint32_t sim_network_find(const struct sim_network *, const struct path *);
 // Its addresses as the host itself knows them; behind a NAT a private one. How many.
 size_t sim_network_local(const struct sim_network *, uint32_t site, struct path out[static 2]);
-// The address at which `from` can ask `site`. False: they have no family in common.
-bool sim_network_reach(const struct sim_network *, uint32_t from, uint32_t site, struct path *);
+// The addresses at which `from` can ask `site`, one of each family that both have. How many.
+size_t sim_network_reach(const struct sim_network *, uint32_t from, uint32_t site,
+                         struct path out[static 2]);
 // One way, without jitter: symmetrical, at least SIM_LATENCY_FLOOR_US.
 usec_t sim_network_latency(const struct sim_network *, uint32_t a, uint32_t b);
 // From from_us until to_us, in the region of `share_ppm` of the plane. False: too many faults.

@@ -592,9 +592,12 @@ void sim_check_people(struct sim *s)
             const struct sim_match *m = &p->match[k];
             if (m->peer == SIM_NOBODY) {
                 bool gone = m->peer_node != SIM_NOBODY && s->host[m->peer_node]->node == NULL;
-                if (strcmp(m->reason, "died") != 0 && !gone)
-                    sim_fail(s, "person %u is matched with node %u, where nobody has its words", i,
-                             m->peer_node);
+                bool now = s->now - m->at_us < SIM_MATCH_US; // the other's word is on its way
+                if (strcmp(m->reason, "died") != 0 && !gone && !now)
+                    sim_fail(s,
+                             "person %u, matched at %llu us and ended with \"%s\", is matched with "
+                             "node %u, where nobody has its words",
+                             i, (unsigned long long)m->at_us, m->reason, m->peer_node);
                 continue;
             }
             const struct sim_match *o = &s->person[m->peer].match[m->peer_match];

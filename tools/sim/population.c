@@ -168,6 +168,12 @@ static void start_again(struct sim *s, uint32_t node)
     sim_node_start(s, node);
 }
 
+static void back(struct sim *s, void *ctx, uint64_t arg)
+{
+    (void)ctx;
+    start_again(s, (uint32_t)arg);
+}
+
 static void arrive(struct sim *s, void *ctx, uint64_t arg)
 {
     (void)ctx;
@@ -179,7 +185,7 @@ static void arrive(struct sim *s, void *ctx, uint64_t arg)
         uint64_t k = sim_prf_below(&s->prf, SIM_PRF_ARRIVAL, number, 1, 0, p->aways);
         uint32_t node = p->away[k];
         p->away[k] = p->away[--p->aways];
-        start_again(s, node);
+        sim_command(s, s->now, node, SIM_NOBODY, back, NULL, node); // its own turn, which arms it
     } else {
         (void)sim_population_add(s, s->now);
     }
@@ -233,12 +239,6 @@ void sim_population_started(struct sim *s, uint32_t node)
         session_us(&s->prf, session_s[c->class[h->class].session], node, h->session, there_already);
     sim_command(s, s->now + len / 100 * c->session_percent, node, SIM_NOBODY, leave, NULL,
                 life(node, h->session));
-}
-
-static void back(struct sim *s, void *ctx, uint64_t arg)
-{
-    (void)ctx;
-    start_again(s, (uint32_t)arg);
 }
 
 static void restart(struct sim *s, void *ctx, uint64_t arg)

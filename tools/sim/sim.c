@@ -416,13 +416,15 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
     for (uint32_t b = 0; b < h->bootstraps; b++) {
         uint32_t server = h->bootstrap[b];
         struct contact c = {0};
+        struct path at[2];
         uint8_t sk[32];
-        if (!sim_network_reach(&s->net, i, server, &c.path))
-            continue;
         key_pair(c.pk, sk, s->host[server]->secret);
-        rc = node_bootstrap(h->node, s->now, &c);
-        if (rc != 0)
-            sim_fail(s, "node %u: node_bootstrap says %d", i, rc);
+        for (size_t k = sim_network_reach(&s->net, i, server, at); k-- > 0;) {
+            c.path = at[k];
+            rc = node_bootstrap(h->node, s->now, &c);
+            if (rc != 0)
+                sim_fail(s, "node %u: node_bootstrap says %d", i, rc);
+        }
     }
     s->started++;
     s->alive[h->server]++;

@@ -406,7 +406,7 @@ static void test_ever_nearer_servers(void **state)
     table_init(d->table[0], &w.node[i].arena, w.book, false, d->hash_key, d->centre[0]);
     assert_int_equal(table_answered(d->table[0], ref, 1, &check), TABLE_ADDED);
     book_drop(w.book, ref);
-    id = lookup_start(d, target, NULL, CLASS_CHAT, false);
+    id = lookup_start(d, target, NULL, CLASS_CHAT, false, 0);
     assert_int_not_equal(id, 0);
     w.out->count = 0;
     unsigned answers = 0;

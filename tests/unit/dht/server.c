@@ -412,17 +412,61 @@ static void test_light(void **state)
 }
 
 // A contact made up for the routing table, of these address bytes.
-static void know(struct world *w, uint8_t a, uint8_t b, uint8_t c, uint32_t mark)
+static void know_at(struct world *w, struct path path, uint32_t mark)
 {
     struct contact x;
     book_ref check;
     memset(&x, 0, sizeof x);
     memcpy(x.pk, &mark, sizeof mark);
-    x.path = path_v4((const uint8_t[4]){a, b, c, 7}, 5000);
-    struct table *t = upkeep_table(w->server, 4);
+    x.path = path;
+    struct table *t = upkeep_table(w->server, path.family);
     book_ref ref = dht_hold(w->server, &x);
     (void)table_answered(t, ref, 1000, &check);
     book_drop(w->book, ref);
+}
+
+static void know(struct world *w, uint8_t a, uint8_t b, uint8_t c, uint32_t mark)
+{
+    know_at(w, path_v4((const uint8_t[4]){a, b, c, 7}, 5000), mark);
+}
+
+// Where not all fit, the nearest of both families are named: neither crowds the other out.
+static void test_find_of_two_families(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asker a;
+    struct got got;
+    struct wire_request q;
+    start(&w);
+    for (uint8_t i = 0; i < 12; i++)
+        know_at(&w, path_v4((const uint8_t[4]){60, i, 1, 7}, 5000), 1u + i);
+    for (uint8_t i = 0; i < 12; i++)
+        know_at(&w, path_v6((const uint8_t[16]){0x26, i, 1, 7, 9}, 5000), 100u + i);
+    asker_init(&w, &a, 8, 8, 8);
+    memset(&q, 0, sizeof q);
+    q.kind = RPC_FIND;
+    q.bits = 256;
+    static const uint8_t wants[] = {WIRE_WANT_V4, WIRE_WANT_V6, WIRE_WANT_V4 | WIRE_WANT_V6};
+    for (unsigned k = 0; k < 3; k++) {
+        unsigned of[2] = {0, 0};
+        uint64_t last = 0;
+        struct contact c;
+        memset(a.token, 0, 8);
+        q.want = wants[k];
+        assert_int_equal(ask(&w, &a, &q, CLASS_CHAT, &got), 0);
+        for (size_t at = 0; wire_answer_contact(&got.first, &at, &c);) {
+            book_ref ref = dht_hold(w.server, &c);
+            uint64_t distance = region_distance(dht_entry(w.server, ref)->id, q.target);
+            book_drop(w.book, ref);
+            assert_true(distance >= last);
+            last = distance;
+            of[c.path.family == 4 ? 0 : 1]++;
+        }
+        assert_int_equal(of[0] > 0, (wants[k] & WIRE_WANT_V4) != 0);
+        assert_int_equal(of[1] > 0, (wants[k] & WIRE_WANT_V6) != 0);
+    }
+    end(&w);
 }
 
 // Two of a fine prefix, three of a coarse one; no more bytes than came in without a token.
@@ -616,6 +660,7 @@ int main(void)
         cmocka_unit_test(test_a_copied_record),
         cmocka_unit_test(test_light),
         cmocka_unit_test(test_find),
+        cmocka_unit_test(test_find_of_two_families),
         cmocka_unit_test(test_own_answers),
         cmocka_unit_test(test_made_up_addresses),
         cmocka_unit_test(test_pushes),
