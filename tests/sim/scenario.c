@@ -96,6 +96,11 @@ static void reads_attacks(void **state)
     assert_true(a->config.stop_us == 9 * S && b->config.kind == ATTACK_LIAR);
     assert_true(!b->hosts.percent && b->hosts.value == 60);
     assert_true(b->config.reply == ATTACK_FULL && b->config.one_v6);
+    sc.attacks.attack[1].probes = 2; // with one topic each, all at once
+    sc.attacks.attack[1].probe_at_us = 60 * S;
+    assert_int_equal(scenario_check(&sc, error, sizeof error), 0);
+    strcpy(sc.attacks.attack[1].topic, "one after another");
+    assert_int_equal(scenario_check(&sc, error, sizeof error), -1);
 }
 
 static void refuses_nonsense(void **state)

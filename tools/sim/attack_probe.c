@@ -8,15 +8,25 @@
 #define SPREAD_US 3000000u // of those that come all at once
 #define JOIN_US 20000000u
 
+static usec_t first_seek(const struct attack_probe_config *cfg, uint32_t pair)
+{
+    return cfg->at_us + (cfg->topic != NULL ? pair * (usec_t)ATTACK_PROBE_SLOT_US
+                                            : pair * (usec_t)SPREAD_US / cfg->pairs);
+}
+
+usec_t attack_probe_end(const struct attack_probe_config *cfg)
+{
+    return cfg->pairs == 0 ? 0 : first_seek(cfg, cfg->pairs - 1) + ATTACK_PROBE_SLOT_US;
+}
+
 struct attack_probes attack_probe_add(struct sim *s, const struct attack_probe_config *cfg)
 {
     struct attack_probes out = {.first_person = sim_people(s), .pairs = cfg->pairs};
+    out.end_us = attack_probe_end(cfg);
     for (uint32_t i = 0; i < cfg->pairs; i++) {
-        usec_t at_us = cfg->at_us + (cfg->topic != NULL ? i * (usec_t)ATTACK_PROBE_SLOT_US
-                                                        : i * (usec_t)SPREAD_US / cfg->pairs);
+        usec_t at_us = first_seek(cfg, i);
         char own[32];
         snprintf(own, sizeof own, "probe %u", i);
-        out.end_us = at_us + ATTACK_PROBE_SLOT_US;
         for (uint32_t k = 0; k < 2; k++) {
             struct sim_node_config n = {.bootstraps = cfg->bootstraps};
             n.site.v6 = n.site.no_v4 = cfg->v6;
@@ -26,7 +36,7 @@ struct attack_probes attack_probe_add(struct sim *s, const struct attack_probe_c
             p.seek_at_us = at_us + k * ATTACK_PROBE_LATE_US;
             p.node = sim_node_add(s, at_us > JOIN_US ? at_us - JOIN_US : 0, &n);
             // Whoever finds nobody must not wait for the next pair.
-            sim_person_end(s, out.end_us - USEC_PER_S, sim_person_add(s, &p));
+            sim_person_end(s, at_us + ATTACK_PROBE_SLOT_US - USEC_PER_S, sim_person_add(s, &p));
         }
     }
     return out;

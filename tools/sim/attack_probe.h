@@ -24,6 +24,7 @@ struct attack_probe_figures {
     uint32_t pairs, met;
     usec_t p50_us, p95_us; // from the second's seek to its match, of those that met
 };
+usec_t attack_probe_end(const struct attack_probe_config *); // when the last has had its time
 struct attack_probes attack_probe_add(struct sim *, const struct attack_probe_config *);
 void attack_probe_figures(const struct sim *, const struct attack_probes *,
                           struct attack_probe_figures *);

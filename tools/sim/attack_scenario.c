@@ -113,6 +113,25 @@ bool attack_setting(struct attack_scenario *all, const char *name, const char *v
                                          : false;
 }
 
+static struct attack_probe_config probe_of(const struct attack_setting *set)
+{
+    return (struct attack_probe_config){.pairs = set->probes,
+                                        .topic = set->topic[0] != '\0' ? set->topic : NULL,
+                                        .at_us = set->probe_at_us,
+                                        .v6 = set->config.one_v6};
+}
+
+usec_t attack_scenario_end(const struct attack_scenario *all)
+{
+    usec_t end = 0;
+    for (uint32_t i = 0; i < all->attacks; i++) {
+        struct attack_probe_config probe = probe_of(&all->attack[i]);
+        usec_t at = attack_probe_end(&probe);
+        end = at > end ? at : end;
+    }
+    return end;
+}
+
 void attack_scenario_begin(struct sim *s, const struct attack_scenario *all, const char *network,
                            uint32_t bootstraps)
 {
@@ -130,11 +149,8 @@ void attack_scenario_begin(struct sim *s, const struct attack_scenario *all, con
         if (set->hosts.percent)
             cfg.number = (uint32_t)((uint64_t)servers * cfg.number / (100 - cfg.number));
         struct attack *a = attack_new(s, &cfg);
-        struct attack_probe_config probe = {.pairs = set->probes,
-                                            .topic = cfg.topic,
-                                            .at_us = set->probe_at_us,
-                                            .bootstraps = bootstraps,
-                                            .v6 = cfg.one_v6};
+        struct attack_probe_config probe = probe_of(set);
+        probe.bootstraps = bootstraps;
         if (set->probes > 0)
             attack_set_probes(a, attack_probe_add(s, &probe));
     }

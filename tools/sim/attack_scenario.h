@@ -21,6 +21,7 @@ struct attack_scenario {
 };
 // False: no such setting, not a value that it takes, or too many attacks.
 bool attack_setting(struct attack_scenario *, const char *name, const char *value);
+usec_t attack_scenario_end(const struct attack_scenario *); // when its probes have had their time
 // After the honest nodes and people were added.
 void attack_scenario_begin(struct sim *, const struct attack_scenario *, const char *network,
                            uint32_t bootstraps);

@@ -335,6 +335,8 @@ int scenario_check(const struct scenario *sc, char *error, size_t error_bytes)
         why = "the load ends before it begins";
     else if (sc->population.ipv6_percent + sc->population.dual_percent > 100)
         why = "ipv6_percent and dual_percent are more than all";
+    else if (attack_scenario_end(&sc->attacks) > sc->duration_us)
+        why = "the run ends before its last probes have had their time";
     for (uint32_t i = 0; why == NULL && i < sc->phases; i++)
         why = check_phase(sc, &sc->phase[i]);
     uint32_t share = 0;
