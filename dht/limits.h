@@ -60,7 +60,7 @@
 #define RANDOM_FIRST_LOOK 7u // beside such a look a random target is looked up: after half a minute
 #define RANDOM_SECOND_LOOK 9u // and two minutes. It brings far contacts and estimates of the size
 #define FILL_FAST_US (200 * USEC_PER_MS) // the first steps of filling: who joins may seek soon
-#define FILL_FAST_STEPS 16u
+#define FILL_FAST_STEPS 12u
 #define FILL_US (5 * USEC_PER_S) // then slowly: half of 12 buckets are full in some minutes
 #define FILL_STEPS_MAX 200u      // 16 buckets and as many failures
 #define FAMILY_FAILURES_MAX 4u   // until an address family that never worked is left alone
