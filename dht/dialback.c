@@ -159,6 +159,7 @@ static void become_server(struct dht *d, unsigned f)
     if (u->seen[f].family != 0)
         upkeep_recentre(d, f, &u->seen[f]);
     u->looks = 0;
+    u->looked = (uint8_t)(u->looked & ~(1u << f)); // once more, now asking to be listed
     u->centre_step = CENTRE_RETRY_MIN_US;
     u->centre_at = d->now;
     arm(d);

@@ -215,6 +215,7 @@ struct upkeep {
     usec_t centre_at, centre_step;
     usec_t joined_at; // the first server answered; USEC_NEVER
     uint32_t lookup;  // running, or 0
+    uint8_t looked;   // families whose own centre, as it is, has been looked up
     uint8_t looks;    // round the own centre, since it is what it is
     uint8_t wanted;   // look-ups that come next
     bool sampled;     // the density round it was taken, at:

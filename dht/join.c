@@ -161,6 +161,7 @@ void upkeep_recentre(struct dht *d, unsigned f, const struct path *seen)
     u->centre_step = CENTRE_RETRY_MIN_US;
     u->centre_at = d->now;
     u->looks = 0;
+    u->looked = (uint8_t)(u->looked & ~(1u << f));
     upkeep_arm(d);
 }
 
@@ -195,6 +196,7 @@ static void look_next(struct dht *d)
         if (k < 2 && (d->table[k] == NULL || d->table[k]->live == 0))
             continue;
         bool sample = k >= 2 || own_sample(d);
+        u->looked |= (uint8_t)(1u << k & WANT_CENTRES);
         if (k < 2)
             memcpy(target, d->centre[k], 32);
         if (k < 2 && !u->own_centre[k]) // random bytes that would tell one run from all others
@@ -248,7 +250,7 @@ void join_look(struct dht *d)
     if (settled) // a family may have come meanwhile
         memset(u->unheard_family, 0, sizeof u->unheard_family);
     if (u->looks == 1)
-        u->wanted |= WANT_CENTRES;
+        u->wanted |= WANT_CENTRES & (uint8_t)~u->looked;
     else if ((u->looks <= RANDOM_POOR_LOOKS && dht_live(d) < TABLE_K) ||
              u->looks == RANDOM_FIRST_LOOK || u->looks == RANDOM_SECOND_LOOK)
         u->wanted |= WANT_RANDOM; // the first one where many come together and know few
