@@ -41,6 +41,7 @@
 #define TABLE_SILENT_S (15u * 60)  // who was silent for longer is named after all fresher ones
 #define REFRESH_AFTER_S (15u * 60) // a bucket without traffic
 #define REFRESH_AFTER_CLIENT_S (30u * 60) // its table serves nobody else
+#define UPKEEP_SENDINGS_MAX 2u            // finds of upkeep: another server will do as well
 #define REFRESH_TICK_US (60 * USEC_PER_S)
 #define REFRESH_PER_TICK 4u  // finds; more than buckets come due in a minute
 #define REFRESH_PINGS_MAX 1u // newcomers tried after one such find: one liar names sixteen others

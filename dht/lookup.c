@@ -293,6 +293,7 @@ static void ask(struct dht *d, struct lookup *l, struct candidate *c)
                              .place = l->place,
                              .ref = c->ref,
                              .ekey = ekey,
+                             .sendings_max = l->place == 0 ? UPKEEP_SENDINGS_MAX : 0,
                              .class_min = s != NULL && s->has_token ? CLASS_CHAT : l->class_min};
     l->asked++;
     c->state = call_start(d, &spec, &q, NULL) == 0 ? CAND_ASKED : CAND_FAILED;

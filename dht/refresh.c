@@ -23,8 +23,11 @@ void refresh_ask(struct dht *d, book_ref who, unsigned f, const uint8_t target[s
     memcpy(q.target, target, 32);
     if (class_min == CLASS_FULL) // a shorter one would not be followed by a ping anyhow
         upkeep_put_self(d, who, &q);
-    struct call_spec spec = {
-        .owner_kind = CALL_REFRESH, .tag = filling, .ref = who, .class_min = class_min};
+    struct call_spec spec = {.owner_kind = CALL_REFRESH,
+                             .tag = filling,
+                             .ref = who,
+                             .class_min = class_min,
+                             .sendings_max = UPKEEP_SENDINGS_MAX};
     (void)call_start(d, &spec, &q, NULL);
 }
 
