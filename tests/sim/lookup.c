@@ -342,7 +342,7 @@ static void without_loss(void **state)
 {
     (void)state;
     check(&(struct run){.name = "no loss", .seed = 1},
-          &(struct bounds){9400, 9950, 330 * MS, 650 * MS, 480 * MS, 900 * MS, 40, 50, 30});
+          &(struct bounds){9300, 9950, 270 * MS, 500 * MS, 450 * MS, 800 * MS, 43, 55, 30});
 }
 static void with_loss(void **state)
 {
