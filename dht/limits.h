@@ -206,7 +206,7 @@
 #define WORK_PART_PER_S 32u
 #define STORE_PLACE_RECORDS_MAX 256u // PROTOCOL 5
 #define STORE_PLACE_FULL 192u
-#define STORE_FULL_PER_S 64u         // announces
+#define STORE_FULL_PER_S 32u         // announces
 #define STORE_HEAT_PARTS 8u          // of all sources; each counts at most
 #define STORE_HEAT_OUTLIER 4u        // times what most of them do
 #define STORE_PLACE_STONES_MAX 256u  // tombstones

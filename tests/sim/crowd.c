@@ -81,7 +81,7 @@ static void crowd(uint64_t seed, uint32_t loss_percent, uint32_t people, usec_t 
 static void a_thousand(void **state)
 {
     (void)state;
-    crowd(2, 0, 1000, 5 * S);
+    crowd(4, 0, 1000, 5 * S);
 }
 static void a_thousand_with_loss(void **state)
 {
