@@ -13,6 +13,8 @@ static void on_acked(void *ctx, const struct chan_sent *s)
                                &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
     if (s->ratchet_len > 0)
         chan_message_acked(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
+    if (c->matched && c->message_out.len == 0) // the other end, too, has all of the first step
+        c->recovery.pto_max_us = CHAN_PTO_US_MAX;
     if (s->ack_next > 0)
         chan_seen_told(&c->seen, s->ack_next);
 }
@@ -154,13 +156,35 @@ void channel_close(struct channel *c, usec_t now, uint16_t code)
 }
 
 // ---- time -------------------------------------------------------------------------------------------
+static usec_t gone_wait(const struct channel *c)
+{
+    usec_t wait = 3 * chan_recovery_pto(&c->recovery);
+    usec_t least = c->matched ? CHAN_GONE_US : CHAN_GONE_EARLY_US;
+    return wait > least ? wait : least;
+}
+
 static usec_t gone_at(const struct channel *c)
 {
     if (c->recovery.unanswered_at == USEC_NEVER)
         return USEC_NEVER;
-    usec_t wait = 3 * chan_recovery_pto(&c->recovery);
-    usec_t least = c->matched ? CHAN_GONE_US : CHAN_GONE_EARLY_US;
-    return c->recovery.unanswered_at + (wait > least ? wait : least);
+    return c->recovery.unanswered_at + gone_wait(c);
+}
+
+// Until the first step is done neither end is silent for long, whoever's turn it is.
+static usec_t silent_at(const struct channel *c)
+{
+    return c->matched || !c->heard ? USEC_NEVER
+                                   : c->paths.path[c->paths.last].heard_at + gone_wait(c);
+}
+
+// Who has proved its path and only waits asks whether the other is still there: that one may have used up what
+// it may send to an address that has not answered it yet (RFC 9002, 6.2.2.1).
+static usec_t ask_at(const struct channel *c)
+{
+    if (c->matched || c->ping_due || c->paths.active == CHAN_NO_PATH || c->recovery.tracked > 0)
+        return USEC_NEVER;
+    usec_t wait = earlier(chan_recovery_pto(&c->recovery), CHAN_PTO_EARLY_US_MAX);
+    return c->active_at + (wait > CHAN_ASK_US_MIN ? wait : CHAN_ASK_US_MIN);
 }
 
 usec_t channel_deadline(const struct channel *c)
@@ -173,7 +197,8 @@ usec_t channel_deadline(const struct channel *c)
         return earlier(c->close_at, c->close_end);
     usec_t first = earlier(chan_paths_deadline(&c->paths), chan_keys_deadline(&c->keys));
     first = earlier(first, chan_step_deadline(c));
-    first = earlier(first, gone_at(c));
+    first = earlier(first, earlier(gone_at(c), silent_at(c)));
+    first = earlier(first, ask_at(c));
     first = earlier(first, c->retry_at);
     first = earlier(first, c->active_at + c->idle_us);
     if (!c->heard)
@@ -192,6 +217,9 @@ static void probe_timeout(struct channel *c, usec_t now)
     struct chan_sink sink = chan_sink(c);
     c->probes = CHAN_PROBE_PACKETS;
     chan_recovery_again(&c->recovery, CHAN_PROBE_PACKETS, &sink);
+    // The oldest may have carried what is over by now; a message of the ratchet is what the other waits for.
+    if (c->message_out.len > 0)
+        chan_message_lost(&c->message_out, c->message_out.serial, 0, c->message_out.len);
     if (c->recovery.pto_count >= 2)
         chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
 }
@@ -227,7 +255,7 @@ static void expire_alive(struct channel *c, usec_t now)
         chan_over(c, now);
         return;
     }
-    if (gone_at(c) <= now) {
+    if (gone_at(c) <= now || silent_at(c) <= now) {
         c->reason = CHANNEL_ENDED_GONE;
         c->code = 0;
         chan_over(c, now);
@@ -242,6 +270,8 @@ static void expire_alive(struct channel *c, usec_t now)
     if (!chan_alive(c))
         return;
     expire_recovery(c, now);
+    if (ask_at(c) <= now)
+        c->ping_due = true;
     if (c->active_at + c->idle_us <= now)
         on_idle(c, now);
     if (c->seen.unacked > 0 && c->seen.ack_deadline <= now)

@@ -80,7 +80,7 @@ enum channel_reason {
     CHANNEL_ENDED_LOCAL,    // channel_close
     CHANNEL_ENDED_PEER,     // CLOSE from the peer, `code`
     CHANNEL_ENDED_NO_PATH,  // nothing valid within 2 s of the start
-    CHANNEL_ENDED_GONE,     // unanswered for max(3 PTO, 8 s)
+    CHANNEL_ENDED_GONE,     // unanswered for max(3 PTO, 8 s), or the first step did not get done
     CHANNEL_ENDED_PROTOCOL, // the peer broke a rule
     CHANNEL_ENDED_MIDDLE    // the words' commitment does not fit: somebody is in the middle
 };

@@ -66,6 +66,7 @@
 #define CHAN_IDLE_US_MAX (20 * USEC_PER_S)
 #define CHAN_GONE_US (8 * USEC_PER_S)
 #define CHAN_GONE_EARLY_US (4 * USEC_PER_S) // until the first step is done: meet tries again sooner
+#define CHAN_ASK_US_MIN (50 * USEC_PER_MS)  // and who waits for it asks no more often
 #define CHAN_LINGER_US (2 * USEC_PER_S)     // for stream data that is pending at channel_close
 #define CHAN_CLOSE_GAP_US_MAX (2 * USEC_PER_S)  // the peer's ACKs make the round trip, not our end
 #define CHAN_CLOSE_ANSWER_US (10 * USEC_PER_MS) // to answer the peer's CLOSE, or never

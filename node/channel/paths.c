@@ -67,7 +67,7 @@ int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, 
         at->challenge_at = at->validated ? USEC_NEVER : now;
         at->challenge_gap_us = gap_us > CHAN_PROBE_GAP_US_MIN ? gap_us : CHAN_PROBE_GAP_US_MIN;
     }
-    if (!at->validated && at->challenge_at == USEC_NEVER && at->challenges < CHAN_CHALLENGES_MAX) {
+    if (!at->validated && at->challenge_at == USEC_NEVER) {
         usec_t next =
             at->challenges > 0 ? at->challenged_at[at->challenges - 1] + at->challenge_gap_us : 0;
         at->challenge_at = next > now ? next : now;
@@ -134,6 +134,8 @@ void chan_paths_challenge(struct chan_paths *p, int i, usec_t now, const struct 
 {
     struct chan_path *at = &p->path[i];
     unsigned max = at->heard ? CHAN_CHALLENGES_MAX : CHAN_PROBES_MAX;
+    if (at->challenges == CHAN_CHALLENGES_MAX) // none of them came through: anew
+        at->challenges = 0;
     if (at->challenges == 0)
         rng_fill(rng, at->challenge, sizeof at->challenge);
     memcpy(data, at->challenge, 8);

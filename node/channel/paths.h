@@ -15,6 +15,7 @@ struct chan_path {
     uint8_t response[8];
     uint8_t challenge[8]; // the n-th challenge is this with n added to its last byte
     uint8_t challenges;   // sent since the path was last begun: all of them may still be answered
+    uint8_t unasked;      // challenges that went out without an allowance
     usec_t challenge_at;  // when the next one is due; USEC_NEVER: none
     usec_t challenge_gap_us;
     usec_t challenged_at[CHAN_CHALLENGES_MAX];

@@ -78,7 +78,6 @@ static int on2(struct channel *c, usec_t now)
 static void matched(struct channel *c)
 {
     c->matched = c->tell_matched = true;
-    c->recovery.pto_max_us = CHAN_PTO_US_MAX;
 }
 
 static int on3(struct channel *c)
@@ -95,8 +94,10 @@ static int on3(struct channel *c)
 static int on4(struct channel *c)
 {
     int rc = ratchet_on4(&c->ratchet, c->message_in.data, RATCHET4_BYTES);
-    if (rc == 0)
+    if (rc == 0) {
         matched(c);
+        c->recovery.pto_max_us = CHAN_PTO_US_MAX;
+    }
     return rc;
 }
 
@@ -166,7 +167,7 @@ void chan_step_expire(struct channel *c, usec_t now)
 {
     if (!c->matched) {
         if (now >= c->started_at + CHAN_FIRST_STEP_US)
-            chan_violation(c, now);
+            chan_end(c, now, CHANNEL_ENDED_GONE, CHAN_CLOSE_PROTOCOL, 0); // a bad path, as likely
         return;
     }
     if (now >= c->step_at + CHAN_STEP_US_MAX || c->step_bytes >= CHAN_STEP_BYTES_MAX)

@@ -91,7 +91,7 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
     struct chan_path *at = &c->paths.path[i];
     bool challenge = at->challenge_at <= now;
     // The first probes are bounded by their number, all others by what was received.
-    bool first = at->candidate && challenge && at->challenges < CHAN_PROBES_MAX;
+    bool first = at->candidate && challenge && at->unasked < CHAN_PROBES_MAX;
     size_t frame_bytes = CHAN_PATH_BYTES * ((at->respond ? 1u : 0u) + (challenge ? 1u : 0u));
     uint16_t size =
         class_of((uint32_t)(PACKET_HEADER_BYTES + frame_bytes + packet_tag_bytes(c->aead)));
@@ -115,8 +115,10 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
     }
     struct chan_sent s = {0};
     finish(c, now, p, i, &w, &s);
-    if (first)
+    if (first) {
         at->out_bytes -= size;
+        at->unasked++;
+    }
 }
 
 // ---- everything else ----------------------------------------------------------------------------------

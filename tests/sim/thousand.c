@@ -57,6 +57,7 @@ static void with_loss_of_20(void **state)
 {
     (void)state;
     thousand(4, 20, 60 * S, true);
+    thousand(9, 20, 60 * S, true);
 }
 
 int main(void)
