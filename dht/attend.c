@@ -130,8 +130,28 @@ static void attend_arm(struct dht *d, struct attend *a)
     timers_arm(&d->timers, &a->timer, a->old_until < at ? a->old_until : at);
 }
 
+static bool serves_there(const struct dht *d, const struct attend *a)
+{
+    return upkeep_serves(d, dht_entry(d, a->ref)->contact.path.family);
+}
+
+// Each server that is asked takes a flow in a router, and where those are few the flow that was silent
+// longest is closed: that to an introducer, of which nothing is heard until somebody comes.
+void attends_found(struct dht *d)
+{
+    d->finds++;
+    for (struct attend *a = d->attends; a != NULL; a = a->next) {
+        if (a->busy || !a->confirmed || d->finds - a->finds < ATTEND_RENEW_FINDS ||
+            a->renew_at <= d->now || serves_there(d, a))
+            continue;
+        a->renew_at = d->now;
+        attend_arm(d, a);
+    }
+}
+
 static int attend_send(struct dht *d, struct attend *a, uint16_t ttl_s)
 {
+    a->finds = d->finds;
     struct place *p = place_find(d, a->place);
     const struct session *s = p == NULL ? NULL : ekey_session(d, &p->ekey, a->ref);
     if (s == NULL)
@@ -232,10 +252,10 @@ void attend_answered(struct dht *d, struct call *c, const struct wire_answer *an
     a->seen = answer->seen;
     a->has_seen = true;
     a->old_until = a->old.open ? d->now + RPC_LATE_US : USEC_NEVER;
-    a->renew_at = d->now + (upkeep_serves(d, dht_entry(d, a->ref)->contact.path.family)
-                                ? ATTEND_RENEW_SERVER_US
-                                : rng_between(&d->config.rng, ATTEND_RENEW_CLIENT_MIN_US,
-                                              ATTEND_RENEW_CLIENT_MAX_US));
+    a->renew_at =
+        d->now + (serves_there(d, a) ? ATTEND_RENEW_SERVER_US
+                                     : rng_between(&d->config.rng, ATTEND_RENEW_CLIENT_MIN_US,
+                                                   ATTEND_RENEW_CLIENT_MAX_US));
     attend_arm(d, a);
     if (!a->told) {
         a->told = true;

@@ -76,6 +76,36 @@ static size_t gather(struct dht *d, struct place *p, struct known *known, size_t
     return n;
 }
 
+static void shuffle(struct dht *d, book_ref *of, size_t n)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t j = (size_t)rng_below(&d->config.rng, i);
+        book_ref x = of[i - 1];
+        of[i - 1] = of[j];
+        of[j] = x;
+    }
+}
+
+// IPv4 and IPv6 by turns, as far as there are both: somebody who has one of them only can reach nobody
+// whose introducers all have the other.
+static void weave(const struct dht *d, book_ref *of, size_t n)
+{
+    book_ref all[KNOWN_MAX];
+    size_t next[2] = {0, 0};
+    memcpy(all, of, n * sizeof *of);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned k = 0; k < 2; k++) {
+            unsigned f = (i + k) % 2;
+            size_t *at = &next[f];
+            while (*at < n && (dht_entry(d, all[*at])->contact.path.family == 4 ? 0u : 1u) != f)
+                ++*at;
+            if (*at == n)
+                continue;
+            of[i] = all[(*at)++];
+            break;
+        }
+}
+
 size_t dht_place_introducers(struct dht *d, uint32_t id,
                              struct contact out[static DHT_INTRODUCERS_MAX])
 {
@@ -89,12 +119,8 @@ size_t dht_place_introducers(struct dht *d, uint32_t id,
     for (size_t i = 0; i < all; i++)
         if (known[i].outside)
             ladder[outside++] = known[i].ref;
-    for (size_t i = outside; i > 1; i--) { // in random order
-        size_t j = (size_t)rng_below(&d->config.rng, i);
-        book_ref x = ladder[i - 1];
-        ladder[i - 1] = ladder[j];
-        ladder[j] = x;
-    }
+    shuffle(d, ladder, outside);
+    weave(d, ladder, outside);
     for (unsigned step = 0; step < 2; step++) // (a) of different coarse prefixes, (b) any
         for (size_t i = 0; i < outside && n < DHT_INTRODUCERS_MAX; i++) {
             if (ladder[i] == 0)

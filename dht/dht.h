@@ -67,6 +67,8 @@ int dht_receive(struct dht *, usec_t now, const struct path *from, uint8_t *data
 bool dht_expire(struct dht *, usec_t now, unsigned budget); // true: more is due
 usec_t dht_deadline(const struct dht *);                    // O(1)
 
+bool dht_heard_family(const struct dht *, uint8_t family); // 4, 6: has anybody there ever answered?
+
 // A solved client puzzle for an announce, where holders want one (PROTOCOL 5).
 struct dht_proof {
     uint32_t effort;
@@ -79,7 +81,8 @@ struct dht_proof {
 int dht_place_open(struct dht *, usec_t now, const uint8_t place[static 32], uint32_t user,
                    uint32_t *id);
 // Up to 3 introducers by the ladder of PROTOCOL 3; may be called before the look-up has ended (then it
-// picks of what is known). Never ourselves. Drawn at random within a step. Returns how many.
+// picks of what is known). Never ourselves. Drawn at random within a step; IPv4 and IPv6 by turns where
+// both are known. Returns how many.
 size_t dht_place_introducers(struct dht *, uint32_t id,
                              struct contact out[static DHT_INTRODUCERS_MAX]);
 // The rec_id for the next record at this place. It belongs to the place's request key: nobody else can

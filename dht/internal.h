@@ -188,6 +188,7 @@ struct attend {
     bool told, busy, has_seen;
     bool confirmed; // the introducer has this series
     uint8_t failures;
+    uint32_t finds; // dht.finds when it was sent last
     struct path seen;
 };
 struct intro_out {
@@ -275,7 +276,7 @@ struct dht {
     struct place *places;
     uint32_t place_count;
     struct attend *attends;
-    uint32_t attend_count;
+    uint32_t attend_count, finds; // finds: sent so far
     struct intro_out *intros;
     uint32_t intro_count;
     struct queued_event *first_event, *last_event, *shown_event;
@@ -400,6 +401,7 @@ void publish_sample(struct dht *, struct place *, const struct call *, bool anno
 void attend_answered(struct dht *, struct call *, const struct wire_answer *);
 void attend_failed(struct dht *, struct call *);
 void attend_timer(struct dht *, struct attend *);
+void attends_found(struct dht *); // a find goes out
 void intro_failed(struct dht *, struct call *);
 void attends_place_gone(struct dht *, uint32_t place);
 int push_receive(struct dht *, const struct path *from, struct series *, const struct id_entry *,

@@ -166,6 +166,8 @@
 #define PUSH_BEHIND 4u   // and the last few that were overtaken
 #define ATTEND_RENEW_CLIENT_MIN_US (20 * USEC_PER_S) // keeps a NAT's mapping open
 #define ATTEND_RENEW_CLIENT_MAX_US (25 * USEC_PER_S)
+#define ATTEND_RENEW_FINDS                                                                         \
+    24u // finds of a client after which it renews at once: some routers keep 80 flows a host
 #define ATTEND_RENEW_SERVER_US (60 * USEC_PER_S)
 #define ATTEND_TTL_S 120u // survives one lost renewal of a server
 #define ATTEND_FAILURES_MAX 2u

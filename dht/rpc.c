@@ -305,6 +305,8 @@ int call_start(struct dht *d, const struct call_spec *spec, const struct wire_re
         return rc;
     }
     send_first(d, c);
+    if (c->kind == RPC_FIND)
+        attends_found(d);
     if (out != NULL)
         *out = c;
     return 0;

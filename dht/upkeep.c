@@ -118,6 +118,11 @@ struct table *upkeep_table(struct dht *d, uint8_t family)
     return d->table[f];
 }
 
+bool dht_heard_family(const struct dht *d, uint8_t family)
+{
+    return d->upkeep.heard_family[family == 4 ? 0 : 1];
+}
+
 bool upkeep_family_works(const struct dht *d, uint8_t family)
 {
     unsigned f = family == 4 ? 0 : 1;

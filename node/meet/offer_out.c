@@ -211,6 +211,23 @@ static bool strike(struct encounter *e, const struct offer_out *o, unsigned way)
     return (x->ways & o->all_ways) == o->all_ways;
 }
 
+// Those first at whose kind of address somebody has ever answered.
+static void reachable_first(const struct meet_env *env, struct offer_out *o)
+{
+    for (unsigned k = 0, first = 0; k < o->introducers; k++) {
+        struct wire_introducer x = o->introducer[k];
+        uint8_t way = o->way[k];
+        if (!dht_heard_family(env->dht, x.contact.path.family))
+            continue;
+        for (unsigned i = k; i > first; i--) {
+            o->introducer[i] = o->introducer[i - 1];
+            o->way[i] = o->way[i - 1];
+        }
+        o->introducer[first] = x;
+        o->way[first++] = way;
+    }
+}
+
 // Each offer draws its own order, so that load and traces spread; who was of no use is left out.
 static void choose_ways(struct meet_env *env, struct encounter *e, struct offer_out *o,
                         const struct wire_record *record)
@@ -227,6 +244,7 @@ static void choose_ways(struct meet_env *env, struct encounter *e, struct offer_
         o->introducer[at] = record->introducer[k];
         o->way[at] = (uint8_t)k;
     }
+    reachable_first(env, o);
 }
 
 bool offer_out_start(struct meet_env *env, struct encounter *e, const struct pairing_action *a)

@@ -79,6 +79,34 @@ static void churn_keeps_the_population(void **state)
     sim_free(s);
 }
 
+// Half behind NATs that keep 80 flows, a third with both address families, of whom servers are asked by
+// the dozen while they wait: whoever comes later reaches their introducers at once.
+static void who_waits_is_reached(void **state)
+{
+    (void)state;
+    struct scenario sc = base(1500);
+    sc.population.dual_percent = 30;
+    sc.population.dial_back = true;
+    sc.join_us = 60 * S;
+    sc.duration_us = 160 * S;
+    sc.phases = 1;
+    sc.phase[0] = (struct scenario_phase){.name = "waiting",
+                                          .at_us = 100 * S,
+                                          .duration_us = 30 * S,
+                                          .waiting = {120, false},
+                                          .wait_us = 14 * S};
+    struct sim *s = start(&sc);
+    (void)sim_run(s, sc.duration_us, NULL, NULL);
+    help_no_failures(s, sc.seed);
+    struct sim_figures f;
+    sim_figures(s, &f);
+    printf("%u of %u pairs, p50 %llu ms, p95 %llu ms\n", f.pairs_matched, f.pairs_possible,
+           (unsigned long long)(f.match_us_p50 / MS), (unsigned long long)(f.match_us_p95 / MS));
+    help_must(s, sc.seed, f.pairs_matched == f.pairs_possible, "all who can meet do");
+    help_must(s, sc.seed, f.match_us_p95 <= 2000 * MS, "and soon");
+    sim_free(s);
+}
+
 // A moment finds long sessions more often: of those who are there at the start half stay for hours.
 static void who_is_there_has_been_for_long(void **state)
 {
@@ -247,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(churn_keeps_the_population),
+        cmocka_unit_test(who_waits_is_reached),
         cmocka_unit_test(who_is_there_has_been_for_long),
         cmocka_unit_test(a_mass_restart_passes),
         cmocka_unit_test(a_partition_heals),
