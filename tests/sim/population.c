@@ -271,6 +271,31 @@ static void browsing_replays(void **state)
     assert_string_equal(digest[0], digest[1]);
 }
 
+// Who comes again at a node that is just being closed, with its last words under way, goes to another one.
+static void nobody_seeks_at_a_node_that_leaves(void **state)
+{
+    (void)state;
+    struct scenario sc = base(300);
+    sc.population.session_percent = 3; // median of six minutes
+    sc.population.polite_percent = 100;
+    sc.duration_us = 500 * S;
+    sc.phases = 1;
+    sc.phase[0] = (struct scenario_phase){.name = "evening",
+                                          .at_us = 40 * S,
+                                          .duration_us = 450 * S,
+                                          .browsing = {60, true},
+                                          .topics = 20,
+                                          .seeks_per_hour = 240,
+                                          .patience_us = 5 * S,
+                                          .talk_us = 3 * S};
+    struct sim *s = start(&sc);
+    (void)sim_run(s, sc.duration_us, NULL, NULL);
+    const struct sim_group *g = &s->group[0];
+    help_must(s, sc.seed, g->seeks > 3000 && g->matches > 500, "people seek again and again");
+    help_no_failures(s, sc.seed);
+    sim_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +306,7 @@ int main(void)
         cmocka_unit_test(a_partition_heals),
         cmocka_unit_test(the_epoch_turns_for_wrong_clocks),
         cmocka_unit_test(browsing_replays),
+        cmocka_unit_test(nobody_seeks_at_a_node_that_leaves),
     };
     return help_main(tests, sizeof tests / sizeof *tests);
 }

@@ -40,6 +40,13 @@ static bool node_of(const struct sim *s, const struct sim_person *p, struct node
     return *n != NULL;
 }
 
+// Is its node still there for it? One that is being closed takes no more commands.
+static bool has_node(const struct sim *s, const struct sim_person *p)
+{
+    const struct sim_host *h = s->host[p->config.node];
+    return h->node != NULL && !h->leaves;
+}
+
 static struct sim_group *group_of(const struct sim *s, const struct sim_person *p)
 {
     return p->config.group > 0 ? &s->group[p->config.group - 1] : NULL;
@@ -95,12 +102,11 @@ static void sit(struct sim *s, uint32_t person, uint32_t node)
     s->host[node]->first_person = person;
 }
 
-// Its node is gone: somewhere else, a moment later. False: it sits where it sat.
+// Its node is gone, or about to be: somewhere else, a moment later. False: it sits where it sat.
 static bool moves(struct sim *s, uint32_t person, sim_run_fn *run)
 {
     struct sim_person *p = &s->person[person];
-    const struct sim_host *h = s->host[p->config.node];
-    if (p->config.group == 0 || h->node != NULL)
+    if (p->config.group == 0 || has_node(s, p))
         return false;
     uint32_t node = sim_seat(s, person ^ p->config.node << 1);
     if (node == SIM_NOBODY)
@@ -190,7 +196,7 @@ static void run_seek(struct sim *s, void *ctx, uint64_t arg)
     uint32_t person = (uint32_t)arg;
     struct sim_person *p = &s->person[person];
     struct node *n;
-    if (moves(s, person, run_seek) || !node_of(s, p, &n))
+    if (moves(s, person, run_seek) || !has_node(s, p) || !node_of(s, p, &n))
         return;
     draw_topic(s, person);
     struct node_topic topic = {.text = p->config.topic, .len = strlen(p->config.topic)};
@@ -201,6 +207,7 @@ static void run_seek(struct sim *s, void *ctx, uint64_t arg)
         sim_fail(s, "person %u: node_seek says %d", person, rc);
         return;
     }
+    p->searches++;
     count_seek(s, person);
 }
 
@@ -218,7 +225,7 @@ static void run_next(struct sim *s, void *ctx, uint64_t person)
     (void)ctx;
     struct sim_person *p = &s->person[person];
     struct node *n;
-    if (!node_of(s, p, &n) || p->state == SIM_ABSENT)
+    if (!has_node(s, p) || !node_of(s, p, &n) || p->state == SIM_ABSENT)
         return;
     bool seeking = p->state == SIM_SEEKING;
     int rc = node_next(n, s->now, p->encounter);
@@ -230,6 +237,25 @@ static void run_next(struct sim *s, void *ctx, uint64_t person)
     count_seek(s, (uint32_t)person);
 }
 
+static void withdraws(struct sim *s, uint32_t node)
+{
+    if (s->withdrawals == s->withdrawals_room) {
+        s->withdrawals_room = s->withdrawals_room == 0 ? 64 : 2 * s->withdrawals_room;
+        s->withdrawal = sim_grow(s->withdrawal, s->withdrawals_room, sizeof *s->withdrawal);
+    }
+    s->withdrawal[s->withdrawals++] = (struct sim_withdrawal){node, s->now};
+}
+
+static bool connecting(struct node *n, uint32_t encounter)
+{
+    struct node_encounter_status st[MEET_ENCOUNTERS_MAX];
+    size_t k = node_encounters(n, st, MEET_ENCOUNTERS_MAX);
+    for (size_t i = 0; i < k; i++)
+        if (st[i].encounter == encounter)
+            return strcmp(st[i].state, "connecting") == 0;
+    return false;
+}
+
 static void leave_encounter(struct sim *s, uint32_t person,
                             int (*leave)(struct node *, usec_t, uint32_t), const char *how)
 {
@@ -237,6 +263,8 @@ static void leave_encounter(struct sim *s, uint32_t person,
     struct node *n;
     if (!node_of(s, p, &n) || p->state == SIM_ABSENT)
         return;
+    if (p->state == SIM_SEEKING && connecting(n, p->encounter))
+        withdraws(s, p->config.node);
     int rc = leave(n, s->now, p->encounter);
     if (rc != 0)
         sim_fail(s, "person %u: %s says %d", person, how, rc);
@@ -360,6 +388,7 @@ void sim_people_free(struct sim *s)
         free((char *)(uintptr_t)p->config.topic);
     }
     free(s->person);
+    free(s->withdrawal);
     for (uint32_t i = 0; i < s->groups; i++)
         free(s->group[i].zipf);
     free(s->group);
@@ -410,7 +439,7 @@ static void link_match(struct sim *s, uint32_t person)
         if (strcmp(o->config.topic, p->config.topic) != 0)
             sim_fail(s, "persons %u and %u meet on different topics", person, q);
         for (uint32_t i = 0; i + 1 < p->matches; i++)
-            if (p->match[i].peer == q && p->match[i].encounter == p->encounter)
+            if (p->match[i].peer == q && p->match[i].search == m->search)
                 sim_fail(s, "persons %u and %u meet again in one search", person, q);
         m->peer = q;
         m->peer_match = o->matches - 1;
@@ -433,7 +462,7 @@ static void on_matched(struct sim *s, uint32_t person, const struct node_event *
         sim_fail(s, "person %u is told a wrong path", person);
     p->match = sim_grow(p->match, p->matches + 1, sizeof *p->match);
     struct sim_match *m = &p->match[p->matches++];
-    *m = (struct sim_match){.encounter = p->encounter,
+    *m = (struct sim_match){.search = p->searches,
                             .at_us = s->now,
                             .asked_us = p->asked_us,
                             .ended_us = USEC_NEVER,
@@ -557,8 +586,10 @@ void sim_people_node_died(struct sim *s, uint32_t node)
         struct sim_person *p = &s->person[i];
         bool was_there = p->state != SIM_ABSENT;
         end_match(s, p, "died");
-        if (p->state == SIM_SEEKING)
+        if (p->state == SIM_SEEKING) {
             s->waiting--;
+            withdraws(s, node);
+        }
         p->state = SIM_ABSENT;
         p->cut_off = p->cut_off || was_there;
         if (was_there)
@@ -584,6 +615,19 @@ bool sim_people_done(const struct sim *s)
     return true;
 }
 
+// The last words of a first step are one way long: who leaves, or dies, in that moment is never told, though
+// the other is.
+static bool has_withdrawn(const struct sim *s, const struct sim_match *m)
+{
+    for (uint32_t i = 0; i < s->withdrawals; i++) {
+        const struct sim_withdrawal *w = &s->withdrawal[i];
+        if (w->node == m->peer_node && w->at_us + SIM_MATCH_US > m->at_us &&
+            w->at_us < m->at_us + SIM_MATCH_US)
+            return true;
+    }
+    return false;
+}
+
 void sim_check_people(struct sim *s)
 {
     for (uint32_t i = 0; i < s->people; i++) {
@@ -591,9 +635,8 @@ void sim_check_people(struct sim *s)
         for (uint32_t k = 0; k < p->matches; k++) {
             const struct sim_match *m = &p->match[k];
             if (m->peer == SIM_NOBODY) {
-                bool gone = m->peer_node != SIM_NOBODY && s->host[m->peer_node]->node == NULL;
                 bool now = s->now - m->at_us < SIM_MATCH_US; // the other's word is on its way
-                if (strcmp(m->reason, "died") != 0 && !gone && !now)
+                if (strcmp(m->reason, "died") != 0 && !has_withdrawn(s, m) && !now)
                     sim_fail(s,
                              "person %u, matched at %llu us and ended with \"%s\", is matched with "
                              "node %u, where nobody has its words",

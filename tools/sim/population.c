@@ -220,6 +220,7 @@ static void leave(struct sim *s, void *ctx, uint64_t arg)
     } else if (sim_prf_below(&s->prf, SIM_PRF_ARRIVAL, node, s->host[node]->session, 2, 100) <
                s->population->config.polite_percent) {
         node_stop(s->host[node]->node, s->now);
+        s->host[node]->leaves = true;
         sim_command(s, s->now + SIM_LEAVE_US, node, SIM_NOBODY, go, NULL, arg);
     } else {
         go(s, NULL, arg);
@@ -264,7 +265,7 @@ void sim_restart(struct sim *s, usec_t at_us, uint32_t node, usec_t back_us)
 static bool is_free(const struct sim *s, uint32_t node)
 {
     const struct sim_host *h = s->host[node];
-    return h->node != NULL && h->actor == NULL && sim_people_gone(s, node);
+    return h->node != NULL && !h->leaves && h->actor == NULL && sim_people_gone(s, node);
 }
 
 uint32_t sim_seat(const struct sim *s, uint32_t key)

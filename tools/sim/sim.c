@@ -489,7 +489,7 @@ void sim_node_end(struct sim *s, uint32_t node)
     stop_host(h);
     h->armed_us = USEC_NEVER;
     h->dead = true;
-    h->idle = false;
+    h->leaves = h->idle = false;
     sim_people_node_died(s, node);
     s->news = true;
 }

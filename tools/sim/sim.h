@@ -107,8 +107,8 @@ struct sim_person_config {
 };
 enum sim_person_state { SIM_ABSENT, SIM_SEEKING, SIM_TALKING, SIM_ENDED };
 
-struct sim_match { // one conversation of one person
-    uint32_t encounter;
+struct sim_match {             // one conversation of one person
+    uint32_t search;           // of that person, from 1
     usec_t at_us, asked_us;    // matched; the seek or next before it
     usec_t ended_us;           // USEC_NEVER: not yet
     char words[128];           // separated by spaces
@@ -125,8 +125,9 @@ struct sim_person {
     usec_t asked_us;
     struct sim_match *match;
     uint32_t matches;
-    uint32_t seeks;
-    bool cut_off; // its node died while it was there
+    uint32_t seeks;    // and `next`s
+    uint32_t searches; // encounters begun: their numbers start again with each node
+    bool cut_off;      // its node died while it was there
     uint32_t warnings;
     char warning[32];      // code of the last
     uint32_t next_of_node; // SIM_NOBODY: none

@@ -36,9 +36,9 @@ struct sim_host {            // one node and what the simulator knows of it; a m
     uint8_t bootstraps;
     uint8_t class; // of the population
     bool server, candidate, keeps_key;
-    bool idle;      // in the idle measurement
-    uint8_t listed; // in the index of recall: bits of the families
-    bool dead;
+    bool idle;                 // in the idle measurement
+    uint8_t listed;            // in the index of recall: bits of the families
+    bool dead : 1, leaves : 1; // the second: it is being closed, its last words are under way
 };
 static_assert(sizeof(struct sim_host) <= 256, "four lines a node");
 
@@ -49,6 +49,10 @@ struct sim_idle { // of nodes without an encounter, over all times of quiet
 struct sim_class_sum { // of a class of the population
     uint32_t alive;
     uint64_t node_us; // lived, as the series' rows see it
+};
+struct sim_withdrawal { // somebody who was about to be matched left, or died
+    uint32_t node;
+    usec_t at_us;
 };
 struct sim_group {
     struct sim_group_config config;
@@ -91,6 +95,8 @@ struct sim {
     uint32_t commands;
     struct sim_person *person;
     uint32_t people, people_room;
+    struct sim_withdrawal *withdrawal;
+    uint32_t withdrawals, withdrawals_room;
     bool news;
     unsigned failures;
     usec_t idle_since;       // USEC_NEVER: not measured
