@@ -30,9 +30,9 @@ static void reads_every_setting(void **state)
         "queue_ms = 3\nbootstraps = 2\ntold = 1\nipv6_percent = 10\ndual_percent = 20\n"
         "skew_percent = 5\nskew_s = 600\nloss_percent = 2.5\nburst_percent = 0.1\nlab = yes\n"
         "prefix_limits = no\npuzzle_bits = 3\nno_aes_percent = 10\nunix_start_s = 1700000000\n"
-        "join_s = 1.5\ndial_back = yes\n"
+        "join_s = 1.5\ndial_back = yes\ncached_percent = 60\n"
         "[churn]\nsession_percent = 50\nrejoin_percent = 40\npolite_percent = 30\ngap_s = 2.5\n"
-        "[class home]\nshare_percent = 60\nnat_percent = 70\n"
+        "[class home]\nshare_percent = 60\nnat_percent = 70\npublic_percent = 15\n"
         "[class mobile]\nshare_percent = 40\nservers_percent = 0\nsessions = mobile\n"
         "up_kbit = 5000\ndown_kbit = 20000\nqueue_ms = 150\n"
         "[phase one]\nat_s = 4\nduration_s = 5\nwaiting = 25%\ntogether = 1\ncrowd = 3\n"
@@ -56,6 +56,7 @@ static void reads_every_setting(void **state)
     assert_true(p->polite_percent == 30 && p->gap_us == 2500 * MS && p->classes == 2);
     assert_string_equal(p->class[0].name, "home");
     assert_true(p->class[0].share_percent == 60 && p->class[0].nat_percent == 70);
+    assert_true(p->cached_percent == 60 && p->class[0].public_percent == 15);
     assert_true(p->class[0].servers_percent == 40 && p->class[0].up_kbit == 1); // of [network]
     assert_true(p->class[1].session == SIM_SESSION_MOBILE && p->class[1].servers_percent == 0);
     assert_true(p->class[1].up_kbit == 5000 && p->class[1].down_kbit == 20000);

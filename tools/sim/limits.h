@@ -39,6 +39,8 @@
 #define SIM_FETCH_NODE_BYTES 512u
 #define SIM_FETCH_DHT 2u
 #define SIM_FETCH_DHT_BYTES 1024u
+#define SIM_CACHED_MAX 16u          // contacts of an earlier run
+#define SIM_CACHED_DRAWS 128u       // tries to find public servers among all nodes
 #define SIM_BOOTSTRAPS_MAX 8u       // contacts that a newcomer is told
 #define SIM_LOAD_CHECK_US 10000000u // after an announce: a look-up with all its retries is over
 #define SIM_PROGRESS_US 100000u     // virtual time between two looks at the wall clock

@@ -1,5 +1,7 @@
 #include "tools/sim/population.h"
 
+#include "crypto/nodekey.h"
+
 #include "tools/sim/sim_internal.h"
 
 #include <stdlib.h>
@@ -126,7 +128,7 @@ uint32_t sim_population_add(struct sim *s, usec_t at_us)
     const struct sim_node_class *k = class_for(s, i, &n.class);
     bool nat = drawn(s, SIM_PRF_NAT, i, 3, k->nat_percent);
     n.server = !nat && drawn(s, SIM_PRF_CLASS, i, 0, k->servers_percent);
-    n.candidate = n.server && c->dial_back;
+    n.candidate = n.server && c->dial_back && !drawn(s, SIM_PRF_CLASS, i, 4, k->public_percent);
     n.site = (struct sim_site_config){.nat = nat ? nat_for(s, i) : SIM_NAT_NONE,
                                       .up_kbit = k->up_kbit,
                                       .down_kbit = k->down_kbit,
@@ -227,9 +229,38 @@ static void leave(struct sim *s, void *ctx, uint64_t arg)
     }
 }
 
+// What its state file held: a few of the public servers that are there.
+static void remember(struct sim *s, uint32_t node)
+{
+    const struct sim_population *c = &s->population->config;
+    const struct sim_host *h = s->host[node];
+    struct contact cached[SIM_CACHED_MAX] = {0};
+    size_t n = 0;
+    if (node < c->bootstraps || !drawn(s, SIM_PRF_CACHE, node, h->session, c->cached_percent))
+        return;
+    for (uint64_t draw = 0; draw < SIM_CACHED_DRAWS && n + 2 <= SIM_CACHED_MAX; draw++) {
+        uint32_t i =
+            (uint32_t)sim_prf_below(&s->prf, SIM_PRF_CACHE, node, h->session, 1 + draw, s->hosts);
+        const struct sim_host *o = s->host[i];
+        struct path at[2];
+        uint8_t pk[32], sk[32];
+        if (i == node || o->node == NULL || !o->server || o->candidate || o->actor != NULL)
+            continue;
+        key_pair(pk, sk, o->secret);
+        for (size_t k = sim_network_reach(&s->net, node, i, at); k-- > 0; n++) {
+            memcpy(cached[n].pk, pk, 32);
+            cached[n].path = at[k];
+        }
+    }
+    if (n > 0 && node_add_contacts(h->node, s->now, cached, n) < 0)
+        sim_fail(s, "node %u does not take its contacts", node);
+}
+
 void sim_population_started(struct sim *s, uint32_t node)
 {
     const struct sim_host *h = s->host[node];
+    if (s->population != NULL && h->actor == NULL)
+        remember(s, node);
     if (s->population == NULL || s->population->config.session_percent == 0 || h->keeps_key ||
         h->actor != NULL)
         return;

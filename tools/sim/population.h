@@ -19,6 +19,7 @@ struct sim_node_class {
     uint32_t share_percent;   // of the nodes; the last class has what is left
     uint32_t nat_percent;     // behind a NAT: clients
     uint32_t servers_percent; // of the others
+    uint32_t public_percent;  // of its servers: volunteers', of which everybody may know (--public)
     enum sim_session session;
     uint32_t up_kbit, down_kbit, queue_ms; // of the line; 0: no limit
 };
@@ -29,8 +30,9 @@ struct sim_population {
     uint32_t bootstraps; // the first nodes: public servers that stay, and keep their keys
     uint32_t told;       // of these, drawn for each newcomer
     uint32_t ipv6_percent, dual_percent; // of nodes: IPv6 alone; both. The first have both then
-    uint32_t skew_percent;               // of nodes whose wall clock is wrong,
-    usec_t skew_us;                      // by up to this, either way
+    uint32_t cached_percent;  // of newcomers: with contacts of an earlier run, public servers
+    uint32_t skew_percent;    // of nodes whose wall clock is wrong,
+    usec_t skew_us;           // by up to this, either way
     bool dial_back;           // servers but the first become it when others have dialled them back
     uint32_t session_percent; // sessions are so long, against the tables; 0: nobody leaves
     uint32_t rejoin_percent;  // of arrivals: somebody who was there before, with another server key

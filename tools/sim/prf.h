@@ -33,7 +33,8 @@ enum sim_purpose {
     SIM_PRF_LOAD,
     SIM_PRF_KEY,
     SIM_PRF_NODE,
-    SIM_PRF_ATTACK
+    SIM_PRF_ATTACK,
+    SIM_PRF_CACHE
 };
 
 struct sim_prf {

@@ -58,6 +58,7 @@ static const struct field fields[] = {
     {"network", "told", FIELD_U32, AT(population.told), SIM_BOOTSTRAPS_MAX},
     {"network", "ipv6_percent", FIELD_U32, AT(population.ipv6_percent), 100},
     {"network", "dual_percent", FIELD_U32, AT(population.dual_percent), 100},
+    {"network", "cached_percent", FIELD_U32, AT(population.cached_percent), 100},
     {"network", "dial_back", FIELD_BOOL, AT(population.dial_back), 0},
     {"network", "skew_percent", FIELD_U32, AT(population.skew_percent), 100},
     {"network", "skew_s", FIELD_SECONDS, AT(population.skew_us), 86400},
@@ -74,6 +75,7 @@ static const struct field fields[] = {
     {"churn", "polite_percent", FIELD_U32, AT(population.polite_percent), 100},
     {"churn", "gap_s", FIELD_SECONDS, AT(population.gap_us), SECONDS_MAX},
     {"class", "share_percent", FIELD_U32, CLASS(share_percent), 100},
+    {"class", "public_percent", FIELD_U32, CLASS(public_percent), 100},
     {"class", "servers_percent", FIELD_U32, CLASS(servers_percent), 100},
     {"class", "nat_percent", FIELD_U32, CLASS(nat_percent), 100},
     {"class", "sessions", FIELD_SESSION, CLASS(session), 0},
@@ -317,7 +319,8 @@ static const char *check_phase(const struct scenario *sc, const struct scenario_
 
 bool scenario_is_flat(const struct scenario *sc)
 {
-    return sc->phases == 0 && sc->population.session_percent == 0 && sc->attacks.attacks == 0;
+    return sc->phases == 0 && sc->population.session_percent == 0 &&
+           sc->population.cached_percent == 0 && sc->attacks.attacks == 0;
 }
 
 int scenario_check(const struct scenario *sc, char *error, size_t error_bytes)
