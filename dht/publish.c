@@ -456,14 +456,26 @@ static void announced(struct dht *d, struct place *p, const struct call *c,
     publish_tell(d, p);
 }
 
+// Who took nobody when the record went out takes it as soon as it is heard that it has room again: of two
+// who announced while half of the holders were full, each has some to itself.
+static void has_room(struct dht *d, struct place *p, const struct call *c)
+{
+    struct holder *h = place_holder(d, p, c->ref);
+    if (h == NULL || !h->full || c->hint > 0)
+        return;
+    h->full = false;
+    publish_to(d, p, h);
+}
+
 void publish_answered(struct dht *d, struct call *c, const struct wire_answer *a, bool done)
 {
     struct place *p = place_find(d, c->owner);
     if (p == NULL || !done)
         return;
-    if (c->kind == RPC_SEEK)
+    if (c->kind == RPC_SEEK) {
         publish_sample(d, p, c, false);
-    else
+        has_room(d, p, c);
+    } else
         announced(d, p, c, a);
     tell_own_sample(d, p);
 }

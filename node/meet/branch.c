@@ -80,7 +80,12 @@ bool branch_alone(struct branch *b, usec_t now, const struct rng *rng, unsigned 
     b->ceiling_until = now + BRANCH_SPARSE_US;
     // All who are left over go to the highest place that has room, and so meet there.
     unsigned to = count < BRANCH_FEW ? floor + (b->depth - floor) / 2 : b->depth - 1u;
-    return move(b, now, rng, b->room_until > now && b->room < to ? b->room : to);
+    return move(b, now, rng, branch_room_above(b, now) && b->room < to ? b->room : to);
+}
+
+bool branch_room_above(const struct branch *b, usec_t now)
+{
+    return b->room_until > now && b->room < b->depth;
 }
 
 bool branch_ask(struct branch *b, usec_t now, const struct rng *rng)

@@ -41,6 +41,8 @@ bool branch_full(struct branch *, usec_t now, const struct rng *, unsigned hint)
 // Nobody acceptable was found; `count` stand at the own place: up, at once to where there is room, as far
 // as is known, unless it was full there.
 bool branch_alone(struct branch *, usec_t now, const struct rng *, unsigned count);
+// Has a place above said of late that it has room?
+bool branch_room_above(const struct branch *, usec_t now);
 // Is it time to ask the parent? Plans the next time.
 bool branch_ask(struct branch *, usec_t now, const struct rng *);
 // What a holder of the place of `depth` on the own path says: where it is above, and has room, it counts as

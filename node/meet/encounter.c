@@ -273,6 +273,7 @@ static void sampled(struct meet_env *env, struct encounter *e, struct search *s,
         return;
     for (size_t i = 0; i < n; i++)
         usable += take_record(env, e, s, p, records[i]) ? 1 : 0;
+    s->alone = s->alone && usable == 0;
     pairing_sampled(&e->pairing, env->now, usable, &out);
     encounter_perform(env, e, &out);
 }

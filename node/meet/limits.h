@@ -49,8 +49,8 @@
 #define PAIRING_LOOK_MOVED_DOUBLINGS 2u // after a move to another place: 0.4 s
 
 // ---- search -----------------------------------------------------------------------------------------
-// Own place, parent and a third of two epochs, an old place of each that is being left, and withdrawn
-// ones that linger.
+// Own place, parent and a third of two epochs, an old place of each that is being left, and those
+// that are left and linger.
 #define SEARCH_PLACES_MAX 12u
 #define SEARCH_START_SPREAD_US (3 * USEC_PER_S)   // topics of one person don't start together
 #define SEARCH_LOOK_SPREAD_US (250 * USEC_PER_MS) // nor look again at the same moment
@@ -67,7 +67,7 @@
 #define SEARCH_ELSEWHERE_MIN_US (2 * USEC_PER_S)
 #define SEARCH_ELSEWHERE_MAX_US (300 * USEC_PER_S)
 #define SEARCH_LINGER_US                                                                           \
-    (3 * USEC_PER_S)          // handles answer so long after a match; covers lost confirms
+    (3 * USEC_PER_S) // a place that is left is kept so long; covers lost confirms and open offers
 #define SEARCH_FEW_RECORDS 2u // a place with so few needs no cover for its answers' timing
 #define SEARCH_REGION_MAX 64u // servers of the region that are compared with the introducers
 // Who knows so many servers avoids most of those that may be holders without having seen the region.

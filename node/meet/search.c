@@ -188,12 +188,10 @@ static void settle_epoch(struct meet_env *env, struct search *s, const struct se
             keep = keep || same(want[k], p->at);
         if (p->mine && p->stored && (home == NULL || !home->stored))
             continue;
-        if (p->mine && p->stored)
-            spot_linger(env, p);
-        else if (p->mine && keep)
+        if (p->mine && keep && !p->stored)
             spot_leave(env, p);
-        else if (!keep)
-            close_spot(env, s, i);
+        else if (p->mine || !keep)
+            spot_linger(env, p);
     }
 }
 
@@ -201,12 +199,8 @@ static void go_home(struct meet_env *env, struct search *s, struct search_epoch 
 {
     struct branch_place at = branch_at(&x->branch, x->branch.depth);
     struct spot *p = spot_at(s, x->epoch, at);
-    // What was full is looked up anew: the dht announces nothing there until it has.
-    for (unsigned i = 0; i < SEARCH_PLACES_MAX && p != NULL && mine && p->full; i++)
-        if (s->spot[i] == p) {
-            close_spot(env, s, i);
-            p = NULL;
-        }
+    if (p != NULL && mine) // perhaps not any more
+        p->full = false;
     p = open_spot(env, s, x->epoch, at);
     if (p != NULL && mine && !p->mine)
         spot_make_mine(env, p, 0);
@@ -251,12 +245,8 @@ static void leave_epoch(struct meet_env *env, struct search *s, struct search_ep
 {
     for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++) {
         struct spot *p = s->spot[i];
-        if (p == NULL || p->lingering || p->epoch != x->epoch)
-            continue;
-        if (p->mine)
+        if (p != NULL && !p->lingering && p->epoch == x->epoch)
             spot_linger(env, p);
-        else
-            close_spot(env, s, i);
     }
     x->used = false;
 }
@@ -392,6 +382,17 @@ static void look_wider(struct meet_env *env, struct search *s)
     }
 }
 
+// Where nobody acceptable is known, and a place above has room: there at once, also from one where I am only
+// about to stand.
+static void rise(struct meet_env *env, struct search *s, struct search_epoch *x)
+{
+    const struct spot *home = home_of(s, x);
+    if (!s->alone || home == NULL || !branch_room_above(&x->branch, env->now) ||
+        !branch_alone(&x->branch, env->now, &env->rng, home->sampled ? home->records : 0))
+        return;
+    moved(env, s, x, announces_in(env, x));
+}
+
 void search_step(struct meet_env *env, struct search *s)
 {
     for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
@@ -405,6 +406,7 @@ void search_step(struct meet_env *env, struct search *s)
         plan(env, s);
     if (s->look_at <= env->now) {
         s->look_at = USEC_NEVER;
+        s->alone = true;
         look(env, s);
         look_elsewhere(env, s, false);
         look_wider(env, s);
@@ -560,11 +562,14 @@ void search_counted(struct meet_env *env, struct search *s, struct spot *p,
         return;
     if (branch_counted(&x->branch, env->now, &env->rng, p->at.depth, ev->count, ev->full))
         moved(env, s, x, announces_in(env, x));
+    else if (ev->n == 0)
+        rise(env, s, x);
 }
 
 void search_withdraw(struct meet_env *env, struct search *s)
 {
     s->paused = true;
+    s->alone = false;
     s->look_at = USEC_NEVER;
     EACH_SPOT(s, p)
     if (!p->lingering)

@@ -38,6 +38,7 @@ struct search {
     struct rate rate;   // of offers to it
     bool paused;        // matched: nothing is announced or read
     bool joined;        // some server is known
+    bool alone;         // nobody acceptable was known when it looked last, nor since
     bool moved;         // reads other places than it did: for the encounter, which clears it
     bool no_introducer; // none to be had, at the last try
     usec_t start_at, boundary_at, retry_at;

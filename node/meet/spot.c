@@ -54,17 +54,17 @@ void spot_linger(struct meet_env *env, struct spot *p)
 
 void spot_leave(struct meet_env *env, struct spot *p)
 {
-    bool known = p->stored;
     dht_place_withdraw(env->dht, env->now, p->id);
     stop(p);
-    if (!known) // nobody has read of its handles
-        close_attends(env, p);
 }
 
 void spot_make_mine(struct meet_env *env, struct spot *p, usec_t delay)
 {
     p->mine = true;
     p->announce_at = env->now + delay;
+    p->settled = false;
+    for (unsigned i = 0; i < DHT_INTRODUCERS_MAX; i++)
+        p->settled = p->settled || p->attend[i].state == ATTEND_READY;
     (void)dht_place_record_id(env->dht, p->id, p->rec_id);
     p->hashes = 0;
 }

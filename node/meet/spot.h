@@ -22,17 +22,17 @@ struct spot_attend {
 struct spot {
     uint64_t epoch;
     struct branch_place at;
-    uint32_t id;      // the dht's
-    bool mine;        // announced here, or to be
-    bool found;       // the look-up knows the region
-    bool full;        // most holders say so; nothing is announced here
-    bool announced;   // handed to the dht,
-    bool stored;      // and some holder has it
-    bool settled;     // the wait for other introducers is over
-    bool stale;       // the announced record names an introducer that is lost, or a wrong effort
-    bool lingering;   // withdrawn; its handles say no until close_at
-    bool sampled;     // some holder has answered
-    bool known;       // the dht knew somebody who may introduce,
+    uint32_t id;    // the dht's
+    bool mine;      // announced here, or to be
+    bool found;     // the look-up knows the region
+    bool full;      // most holders say so; nothing is announced here
+    bool announced; // handed to the dht,
+    bool stored;    // and some holder has it
+    bool settled;   // the wait for other introducers is over
+    bool stale;     // the announced record names an introducer that is lost, or a wrong effort
+    bool lingering; // left; its handles, and offers that went out with its key, stay until close_at
+    bool sampled;   // some holder has answered
+    bool known;     // the dht knew somebody who may introduce,
     bool unreachable; // or nobody does
     uint32_t records; // that a holder counted last
     struct topic_keys keys;
@@ -62,7 +62,7 @@ void spot_close(struct meet_env *, struct spot *);
 void spot_linger(struct meet_env *, struct spot *);
 // Nobody has come of it: an introducer may only pretend to be one. Names all, or one is exchanged.
 void spot_nobody(struct meet_env *, struct spot *, uint32_t user);
-// Not announced here any more, but read.
+// Not announced here any more, but read. Its introducers stay, for whoever comes back.
 void spot_leave(struct meet_env *, struct spot *);
 // The person stands here from `delay` on.
 void spot_make_mine(struct meet_env *, struct spot *, usec_t delay);

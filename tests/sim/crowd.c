@@ -52,7 +52,8 @@ static usec_t *waits(const struct sim *s, size_t *n)
     return wait;
 }
 
-static void crowd(uint64_t seed, uint32_t loss_percent, uint32_t people, usec_t within_us)
+// How long after the last arrival all were paired.
+static usec_t crowd(uint64_t seed, uint32_t loss_percent, uint32_t people, usec_t within_us)
 {
     struct sim *s = network(seed, loss_percent);
     usec_t seek_us = SEEK_US;
@@ -63,35 +64,47 @@ static void crowd(uint64_t seed, uint32_t loss_percent, uint32_t people, usec_t 
     snprintf(what, sizeof what, "%u who come in a second are paired in time at %u %% loss", people,
              loss_percent);
     bool met = sim_run(s, seek_us + 1 * S + within_us, all_met, NULL);
+    usec_t took_us = sim_now(s) - seek_us - 1 * S;
     size_t n;
     usec_t *wait = waits(s, &n);
     if (n > 0)
-        print_message(
-            "%u people, loss %u %%: %zu paired at %llu ms after the last arrival; "
-            "wait p50 %llu p95 %llu max %llu ms\n",
-            people, loss_percent, n, (unsigned long long)((sim_now(s) - seek_us - 1 * S) / MS),
-            (unsigned long long)(wait[n / 2] / MS), (unsigned long long)(wait[n * 95 / 100] / MS),
-            (unsigned long long)(wait[n - 1] / MS));
+        print_message("%u people, loss %u %%: %zu paired at %llu ms after the last arrival; "
+                      "wait p50 %llu p95 %llu max %llu ms\n",
+                      people, loss_percent, n, (unsigned long long)(took_us / MS),
+                      (unsigned long long)(wait[n / 2] / MS),
+                      (unsigned long long)(wait[n * 95 / 100] / MS),
+                      (unsigned long long)(wait[n - 1] / MS));
     free(wait);
     help_must(s, seed, met, what);
     help_no_failures(s, seed);
     sim_free(s);
+    return took_us;
 }
 
+// The last pair decides, and so a seed says little: the mean of eight is what is wanted of each, 5 s, and the
+// slowest of them takes up to 7 s.
 static void a_thousand(void **state)
 {
     (void)state;
-    crowd(4, 0, 1000, 5 * S);
+    usec_t sum = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++)
+        sum += crowd(seed, 0, 1000, 7 * S);
+    print_message("on average %llu ms after the last arrival\n",
+                  (unsigned long long)(sum / 8 / MS));
+    assert_true(sum / 8 <= 5 * S);
 }
 static void a_thousand_with_loss(void **state)
 {
     (void)state;
-    crowd(1, 5, 1000, 8 * S);
+    usec_t sum = 0;
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        sum += crowd(seed, 5, 1000, 8 * S);
+    assert_true(sum / 4 <= 6 * S);
 }
 static void a_hundred(void **state)
 {
     (void)state;
-    crowd(3, 0, 100, 5 * S);
+    (void)crowd(3, 0, 100, 5 * S);
 }
 
 static void twos(uint64_t seed, uint32_t loss_percent, usec_t within_us)
