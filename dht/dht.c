@@ -368,6 +368,7 @@ void dht_status(const struct dht *d, struct dht_status *s)
     s->places = d->place_count;
     s->lookups_running = d->lookup_count;
     s->seen = d->upkeep.seen[d->upkeep.seen_last];
+    memcpy(s->seen_of, d->upkeep.seen, sizeof s->seen_of);
     if (d->server != NULL) {
         s->records_held = d->server->store.records;
         s->handles_held = d->server->intro.handles.n;

@@ -140,7 +140,9 @@ void offer_in_accept(struct meet_env *env, struct encounter *e, const struct pai
                           .aead = aegis ? PACKET_AEGIS256 : PACKET_CHACHA20POLY1305,
                           .generation = o->generation};
     struct channel_config *c = &o->channel;
-    reach_own(env, &m.reach, o->seen.family != 0 ? &o->seen : NULL, NULL);
+    struct dht_status status;
+    dht_status(env->dht, &status);
+    reach_own(env, &m.reach, o->seen.family != 0 ? &o->seen : NULL, status.seen_of, NULL);
     if (!make_answer(env, o, &m) || noise_split(&o->noise, &i_to_r, &r_to_i) != BAUTA_OK) {
         // Only a key without contribution gets here.
         o->answer_made = false;

@@ -355,18 +355,13 @@ static int open_answer(struct offer_out *o, const uint8_t *blob, struct wire_msg
     return rc;
 }
 
-static struct path own_seen(const struct meet_env *env)
-{
-    struct dht_status status;
-    dht_status(env->dht, &status);
-    return status.seen;
-}
-
 // The channel's configuration from an acceptance, and the confirm that goes out if the pairing agrees.
 static int prepare(struct meet_env *env, struct offer_out *o, const struct wire_msg2 *m)
 {
     struct channel_config *c = &o->channel;
-    struct path seen = own_seen(env);
+    struct dht_status status;
+    dht_status(env->dht, &status);
+    struct path seen = status.seen;
     struct noise_cipher i_to_r, r_to_i;
     struct wire_confirm confirm = {.generation = o->generation};
     uint8_t payload[WIRE_CONFIRM_PAYLOAD_BYTES];
@@ -383,7 +378,7 @@ static int prepare(struct meet_env *env, struct offer_out *o, const struct wire_
     memcpy(c->k_ri, r_to_i.k, sizeof c->k_ri);
     memcpy(c->h, o->noise.h, sizeof c->h);
     c->rtt_hint_us = o->sendings == 1 ? env->now - o->sent_at : 0;
-    reach_own(env, &confirm.reach, seen.family != 0 ? &seen : NULL,
+    reach_own(env, &confirm.reach, seen.family != 0 ? &seen : NULL, status.seen_of,
               m->reach.observed ? &m->reach.candidate[0] : NULL);
     memcpy(c->local_cid, confirm.reach.cid, sizeof c->local_cid);
     memcpy(c->local_mask, confirm.reach.recv_mask, sizeof c->local_mask);

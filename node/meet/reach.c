@@ -34,8 +34,20 @@ static bool one_network(const struct path *a, const struct path *b)
     return a != NULL && b != NULL && a->family != 0 && same_host(a, b);
 }
 
+// What servers see of the other family: behind a NAT no interface knows it, and the peer may have only that.
+static void add_seen(const struct meet_env *env, struct wire_reach *r, const struct path seen_of[2])
+{
+    for (unsigned f = 0; f < 2; f++) {
+        const struct path *p = &seen_of[f];
+        if (p->family == 0 || (r->observed && r->candidate[0].family == p->family))
+            continue;
+        if (usable(env, p, false) && !listed(r->candidate, r->candidates, p))
+            r->candidate[r->candidates++] = *p;
+    }
+}
+
 void reach_own(struct meet_env *env, struct wire_reach *r, const struct path *seen,
-               const struct path *peer_seen)
+               const struct path *seen_of, const struct path *peer_seen)
 {
     bool same_network = one_network(seen, peer_seen);
     memset(r, 0, sizeof *r);
@@ -45,6 +57,8 @@ void reach_own(struct meet_env *env, struct wire_reach *r, const struct path *se
         r->candidate[r->candidates++] = *seen;
         r->observed = true;
     }
+    if (seen_of != NULL)
+        add_seen(env, r, seen_of);
     for (unsigned i = 0; i < env->locals && r->candidates < CHANNEL_CANDIDATES_MAX; i++) {
         const struct path *p = &env->local[i];
         if (usable(env, p, same_network) && !listed(r->candidate, r->candidates, p))

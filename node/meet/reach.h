@@ -7,9 +7,9 @@
 #include "node/meet/wire.h"
 
 // My end: a new cid, the recv_mask, at most six candidates, the address that servers see (`seen`, may
-// be NULL) first. Private ones only in a lab, or where the peer is behind the same public address.
+// be NULL) first, then that of the other family (`seen_of`: two, or NULL). Private ones only in a lab, or where the peer is behind the same public address.
 void reach_own(struct meet_env *, struct wire_reach *, const struct path *seen,
-               const struct path *peer_seen);
+               const struct path *seen_of, const struct path *peer_seen);
 // The peer's end into a channel's configuration. Returns 0; BAUTA_EAUTH: one of the addresses is blocked;
 // BAUTA_EFORMAT: nothing is left that may be probed.
 int reach_take(struct meet_env *, struct channel_config *, const struct wire_reach *peer,

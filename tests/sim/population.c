@@ -296,6 +296,32 @@ static void nobody_seeks_at_a_node_that_leaves(void **state)
     sim_free(s);
 }
 
+// Behind NATs, and many have both families: whoever carried the offer, the other is told the outside
+// address of each family, since it may have only one of them.
+static void both_families_are_told(void **state)
+{
+    (void)state;
+    struct scenario sc = base(400);
+    sc.plain.nat_percent = 90;
+    sc.population.dual_percent = 50;
+    sc.duration_us = 150 * S;
+    sc.phases = 1;
+    sc.phase[0] = (struct scenario_phase){.name = "meet",
+                                          .at_us = 60 * S,
+                                          .duration_us = 30 * S,
+                                          .waiting = {80, false},
+                                          .wait_us = 10 * S,
+                                          .messages = 1};
+    struct sim *s = start(&sc);
+    (void)sim_run(s, sc.duration_us, NULL, NULL);
+    struct sim_figures f;
+    sim_figures(s, &f);
+    help_must(s, sc.seed, f.pairs_possible > 50 && f.pairs_matched == f.pairs_possible,
+              "all who can meet do");
+    help_no_failures(s, sc.seed);
+    sim_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +333,7 @@ int main(void)
         cmocka_unit_test(the_epoch_turns_for_wrong_clocks),
         cmocka_unit_test(browsing_replays),
         cmocka_unit_test(nobody_seeks_at_a_node_that_leaves),
+        cmocka_unit_test(both_families_are_told),
     };
     return help_main(tests, sizeof tests / sizeof *tests);
 }

@@ -251,28 +251,28 @@ static void own_candidates(void **state)
     env.local[1] = loop;
     env.local[2] = home;
     env.locals = 3;
-    reach_own(&env, &r, &seen, NULL);
+    reach_own(&env, &r, &seen, NULL, NULL);
     assert_int_equal(r.candidates, 1); // once, though it is local too
     assert_true(r.observed);
     assert_int_equal(r.recv_mask[3], 0x55);
-    reach_own(&env, &r, &seen, &stranger);
+    reach_own(&env, &r, &seen, NULL, &stranger);
     assert_int_equal(r.candidates, 1);
-    reach_own(&env, &r, &seen, &peer);
+    reach_own(&env, &r, &seen, NULL, &peer);
     assert_int_equal(r.candidates, 2);
     assert_true(path_equal(&r.candidate[1], &home));
-    reach_own(&env, &r, NULL, &peer);
+    reach_own(&env, &r, NULL, NULL, &peer);
     assert_int_equal(r.candidates, 1);
     assert_false(r.observed);
     struct path low = v4(80, 1, 1, 1, 53);
-    reach_own(&env, &r, &low, NULL);
+    reach_own(&env, &r, &low, NULL, NULL);
     assert_false(r.observed);
     env.lab = true;
-    reach_own(&env, &r, &seen, NULL);
+    reach_own(&env, &r, &seen, NULL, NULL);
     assert_int_equal(r.candidates, 3);
     for (unsigned i = 0; i < MEET_LOCAL_PATHS_MAX; i++)
         env.local[i] = v4(127, 0, 0, 1, (uint16_t)(6000 + i));
     env.locals = MEET_LOCAL_PATHS_MAX;
-    reach_own(&env, &r, &seen, NULL);
+    reach_own(&env, &r, &seen, NULL, NULL);
     assert_int_equal(r.candidates, CHANNEL_CANDIDATES_MAX);
 }
 
