@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POOL_CLASSES 112u // 16 B to 1 MiB: multiples of 16 to 128, then eight classes an octave
-#define POOL_BLOCK_BYTES_MAX (1u << 20)
+#define POOL_CLASSES 128u // 16 B to 4 MiB: multiples of 16 to 128, then eight classes an octave
+#define POOL_BLOCK_BYTES_MAX (1u << 22)
 
 struct pool_chunk;
 
