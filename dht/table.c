@@ -534,6 +534,9 @@ static size_t nearest(const struct table *t, const uint8_t target[static 32], ui
     size_t n = 0;
     unsigned own = row_number(t, target);
     assert(max <= TABLE_NEAREST_MAX);
+    for (unsigned i = own < 2 ? 0 : own - 2; i < t->rows; i++) // in a large process all are cold
+        for (unsigned j = 0; j < t->row[i].n; j += 64 / sizeof(struct table_slot))
+            __builtin_prefetch(&t->row[i].slot[j]);
     if (own < t->rows)
         near_add(t, own, target, now_s, near, 0, &n, max);
     size_t from = n;

@@ -140,7 +140,9 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
     d->upkeep.heard_family[f] = true;
     if (!dht_contact_ok(d, &contact, true))
         return 0;
-    book_ref ref = dht_hold(d, &contact), check;
+    bool same = memcmp(contact.puzzle_nonce, dht_entry(d, c->ref)->contact.puzzle_nonce,
+                       PUZZLE_NONCE_BYTES) == 0;
+    book_ref ref = same ? book_keep(d->config.book, c->ref) : dht_hold(d, &contact), check;
     struct table *t = ref == 0 ? NULL : upkeep_table(d, contact.path.family);
     if (t == NULL)
         return ref;

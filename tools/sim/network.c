@@ -146,9 +146,9 @@ static struct path address(const struct sim_network *n, uint32_t node, bool lab,
 static void grow(struct sim_network *n)
 {
     n->sites_room = n->sites_room == 0 ? 64 : 2 * n->sites_room;
-    n->site = sim_grow(n->site, n->sites_room, sizeof *n->site);
+    n->site = sim_regrow(n->site, n->sites, n->sites_room, sizeof *n->site);
     n->slots = 4 * n->sites_room;
-    n->slot = sim_grow(n->slot, n->slots, sizeof *n->slot);
+    n->slot = sim_regrow(n->slot, 0, n->slots, sizeof *n->slot);
     memset(n->slot, 0, n->slots * sizeof *n->slot);
     for (uint32_t i = 0; i < n->sites; i++) {
         enter(n, i, &n->site[i].path);

@@ -446,7 +446,7 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
 {
     if (s->hosts == s->hosts_room) {
         s->hosts_room = s->hosts_room == 0 ? 64 : 2 * s->hosts_room;
-        s->host = sim_grow(s->host, s->hosts_room, sizeof *s->host);
+        s->host = sim_regrow(s->host, s->hosts, s->hosts_room, sizeof *s->host);
     }
     uint32_t i = s->hosts++;
     struct sim_host *h = slab_take(&s->slab, sizeof *h);

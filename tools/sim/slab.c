@@ -44,6 +44,15 @@ void *sim_chunk(size_t bytes)
     return p;
 }
 
+void *sim_regrow(void *old, size_t old_count, size_t count, size_t each_bytes)
+{
+    void *p = sim_chunk(count * each_bytes);
+    if (old_count > 0)
+        memcpy(p, old, old_count * each_bytes);
+    free(old);
+    return p;
+}
+
 void *slab_cut(struct slab *s, size_t bytes)
 {
     if (s->cut_bytes < bytes) {

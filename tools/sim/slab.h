@@ -29,5 +29,7 @@ void slab_end(struct slab *); // all that was taken has been given back, or is l
 void *sim_grow(void *old, size_t count, size_t each_bytes);
 // As malloc; large ones lie on huge pages, where the system has them. To be freed.
 void *sim_chunk(size_t bytes);
+// An array of sim_chunk that has outgrown its room: `old_count` are moved, the rest is not cleared.
+void *sim_regrow(void *old, size_t old_count, size_t count, size_t each_bytes);
 
 #endif
