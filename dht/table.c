@@ -307,7 +307,7 @@ static bool slots_resize(struct table *t, struct table_row *b, unsigned cap)
     struct table_slot *slot = cap == 0 ? NULL : arena_take(t->arena, cap * sizeof *slot);
     if (slot == NULL && cap > 0)
         return false;
-    if (slot != NULL && b->n > 0)
+    if (slot != NULL && b->slot != NULL)
         memcpy(slot, b->slot, b->n * sizeof *slot);
     arena_give(t->arena, b->slot, b->cap * sizeof *slot);
     b->slot = slot;

@@ -440,7 +440,10 @@ static void test_memory(void **state)
         for (struct map_node *x = f.store.places.head[h]; x != NULL; x = x->next)
             if (memcmp(((struct store_place *)x)->place, first, 32) == 0)
                 at = (struct store_place *)x;
-    assert_non_null(at->heat); // with the one before it
+    if (at == NULL || at->heat == NULL) { // with the one before it
+        fail();
+        return;
+    }
     assert_int_equal(at->heat->before[3], 1);
     assert_int_equal(at->heat->now[5], 1);
     f.now += 2 * USEC_PER_S;
