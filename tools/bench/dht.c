@@ -198,9 +198,12 @@ static void on_event(struct operator* o, const struct dht_event *e)
     bool found = e->kind == DHT_SAMPLE && !e->announced && e->n > 0;
     for (unsigned i = 0; i < AT_ONCE; i++) {
         struct operation *op = &b->op[i];
-        if (!op->done && op->place == e->id && o == &b->who[op->announce ? 0 : 1] &&
-            (op->announce ? stored : found))
+        if (op->done || op->place != e->id || o != &b->who[op->announce ? 0 : 1])
+            continue;
+        if (op->announce ? stored : found)
             finish(b, op);
+        else if (!op->announce && e->kind == DHT_SAMPLE) // that one does not hold it: another
+            (void)dht_place_seek(o->dht, now_us(), op->place, 1);
     }
 }
 
