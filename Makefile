@@ -254,7 +254,7 @@ help:
 	@echo 'make fuzz      each fuzz target for FUZZ_SECONDS (20), or one: make fuzz-NAME'
 	@echo 'make bench     build/bauta-bench'
 	@echo 'make sim-world   a hundred thousand nodes in the simulator; the report is build/sim-world/report.html'
-	@echo 'make sim-million   a million nodes in the simulator: 20 GiB, half an hour'
+	@echo 'make sim-million   a million nodes in the simulator: about 20 GiB and 40 minutes'
 	@echo 'make install   to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean     remove build/ except build/deps; make distclean: all of it'
 	@echo 'Settings: V=1  CC=clang  CLANG=clang-19 (for fuzz)  CFLAGS=  LDFLAGS=  PREFIX=  DESTDIR=  -jN'

@@ -9,7 +9,6 @@
 // Entries and hash heads live in blocks, so that nothing big is ever moved or taken at once.
 #define BLOCK_ENTRIES 32u
 #define SEGMENT_HEADS 256u
-#define HOLD_MAX 32u // contacts of an answer
 
 struct contact_book {
     struct arena *arena;
@@ -198,8 +197,8 @@ void book_fetch(const struct contact_book *b, book_ref ref)
 void book_hold_all(struct contact_book *b, const struct net *net, uint64_t net_tag,
                    const struct contact *c, size_t n, book_ref *out)
 {
-    uint64_t hash[HOLD_MAX];
-    assert(n <= HOLD_MAX);
+    uint64_t hash[BOOK_HOLD_MAX];
+    assert(n <= BOOK_HOLD_MAX);
     for (size_t i = 0; i < n; i++) {
         hash[i] = hash_of(b, net_tag, &c[i]);
         __builtin_prefetch(head_of(b, hash[i]));

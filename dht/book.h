@@ -21,7 +21,8 @@ uint64_t book_net_tag(const struct net *);
 // A counted reference to this very contact; 0 when the book is full.
 book_ref book_hold(struct contact_book *, const struct net *, uint64_t net_tag,
                    const struct contact *);
-// The same for n contacts, out[i] of c[i]. In a large process each entry is cold, so the memory of all
+#define BOOK_HOLD_MAX 32u // contacts of an answer
+// The same for n <= BOOK_HOLD_MAX contacts, out[i] of c[i]. In a large process each entry is cold, so the memory of all
 // is asked for before the first is looked at.
 void book_hold_all(struct contact_book *, const struct net *, uint64_t net_tag,
                    const struct contact *c, size_t n, book_ref *out);

@@ -350,6 +350,14 @@ int call_receive(struct dht *, const struct path *from, struct call *, const str
 // Nobody waits any more; they go on, since it matters to the table who answers.
 void calls_forget(struct dht *, enum call_owner, uint32_t owner);
 
+// candidates.c
+struct candidate *cand_find(const struct lookup *, book_ref); // NULL: it is none
+void cand_remove(struct dht *, struct lookup *, struct candidate *);
+// In the order of distance. NULL: there is no room for it. Pointers to other candidates are void.
+struct candidate *cand_add(struct dht *, struct lookup *, book_ref, uint8_t hop, uint8_t path,
+                           uint8_t round);
+
+// lookup.c
 // A look-up of a place, or for upkeep (NULL); `sample`: the target is random and our own, so that the
 // density round it counts for the size of the network. Id, or 0: no room, or over at once.
 // want: of which families (WIRE_WANT_*), 0: of all that may work.
