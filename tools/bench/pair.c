@@ -1,6 +1,11 @@
 #include "tools/bench/pair.h"
 #include "tools/bench/pool.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,13 +128,36 @@ static void on_alarm(void *ctx)
     pair_turn(e);
 }
 
-// Opens the socket and learns the other's port.
-static int open_end(struct pair_end *e, int control, struct path *peer)
+// The process moves there for good: its sockets are all that is opened from now on.
+static int enter(const char *netns)
 {
-    static const uint8_t loopback[4] = {127, 0, 0, 1};
-    struct path any = path_v4(loopback, 0);
+#ifdef __linux__
+    int fd = open(netns, O_RDONLY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : setns(fd, CLONE_NEWNET);
+    if (rc != 0)
+        perror(netns);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+#else
+    fprintf(stderr, "%s: network namespaces are Linux's\n", netns);
+    return -1;
+#endif
+}
+
+// Opens the socket and learns the other's port.
+static int open_end(struct pair_end *e, int control, const struct pair_setup *setup, int end,
+                    struct path *peer)
+{
+    uint8_t ip[2][4] = {{127, 0, 0, 1}, {127, 0, 0, 1}};
     uint16_t port;
     memset(e, 0, sizeof *e);
+    for (int i = 0; i < 2; i++)
+        if (setup->address[i] != NULL && inet_pton(AF_INET, setup->address[i], ip[i]) != 1)
+            return -1;
+    if (setup->netns[end] != NULL && enter(setup->netns[end]) != 0)
+        return -1;
+    struct path any = path_v4(ip[end], 0);
     e->control = control;
     e->cids = (struct cids){e->slot, PAIR_CID_SLOTS, 0, PAIR_CID_SLOTS / 2};
     e->buffers = malloc(sizeof *e->buffers);
@@ -142,17 +170,17 @@ static int open_end(struct pair_end *e, int control, struct path *peer)
     if (write(control, &e->udp.bound.port, PAIR_PORT_BYTES) != PAIR_PORT_BYTES ||
         read(control, &port, PAIR_PORT_BYTES) != PAIR_PORT_BYTES)
         return -1;
-    *peer = path_v4(loopback, port);
+    *peer = path_v4(ip[end ^ 1], port);
     return 0;
 }
 
-static int run_end(int control, const struct channel_config *base, bool initiator,
-                   int (*part)(struct pair_end *, void *), void *ctx)
+static int run_end(int control, const struct pair_setup *setup, const struct channel_config *base,
+                   bool initiator, int (*part)(struct pair_end *, void *), void *ctx)
 {
     struct pair_end *e = malloc(sizeof *e);
     struct channel_config cfg = *base;
-    if (e == NULL || open_end(e, control, &cfg.candidate[0]) != 0) {
-        fprintf(stderr, "bauta-bench: no socket on loopback\n");
+    if (e == NULL || open_end(e, control, setup, initiator ? 0 : 1, &cfg.candidate[0]) != 0) {
+        fprintf(stderr, "bauta-bench: no socket\n");
         return 1;
     }
     cfg.candidates = 1;
@@ -175,9 +203,16 @@ static int run_end(int control, const struct channel_config *base, bool initiato
 int pair_run(bool aegis, uint32_t receive_bytes, int (*parent)(struct pair_end *, void *),
              int (*child)(struct pair_end *, void *), void *ctx)
 {
-    struct channel_config cfg = {.aead = aegis ? PACKET_AEGIS256 : PACKET_CHACHA20POLY1305,
+    struct pair_setup setup = {.aegis = aegis, .receive_bytes = receive_bytes};
+    return pair_run_in(&setup, parent, child, ctx);
+}
+
+int pair_run_in(const struct pair_setup *setup, int (*parent)(struct pair_end *, void *),
+                int (*child)(struct pair_end *, void *), void *ctx)
+{
+    struct channel_config cfg = {.aead = setup->aegis ? PACKET_AEGIS256 : PACKET_CHACHA20POLY1305,
                                  .lab = true,
-                                 .receive_bytes = receive_bytes};
+                                 .receive_bytes = setup->receive_bytes};
     int pair[2], status = 0;
     randombytes_buf(cfg.k_ir, sizeof cfg.k_ir);
     randombytes_buf(cfg.k_ri, sizeof cfg.k_ri);
@@ -192,10 +227,10 @@ int pair_run(bool aegis, uint32_t receive_bytes, int (*parent)(struct pair_end *
         return 1;
     if (pid == 0) {
         close(pair[0]);
-        _exit(run_end(pair[1], &cfg, false, child, ctx));
+        _exit(run_end(pair[1], setup, &cfg, false, child, ctx));
     }
     close(pair[1]);
-    int rc = run_end(pair[0], &cfg, true, parent, ctx);
+    int rc = run_end(pair[0], setup, &cfg, true, parent, ctx);
     close(pair[0]);
     if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
         rc = 1;
