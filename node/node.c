@@ -157,8 +157,8 @@ bool node_contact(const struct node *n, const struct path *bound, struct contact
 
 // ---- datagrams in ---------------------------------------------------------------------------------
 
-static void receive_one(struct node *n, usec_t now, const struct path *from, uint8_t *data,
-                        size_t len)
+static void receive_one(struct node *n, usec_t now, const struct path *from, uint8_t ecn,
+                        uint8_t *data, size_t len)
 {
     n->datagrams_in++;
     n->bytes_in += len;
@@ -173,7 +173,8 @@ static void receive_one(struct node *n, usec_t now, const struct path *from, uin
         if (slot != NULL) {
             struct conversation *c = n->busy->conversation[slot->owner - 1];
             assert(c != NULL && c->channel != NULL);
-            if (channel_receive(c->channel, now, cid, slot->phase, from, data, len) != BAUTA_OK)
+            if (channel_receive(c->channel, now, cid, slot->phase, from, ecn, data, len) !=
+                BAUTA_OK)
                 n->dropped_channel++;
             node_touch(n, c);
             node_pump(n, now);
@@ -191,7 +192,7 @@ void node_receive(struct node *n, usec_t now, const struct rx *rx, size_t count)
         uint32_t seg = rx[i].seg_size != 0 ? rx[i].seg_size : rx[i].len;
         for (uint32_t at = 0; at < rx[i].len; at += seg) {
             uint32_t len = rx[i].len - at < seg ? rx[i].len - at : seg;
-            receive_one(n, now, &rx[i].path, rx[i].data + at, len);
+            receive_one(n, now, &rx[i].path, rx[i].ecn, rx[i].data + at, len);
         }
     }
 }
@@ -260,7 +261,7 @@ size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struc
             dht_contacted(n->dht, &batch[k + j].path);
         }
         k += got;
-        if (got == 0 && cap - used >= CLASS_FULL)
+        if (got == 0 && cap - used >= CHANNEL_PACKET_BYTES_MAX)
             c->ready = false;
         heap_set(&n->heap, &c->timer, channel_deadline(c->channel));
     }

@@ -15,6 +15,7 @@ struct channel;
 #define CHANNEL_STREAMS_MAX                                                                        \
     8u // ids 0..7, bidirectional, the same at both ends, open from the start
 #define CHANNEL_DATAGRAM_BYTES_MAX 1024u
+#define CHANNEL_PACKET_BYTES_MAX 1472u // an Ethernet frame's 1,500 less IPv4's and UDP's headers
 
 struct channel_config {
     bool initiator; // of the Noise handshake
@@ -37,11 +38,12 @@ struct channel_config {
 int channel_new(struct channel **, usec_t now, const struct channel_config *, struct arena *);
 void channel_free(struct channel *); // wipes and gives everything back
 
-// One datagram whose cid the node has recognised; `phase` as CHANNEL_CID_ADD gave it with the cid.
-// Opened in place. 0 or BAUTA_EAUTH, BAUTA_EFORMAT, BAUTA_EREPLAY, BAUTA_ESTATE (dropped). A peer that breaks the rules closes
+// One datagram whose cid the node has recognised; `phase` as CHANNEL_CID_ADD gave it with the cid, `ecn` the two
+// ECN bits of its IP header, 0 where unknown. Opened in place. 0 or BAUTA_EAUTH, BAUTA_EFORMAT, BAUTA_EREPLAY, BAUTA_ESTATE (dropped). A peer that breaks the rules closes
 // the channel, which shows as an event.
 int channel_receive(struct channel *, usec_t now, const uint8_t cid[static CID_BYTES],
-                    unsigned phase, const struct path *from, uint8_t *datagram, size_t len);
+                    unsigned phase, const struct path *from, uint8_t ecn, uint8_t *datagram,
+                    size_t len);
 bool channel_expire(struct channel *, usec_t now, unsigned budget);
 usec_t channel_deadline(const struct channel *); // O(1)
 // Builds up to `max` sends into buf. Returns how many; 0: nothing to send now.

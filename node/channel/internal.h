@@ -51,6 +51,7 @@ struct channel {
     uint8_t step_cid[CID_BYTES]; // ours for the step that we started
     usec_t step_at;              // when the last step was done
     uint64_t step_bytes;         // both ways since then
+    bool step_asked;             // the peer wants the next one
 
     // the end
     enum channel_reason reason;

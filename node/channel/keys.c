@@ -1,5 +1,7 @@
 #include "node/channel/keys.h"
 
+#include "crypto/bytes.h"
+
 #include <sodium.h>
 #include <string.h>
 
@@ -19,6 +21,8 @@ static void switch_out(struct chan_keys *k)
     k->out = k->next_out;
     memcpy(k->out_cid, k->next_out_cid, CID_BYTES);
     k->out_phase = k->newest;
+    k->out_step = k->next_out_step;
+    k->known_count = 0;
     k->switch_waits = false;
     sodium_memzero(&k->next_out, sizeof k->next_out);
 }
@@ -39,6 +43,7 @@ void chan_keys_install(struct chan_keys *k, uint32_t step, const uint8_t in_cid[
     k->newest_heard = false;
     k->next_out = *out;
     memcpy(k->next_out_cid, out_cid, CID_BYTES);
+    k->next_out_step = step;
     k->switch_waits = true;
     if (!wait)
         switch_out(k);
@@ -55,6 +60,21 @@ bool chan_keys_heard(struct chan_keys *k, unsigned phase, usec_t old_dies_at)
         if (k->in[i].live && i != phase && k->in[i].dies_at == USEC_NEVER)
             k->in[i].dies_at = old_dies_at;
     return true;
+}
+
+int chan_keys_on_new_cid(struct chan_keys *k, uint32_t step, const uint8_t cid[static CID_BYTES])
+{
+    if (step == 0 || step > k->out_step)
+        return BAUTA_EFORMAT;
+    if (step < k->out_step)
+        return 0; // sent before the last step
+    for (unsigned i = 0; i < k->known_count; i++)
+        if (memcmp(k->known[i], cid, CID_BYTES) == 0)
+            return 0; // sent again
+    if (k->known_count == CHAN_PHASE_CIDS - 1)
+        return BAUTA_EFORMAT;
+    memcpy(k->known[k->known_count++], cid, CID_BYTES);
+    return 0;
 }
 
 void chan_keys_expire(struct chan_keys *k, usec_t now)

@@ -8,6 +8,7 @@
 
 #define CHAN_PHASES 4u // in the top two bits of a packet number
 #define CHAN_PN_BITS 62u
+#define CHAN_PHASE_CIDS 4u // that an end may have in a phase: the step's own, and NEW_CIDs
 
 struct chan_phase_in {
     struct packet_keys keys;
@@ -21,6 +22,9 @@ struct chan_keys {
     struct chan_phase_in in[CHAN_PHASES];
     struct packet_keys out, next_out;
     uint8_t out_cid[CID_BYTES], next_out_cid[CID_BYTES];
+    uint32_t out_step, next_out_step;
+    uint8_t known[CHAN_PHASE_CIDS - 1][CID_BYTES]; // the peer's NEW_CIDs of out_step
+    uint8_t known_count;
     uint8_t newest; // phase of the newest receive keys
     uint8_t out_phase;
     bool switch_waits;                       // next_out is used after a valid packet under `newest`
@@ -37,6 +41,8 @@ void chan_keys_install(struct chan_keys *, uint32_t step, const uint8_t in_cid[s
 // A valid packet came under `phase`. `old_dies_at`: when older receive keys die if this is the first
 // under the newest. True if that was the first.
 bool chan_keys_heard(struct chan_keys *, unsigned phase, usec_t old_dies_at);
+// The peer has one more cid for a step. 0, or BAUTA_EFORMAT: no step that it can know of, or too many.
+int chan_keys_on_new_cid(struct chan_keys *, uint32_t step, const uint8_t cid[static CID_BYTES]);
 void chan_keys_expire(struct chan_keys *, usec_t now);
 usec_t chan_keys_deadline(const struct chan_keys *);
 void chan_keys_end(struct chan_keys *); // all die: wiped, cids dropped

@@ -17,12 +17,15 @@
 #define CHAN_RATCHET_BYTES 1280u // room for the longest ratchet message (1,224)
 
 // ---- packets ----------------------------------------------------------------------------------------
+#define CHAN_MTU_MAX CHANNEL_PACKET_BYTES_MAX
+#define CHAN_ECT0 2u // the two ECN bits of an IP header (RFC 3168)
+#define CHAN_CE 3u
 #define CHAN_REPLAY_PACKETS 8192u // window of received packet numbers; the sender never spans more
 #define CHAN_SENT_PACKETS_MIN 64u // first size of the ring of sent packets
 #define CHAN_SENT_PACKETS_MAX 4096u // half the peer's replay window, so reordering can't outrun it
 #define CHAN_BATCH_SEGMENTS 64u     // UDP_MAX_SEGMENTS of Linux
 #define CHAN_BATCH_BYTES_MAX 65000u // one GSO send stays under 64 KiB
-#define CHAN_ACK_RANGES 32u         // in one ACK: 140 bytes at most
+#define CHAN_ACK_RANGES 32u         // in one ACK: 148 bytes at most
 #define CHAN_ACK_EVERY 2u           // full packets (RFC 9000, 13.2.2)
 #define CHAN_ACK_DELAY_US (25 * USEC_PER_MS)
 #define CHAN_SKIP_MIN 200u // packets between two numbers that are left out on purpose

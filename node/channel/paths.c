@@ -25,7 +25,8 @@ void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_conf
         p->path[p->count++] = (struct chan_path){.path = config->candidate[i],
                                                  .candidate = true,
                                                  .challenge_at = now,
-                                                 .challenge_gap_us = gap};
+                                                 .challenge_gap_us = gap,
+                                                 .mtu = CLASS_FULL};
     }
 }
 
@@ -58,7 +59,8 @@ int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, 
         i = new_slot(p);
         if (i < 0)
             return CHAN_NO_PATH;
-        p->path[i] = (struct chan_path){.path = *from, .challenge_at = USEC_NEVER};
+        p->path[i] =
+            (struct chan_path){.path = *from, .challenge_at = USEC_NEVER, .mtu = CLASS_FULL};
     }
     struct chan_path *at = &p->path[i];
     if (!at->heard) {
@@ -113,6 +115,24 @@ uint64_t chan_paths_allowance(const struct chan_paths *p, int i)
         return UINT64_MAX;
     uint64_t may = at->in_bytes * CHAN_AMPLIFICATION;
     return may > at->out_bytes ? may - at->out_bytes : 0;
+}
+
+uint16_t chan_paths_class(const struct chan_paths *p, int i, size_t len)
+{
+    uint16_t mtu = p->path[i].mtu, class = len > CLASS_MEDIUM ? mtu : class_of((uint32_t)len);
+    return len > mtu ? 0 : class < mtu ? class : mtu;
+}
+
+uint16_t chan_paths_room(const struct chan_paths *p, int i, uint64_t max)
+{
+    static const uint16_t class[] = {CLASS_MEDIUM, CLASS_CHAT, CLASS_SMALL, CLASS_TINY};
+    uint16_t mtu = p->path[i].mtu;
+    if (max >= mtu)
+        return mtu;
+    for (unsigned k = 0; k < sizeof class / sizeof *class; k++)
+        if (class[k] <= max && class[k] < mtu)
+            return class[k];
+    return 0;
 }
 
 bool chan_paths_due(const struct chan_paths *p, int i, usec_t now)

@@ -21,6 +21,7 @@ struct chan_path {
     usec_t challenged_at[CHAN_CHALLENGES_MAX];
     usec_t heard_at;
     uint64_t in_bytes, out_bytes;
+    uint16_t mtu; // the longest datagram that goes there
 };
 
 struct chan_paths {
@@ -50,10 +51,20 @@ void chan_paths_challenge(struct chan_paths *, int i, usec_t now, const struct r
 void chan_paths_give_up(struct chan_paths *, int i, usec_t now);
 // How many bytes may go there now.
 uint64_t chan_paths_allowance(const struct chan_paths *, int i);
+// The size on the wire of a datagram of `len` bytes to path i, and the largest size for a datagram of at most `max`
+// bytes: a class, or exactly the path's MTU. 0: none.
+uint16_t chan_paths_class(const struct chan_paths *, int i, size_t len);
+uint16_t chan_paths_room(const struct chan_paths *, int i, uint64_t max);
 // Where to send: the path in use, else where the peer was heard last, else CHAN_NO_PATH.
 static inline int chan_paths_target(const struct chan_paths *p)
 {
     return p->active >= 0 ? p->active : p->last;
+}
+// The longest datagram for the path in use: what a full packet is.
+static inline uint16_t chan_paths_mtu(const struct chan_paths *p)
+{
+    int i = chan_paths_target(p);
+    return i >= 0 ? p->path[i].mtu : CLASS_FULL;
 }
 
 #endif

@@ -75,7 +75,8 @@ struct turn { // one packet
 // Only these may stand in a packet under the handshake's own keys, which a quantum computer can break.
 static bool is_control(enum chan_frame_type type)
 {
-    return type != CHAN_STREAM && type != CHAN_DATAGRAM && type != CHAN_MAX_DATA;
+    return type != CHAN_STREAM && type != CHAN_DATAGRAM && type != CHAN_MAX_DATA &&
+           type != CHAN_NEW_CID;
 }
 
 // 0, or a negative code: BAUTA_ESPACE: nothing wrong, but not kept. Others close the channel.
@@ -86,8 +87,10 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
         return BAUTA_ESTATE;
     bool probing =
         f->type == CHAN_PATH_CHALLENGE || f->type == CHAN_PATH_RESPONSE || f->type == CHAN_PADDING;
-    t->speaks = t->speaks || !probing;
-    t->eliciting = t->eliciting || (!probing && f->type != CHAN_ACK && f->type != CHAN_CLOSE);
+    bool silent =
+        probing || f->type == CHAN_ACK || f->type == CHAN_ACK_ECN || f->type == CHAN_CLOSE;
+    t->speaks = t->speaks || !(probing || f->type == CHAN_NEW_CID);
+    t->eliciting = t->eliciting || !silent;
     struct chan_sink sink = chan_sink(c);
     switch (f->type) {
     case CHAN_PADDING:
@@ -96,6 +99,7 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
         t->soon = true;
         return 0;
     case CHAN_ACK:
+    case CHAN_ACK_ECN:
         return chan_recovery_ack(&c->recovery, now, ack, &sink);
     case CHAN_STREAM:
         return chan_streams_on_data(&c->streams, f);
@@ -123,7 +127,7 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
         on_close(c, now, f);
         return 0;
     case CHAN_NEW_CID:
-        break;
+        return chan_keys_on_new_cid(&c->keys, f->step, f->data);
     }
     return BAUTA_EFORMAT;
 }
@@ -146,7 +150,8 @@ static void on_body(struct channel *c, usec_t now, struct turn *t, const uint8_t
             chan_violation(c, now);
     }
     if (chan_alive(c) && kept)
-        chan_seen_acknowledge(&c->seen, now, t->pn, t->eliciting, t->soon || t->bytes < CLASS_FULL);
+        chan_seen_acknowledge(&c->seen, now, t->pn, t->eliciting,
+                              t->soon || t->bytes <= CLASS_MEDIUM);
 }
 
 // After our CLOSE only the peer's matters; ours goes again, ever more rarely.
@@ -173,7 +178,8 @@ static int drop(struct channel *c, int rc)
 }
 
 int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_BYTES],
-                    unsigned phase, const struct path *from, uint8_t *datagram, size_t len)
+                    unsigned phase, const struct path *from, uint8_t ecn, uint8_t *datagram,
+                    size_t len)
 {
     if (c->state >= CHAN_ENDED || phase >= CHAN_PHASES)
         return drop(c, BAUTA_ESTATE);
@@ -193,7 +199,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
     if (rc != 0)
         return drop(c, rc);
     bool highest = pn >= c->seen.next;
-    chan_seen_mark(&c->seen, pn);
+    chan_seen_mark(&c->seen, pn, ecn);
 
     c->packets_in++;
     c->bytes_in += len;
@@ -203,7 +209,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
         c->heard = c->tell_heard = true;
     usec_t pto = chan_recovery_pto(&c->recovery);
     usec_t old = 3 * pto > CHAN_OLD_KEYS_US ? 3 * pto : CHAN_OLD_KEYS_US;
-    struct turn t = {.pn = pn, .step = in->step, .bytes = len};
+    struct turn t = {.pn = pn, .step = in->step, .bytes = len, .soon = ecn == CHAN_CE};
     if (chan_keys_heard(&c->keys, phase, now + old) && c->message_out.type == 2)
         chan_message_end(&c->message_out); // RATCHET2 did arrive
     t.path = chan_paths_heard(&c->paths, now, from, len, c->recovery.srtt_us / 2);

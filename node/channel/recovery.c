@@ -72,7 +72,7 @@ void chan_recovery_sent(struct chan_recovery *r, usec_t now, const struct chan_s
     if (s->flags & CHAN_SENT_ELICITING) {
         r->tracked++;
         r->last_at = now;
-        r->last_full = s->bytes >= CLASS_FULL;
+        r->last_full = s->bytes > CLASS_MEDIUM;
         if (r->unanswered_at == USEC_NEVER)
             r->unanswered_at = now;
         chan_cc_sent(&r->cc, s->bytes);
@@ -171,6 +171,10 @@ static void detect(struct chan_recovery *r, usec_t now, const struct chan_sink *
         drop(r, s);
         r->lost_packets++;
         chan_cc_forgotten(&r->cc, s->bytes);
+        if (s->flags & CHAN_SENT_PROBE) {
+            sink->lost(sink->ctx, s);
+            continue;
+        }
         any = true;
         last_lost_at = s->at;
         if (r->has_rtt && s->at > r->first_rtt_at) {

@@ -9,7 +9,9 @@
 
 enum chan_sent_flags {
     CHAN_SENT_ELICITING = 1, // tracked: in flight until acknowledged or lost
-    CHAN_SENT_DONE = 2       // acknowledged, lost, or never tracked
+    CHAN_SENT_DONE = 2,      // acknowledged, lost, or never tracked
+    CHAN_SENT_PROBE = 4,     // of the path's MTU: its loss is no sign of congestion
+    CHAN_SENT_ECT = 8        // went out with ECT(0)
 };
 
 struct chan_sent { // one packet: everything that must go out again if it is lost

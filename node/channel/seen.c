@@ -18,8 +18,10 @@ int chan_seen_check(const struct chan_seen *s, uint64_t pn)
     return (word >> (pn % 64)) & 1 ? BAUTA_EREPLAY : 0;
 }
 
-void chan_seen_mark(struct chan_seen *s, uint64_t pn)
+void chan_seen_mark(struct chan_seen *s, uint64_t pn, uint8_t ecn)
 {
+    s->ect += ecn == CHAN_ECT0;
+    s->ce += ecn == CHAN_CE;
     if (pn >= s->next) {
         if (pn - s->next >= CHAN_REPLAY_PACKETS) {
             memset(s->bits, 0, sizeof s->bits);
@@ -93,7 +95,12 @@ void chan_seen_put(struct chan_seen *s, usec_t now, struct wr *w)
 {
     if (s->ranges == 0)
         return;
-    chan_wire_ack(w, s->range, s->ranges, now - s->largest_at);
+    if (s->ect != s->told_ect || s->ce != s->told_ce)
+        chan_wire_ack_ecn(w, s->range, s->ranges, now - s->largest_at, s->ect, s->ce);
+    else
+        chan_wire_ack(w, s->range, s->ranges, now - s->largest_at);
+    s->told_ect = s->ect;
+    s->told_ce = s->ce;
     s->unacked = 0;
     s->ack_now = false;
     s->ack_deadline = USEC_NEVER;

@@ -12,14 +12,16 @@ struct chan_seen {
     usec_t largest_at; // when the largest acknowledged one came
     uint32_t unacked;  // ack-eliciting ones since the last ACK
     bool ack_now;
-    usec_t ack_deadline; // USEC_NEVER: none
+    usec_t ack_deadline;        // USEC_NEVER: none
+    uint32_t ect, ce;           // packets that came with ECT(0) and CE so far, modulo 2^32
+    uint32_t told_ect, told_ce; // in the last ACK
 };
 
 void chan_seen_init(struct chan_seen *s);
 // 0 or BAUTA_EREPLAY (seen, or below the window).
 int chan_seen_check(const struct chan_seen *s, uint64_t pn);
-// An authentic packet: it will never be taken again.
-void chan_seen_mark(struct chan_seen *s, uint64_t pn);
+// An authentic packet: it will never be taken again. `ecn`: the two bits of its IP header.
+void chan_seen_mark(struct chan_seen *s, uint64_t pn, uint8_t ecn);
 // It was also understood and kept: acknowledge it, `soon` at once.
 void chan_seen_acknowledge(struct chan_seen *s, usec_t now, uint64_t pn, bool eliciting, bool soon);
 // Is an ACK to be sent although nothing else is?

@@ -21,6 +21,7 @@ static void done(struct channel *c, usec_t now)
 {
     c->step_at = now;
     c->step_bytes = 0;
+    c->step_asked = false;
 }
 
 static int on1(struct channel *c, usec_t now)
@@ -131,12 +132,29 @@ static_assert(RATCHET3_BYTES == RATCHET4_BYTES, "both are nonces");
 static_assert(RATCHET1_BYTES <= CHAN_RATCHET_BYTES && RATCHET2_FIRST_BYTES <= CHAN_RATCHET_BYTES,
               "the message buffers");
 
+// The peer asks for the next step, which is ours to begin.
+static void on_ask(struct channel *c, usec_t now, const struct chan_frame *f)
+{
+    const struct ratchet *r = &c->ratchet;
+    if (f->step <= r->step)
+        return; // it is done
+    if (f->len > 0 || f->offset > 0 || f->step != r->step + 1 || !ratchet_mine(r) || r->step == 0 ||
+        (now - c->step_at < CHAN_STEP_US_MIN && c->step_bytes < CHAN_STEP_BYTES_MIN))
+        chan_violation(c, now);
+    else
+        c->step_asked = true;
+}
+
 void chan_step_frame(struct channel *c, usec_t now, const struct chan_frame *f, uint32_t phase_step)
 {
     uint32_t step;
-    uint8_t type;
-    size_t total;
+    uint8_t type = 0;
+    size_t total = 0;
     bool any = expected(c, &step, &type, &total);
+    if (f->kind == 0) {
+        on_ask(c, now, f);
+        return;
+    }
     if (f->step < step || (any && f->step == step && f->kind < type))
         return; // sent again although it had arrived
     // RATCHET1 and 2 travel under the step before, the words' nonces under the step itself.
@@ -163,6 +181,11 @@ static bool may_begin(const struct channel *c)
            c->message_out.len == 0 && !c->keys.switch_waits;
 }
 
+static usec_t begin_at(const struct channel *c)
+{
+    return c->step_asked || c->step_bytes >= CHAN_STEP_BYTES ? 0 : c->step_at + CHAN_STEP_US;
+}
+
 void chan_step_expire(struct channel *c, usec_t now)
 {
     if (!c->matched) {
@@ -172,7 +195,7 @@ void chan_step_expire(struct channel *c, usec_t now)
     }
     if (now >= c->step_at + CHAN_STEP_US_MAX || c->step_bytes >= CHAN_STEP_BYTES_MAX)
         chan_violation(c, now);
-    else if (may_begin(c) && (now >= c->step_at + CHAN_STEP_US || c->step_bytes >= CHAN_STEP_BYTES))
+    else if (may_begin(c) && begin_at(c) <= now)
         chan_step_begin(c, now);
 }
 
@@ -183,6 +206,6 @@ usec_t chan_step_deadline(const struct channel *c)
     if (c->step_bytes >= CHAN_STEP_BYTES_MAX)
         return 0;
     if (may_begin(c))
-        return c->step_bytes >= CHAN_STEP_BYTES ? 0 : c->step_at + CHAN_STEP_US;
+        return begin_at(c);
     return c->step_at + CHAN_STEP_US_MAX;
 }

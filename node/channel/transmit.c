@@ -14,16 +14,16 @@ static bool same_path(const struct path *a, const struct path *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-// Room for one more datagram of any size to `to`, or NULL.
-static uint8_t *pack_room(const struct pack *p, const struct path *to)
+// Room for one more datagram of up to `len` bytes to `to`, or NULL.
+static uint8_t *pack_room(const struct pack *p, const struct path *to, size_t len)
 {
-    if (p->cap - p->used < CLASS_FULL)
+    if (p->cap - p->used < len)
         return NULL;
     if (p->count < p->max)
         return p->buf + p->used;
     // The last batch may still grow by anything not longer than its segments.
     const struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
-    if (last != NULL && p->open && last->seg_size == CLASS_FULL && same_path(&last->path, to))
+    if (last != NULL && p->open && len <= last->seg_size && same_path(&last->path, to))
         return p->buf + p->used;
     return NULL;
 }
@@ -45,7 +45,7 @@ static void pack_add(struct pack *p, usec_t now, const struct path *to, size_t l
                                .not_before = now};
     }
     p->open = len == last->seg_size && last->count < CHAN_BATCH_SEGMENTS &&
-              last->len + CLASS_FULL <= CHAN_BATCH_BYTES_MAX;
+              last->len + last->seg_size <= CHAN_BATCH_BYTES_MAX;
     p->used += len;
 }
 
@@ -62,7 +62,7 @@ static void finish(struct channel *c, usec_t now, struct pack *p, int path, stru
 {
     uint8_t *packet = w->start - PACKET_HEADER_BYTES;
     size_t around = PACKET_HEADER_BYTES + packet_tag_bytes(c->aead);
-    uint16_t size = class_of((uint32_t)(around + wr_len(w)));
+    uint16_t size = chan_paths_class(&c->paths, path, around + wr_len(w));
     assert(size > 0 && !w->bad);
     wr_zero(w, size - around - wr_len(w));
     if (c->recovery.next >= c->skip_at) {
@@ -100,7 +100,7 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
         chan_paths_give_up(&c->paths, i, now);
         return;
     }
-    uint8_t *packet = pack_room(p, &at->path);
+    uint8_t *packet = pack_room(p, &at->path, CLASS_SMALL);
     if (packet == NULL)
         return;
     struct wr w = frames(c, packet, CLASS_SMALL);
@@ -192,17 +192,13 @@ static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path,
         c->recovery.cc.limited = !open && has_data(c);
         return false;
     }
-    uint16_t size = allowance >= CLASS_FULL     ? CLASS_FULL
-                    : allowance >= CLASS_MEDIUM ? CLASS_MEDIUM
-                    : allowance >= CLASS_CHAT   ? CLASS_CHAT
-                    : allowance >= CLASS_SMALL  ? CLASS_SMALL
-                                                : 0;
-    uint8_t *packet = pack_room(p, &c->paths.path[path].path);
-    if (size == 0 || packet == NULL || !chan_recovery_room(&c->recovery, c->arena))
+    uint16_t size = chan_paths_room(&c->paths, path, allowance);
+    uint8_t *packet = pack_room(p, &c->paths.path[path].path, size);
+    if (size < CLASS_SMALL || packet == NULL || !chan_recovery_room(&c->recovery, c->arena))
         return false;
     struct chan_sent s = {0};
     struct wr w = frames(c, packet, size);
-    if (c->seen.unacked > 0 && w.left >= CHAN_ACK_BYTES(CHAN_ACK_RANGES)) {
+    if (c->seen.unacked > 0 && w.left >= CHAN_ACK_BYTES_MAX) {
         s.ack_next = c->seen.range[0].hi;
         chan_seen_put(&c->seen, now, &w);
     }
@@ -223,14 +219,14 @@ static void send_burst(struct channel *c, usec_t now, struct pack *p)
         return;
     uint64_t before = c->paths.path[path].out_bytes;
     while (c->message_out.due_bytes > 0)
-        if (!send_packet(c, now, p, path, CLASS_FULL))
+        if (!send_packet(c, now, p, path, CHAN_MTU_MAX))
             break;
     c->paths.path[path].out_bytes = before; // once a channel, like the first probes
 }
 
 static bool send_close(struct channel *c, usec_t now, struct pack *p, int path)
 {
-    uint8_t *packet = pack_room(p, &c->paths.path[path].path);
+    uint8_t *packet = pack_room(p, &c->paths.path[path].path, CLASS_TINY);
     if (packet == NULL || !chan_recovery_room(&c->recovery, c->arena) ||
         chan_paths_allowance(&c->paths, path) < CLASS_TINY)
         return false;

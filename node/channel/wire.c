@@ -1,6 +1,6 @@
 #include "node/channel/wire.h"
 
-static int get_ack(struct rd *r, struct chan_ack *ack)
+static int get_ack(struct rd *r, struct chan_ack *ack, bool ecn)
 {
     uint64_t largest = rd_le64(r);
     ack->delay_us = rd_le32(r);
@@ -19,7 +19,10 @@ static int get_ack(struct rd *r, struct chan_ack *ack)
         lo = lo - gap - length;
         ack->range[i].lo = lo;
     }
-    return 0;
+    ack->has_ecn = ecn;
+    ack->ect = ecn ? rd_le32(r) : 0;
+    ack->ce = ecn ? rd_le32(r) : 0;
+    return r->bad ? BAUTA_EFORMAT : 0;
 }
 
 static void get_data(struct rd *r, struct chan_frame *f)
@@ -39,7 +42,8 @@ int chan_wire_get(struct rd *r, struct chan_frame *f, struct chan_ack *ack)
     case CHAN_PING:
         break;
     case CHAN_ACK:
-        return get_ack(r, ack);
+    case CHAN_ACK_ECN:
+        return get_ack(r, ack, f->type == CHAN_ACK_ECN);
     case CHAN_STREAM:
         f->stream = rd_u8(r);
         f->offset = rd_le(r, 6);
@@ -72,16 +76,21 @@ int chan_wire_get(struct rd *r, struct chan_frame *f, struct chan_ack *ack)
         f->code = rd_le16(r);
         break;
     case CHAN_NEW_CID:
+        f->step = rd_le32(r);
+        f->len = CID_BYTES;
+        f->data = rd_bytes(r, CID_BYTES);
+        break;
     default:
         return BAUTA_EFORMAT;
     }
     return r->bad ? BAUTA_EFORMAT : 0;
 }
 
-void chan_wire_ack(struct wr *w, const struct chan_range *range, size_t count, uint64_t delay_us)
+static void put_ack(struct wr *w, enum chan_frame_type type, const struct chan_range *range,
+                    size_t count, uint64_t delay_us)
 {
     assert(count >= 1 && count <= CHAN_ACK_RANGES);
-    wr_u8(w, CHAN_ACK);
+    wr_u8(w, (uint8_t)type);
     wr_le64(w, range[0].hi - 1);
     wr_le32(w, delay_us > UINT32_MAX ? UINT32_MAX : (uint32_t)delay_us);
     wr_u8(w, (uint8_t)(count - 1));
@@ -90,6 +99,19 @@ void chan_wire_ack(struct wr *w, const struct chan_range *range, size_t count, u
         wr_le16(w, (uint16_t)(range[i - 1].lo - range[i].hi));
         wr_le16(w, (uint16_t)(range[i].hi - range[i].lo));
     }
+}
+
+void chan_wire_ack(struct wr *w, const struct chan_range *range, size_t count, uint64_t delay_us)
+{
+    put_ack(w, CHAN_ACK, range, count, delay_us);
+}
+
+void chan_wire_ack_ecn(struct wr *w, const struct chan_range *range, size_t count,
+                       uint64_t delay_us, uint32_t ect, uint32_t ce)
+{
+    put_ack(w, CHAN_ACK_ECN, range, count, delay_us);
+    wr_le32(w, ect);
+    wr_le32(w, ce);
 }
 
 uint8_t *chan_wire_stream(struct wr *w, uint8_t stream, uint64_t offset, size_t len)
@@ -135,6 +157,13 @@ void chan_wire_ratchet(struct wr *w, uint32_t step, uint8_t type, uint16_t offse
     wr_le16(w, offset);
     wr_le16(w, len);
     wr_bytes(w, data, len);
+}
+
+void chan_wire_new_cid(struct wr *w, uint32_t step, const uint8_t cid[static CID_BYTES])
+{
+    wr_u8(w, CHAN_NEW_CID);
+    wr_le32(w, step);
+    wr_bytes(w, cid, CID_BYTES);
 }
 
 void chan_wire_close(struct wr *w, enum chan_close_kind kind, uint16_t code)

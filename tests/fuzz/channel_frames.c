@@ -82,7 +82,7 @@ static void pump(struct side *from, struct side *to, usec_t now)
                 packet_cid(cid, data, len, to->config.local_mask);
                 for (unsigned phase = 0; phase < CHAN_PHASES; phase++)
                     if (memcmp(cid, to->channel->keys.in[phase].cid, CID_BYTES) == 0)
-                        channel_receive(to->channel, now, cid, phase, &from->address, data, len);
+                        channel_receive(to->channel, now, cid, phase, &from->address, 0, data, len);
             }
     }
     events(from, now);
@@ -111,7 +111,7 @@ static void give(struct side *to, struct side *peer, usec_t now, uint64_t pn, st
     size_t size = packet_seal(packet, len, &phase->keys, pn | (uint64_t)k->newest << CHAN_PN_BITS,
                               cid, to->config.local_mask);
     unsigned newest = k->newest;
-    check(channel_receive(to->channel, now, cid, newest, &peer->address, packet, size) == 0);
+    check(channel_receive(to->channel, now, cid, newest, &peer->address, 0, packet, size) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

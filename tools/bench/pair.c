@@ -102,8 +102,8 @@ static void receive(struct pair_end *e)
                 packet_cid(cid, r->data + at, len, mask);
                 const struct cid_slot *s = cids_find(&e->cids, cid);
                 if (s != NULL)
-                    (void)channel_receive(e->channel, now, cid, s->phase, &r->path, r->data + at,
-                                          len);
+                    (void)channel_receive(e->channel, now, cid, s->phase, &r->path, r->ecn,
+                                          r->data + at, len);
                 tell(e);
             }
         }

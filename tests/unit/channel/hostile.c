@@ -49,7 +49,7 @@ static int give(struct net *n, unsigned to, struct forger *f, const struct wr *w
 {
     uint8_t packet[CLASS_FULL];
     size_t len = forge(f, packet, w->start, wr_len(w));
-    end_receive(n, to, &n->end[to ^ 1].address, packet, len);
+    end_receive(n, to, &n->end[to ^ 1].address, 0, packet, len);
     return n->end[to].last_rc;
 }
 
@@ -110,7 +110,7 @@ static void window_is_kept(struct net *n, struct forger *f)
     for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
         f->pn = top - steps[i].back;
         size_t len = forge(f, packet, ping, 1);
-        end_receive(n, 1, &n->end[0].address, packet, len);
+        end_receive(n, 1, &n->end[0].address, 0, packet, len);
         assert_int_equal(n->end[1].last_rc, steps[i].rc);
     }
 }
@@ -129,22 +129,22 @@ static void replays_and_damage_are_dropped(void **state)
         uint64_t in = n->end[1].channel->packets_in;
         for (size_t cut = 0; cut < len; cut++) {
             memcpy(copy, packet, len);
-            end_receive(n, 1, &n->end[0].address, copy, cut);
+            end_receive(n, 1, &n->end[0].address, 0, copy, cut);
             if (cut >= DATAGRAM_BYTES_MIN)
                 assert_int_not_equal(n->end[1].last_rc, 0);
         }
         for (size_t bit = 0; bit < 8 * len; bit++) {
             memcpy(copy, packet, len);
             copy[bit / 8] ^= (uint8_t)(1u << (bit % 8));
-            end_receive(n, 1, &n->end[0].address, copy, len);
+            end_receive(n, 1, &n->end[0].address, 0, copy, len);
             assert_int_not_equal(n->end[1].last_rc, 0);
         }
         assert_int_equal(n->end[1].channel->packets_in, in);
         memcpy(copy, packet, len);
-        end_receive(n, 1, &n->end[0].address, copy, len);
+        end_receive(n, 1, &n->end[0].address, 0, copy, len);
         assert_int_equal(n->end[1].last_rc, 0);
         memcpy(copy, packet, len);
-        end_receive(n, 1, &n->end[0].address, copy, len);
+        end_receive(n, 1, &n->end[0].address, 0, copy, len);
         assert_int_equal(n->end[1].last_rc, BAUTA_EREPLAY);
         // Straight to the channel: too short, another cid, a phase that does not exist.
         uint8_t cid[CID_BYTES];
@@ -153,17 +153,17 @@ static void replays_and_damage_are_dropped(void **state)
         for (size_t cut = 0; cut < 32; cut++) {
             memcpy(copy, packet, len);
             assert_int_equal(
-                channel_receive(c, n->now, cid, f.phase, &n->end[0].address, copy, cut),
+                channel_receive(c, n->now, cid, f.phase, &n->end[0].address, 0, copy, cut),
                 cut < PACKET_HEADER_BYTES + packet_tag_bytes((enum packet_aead)aead) ? BAUTA_EFORMAT
                                                                                      : BAUTA_EAUTH);
         }
         assert_int_equal(
-            channel_receive(c, n->now, cid, f.phase + 1, &n->end[0].address, copy, len),
+            channel_receive(c, n->now, cid, f.phase + 1, &n->end[0].address, 0, copy, len),
             BAUTA_ESTATE);
-        assert_int_equal(channel_receive(c, n->now, cid, 7, &n->end[0].address, copy, len),
+        assert_int_equal(channel_receive(c, n->now, cid, 7, &n->end[0].address, 0, copy, len),
                          BAUTA_ESTATE);
         cid[0] ^= 1;
-        assert_int_equal(channel_receive(c, n->now, cid, f.phase, &n->end[0].address, copy, len),
+        assert_int_equal(channel_receive(c, n->now, cid, f.phase, &n->end[0].address, 0, copy, len),
                          BAUTA_ESTATE);
         window_is_kept(n, &f);
         assert_false(n->end[1].closed);
@@ -198,7 +198,11 @@ enum crime {
     STREAM_OVERFLOW,
     STREAM_UNKNOWN,
     MAX_DATA_UNKNOWN,
-    TYPE_NEW_CID,
+    NEW_CID_AHEAD,
+    NEW_CID_OF_THE_HANDSHAKE,
+    NEW_CIDS,
+    RATCHET_ASKED_TOO_SOON,
+    RATCHET_ASKED_WITH_DATA,
     TYPE_UNKNOWN,
     CUT_FRAME,
     RATCHET_AHEAD,
@@ -241,8 +245,21 @@ static void commit(struct wr *w, enum crime crime)
     case MAX_DATA_UNKNOWN:
         chan_wire_max_data(w, CHANNEL_STREAMS_MAX, 1);
         break;
-    case TYPE_NEW_CID:
-        wr_u8(w, CHAN_NEW_CID);
+    case NEW_CID_AHEAD:
+        chan_wire_new_cid(w, 2, zero);
+        break;
+    case NEW_CID_OF_THE_HANDSHAKE:
+        chan_wire_new_cid(w, 0, zero);
+        break;
+    case NEW_CIDS:
+        for (uint8_t i = 0; i < CHAN_PHASE_CIDS; i++)
+            chan_wire_new_cid(w, 1, (const uint8_t[CID_BYTES]){i});
+        break;
+    case RATCHET_ASKED_TOO_SOON:
+        chan_wire_ratchet(w, 2, 0, 0, zero, 0);
+        break;
+    case RATCHET_ASKED_WITH_DATA:
+        chan_wire_ratchet(w, 2, 0, 0, zero, 1);
         break;
     case TYPE_UNKNOWN:
         wr_u8(w, 0xee);
@@ -376,7 +393,7 @@ static void nothing_at_all_closes(void **state)
     uint8_t packet[PACKET_HEADER_BYTES + PACKET_TAG_BYTES_MAX];
     size_t len =
         packet_seal(packet, 0, &f.keys, f.pn | (uint64_t)f.phase << CHAN_PN_BITS, f.cid, f.mask);
-    end_receive(n, 0, &n->end[1].address, packet, len);
+    end_receive(n, 0, &n->end[1].address, 0, packet, len);
     expect_protocol_end(n, 0);
     net_free(n);
 }
@@ -430,7 +447,7 @@ static void a_forged_source_is_not_flooded(void **state)
     for (unsigned i = 0; i < 3; i++) {
         size_t len = forge(&f, packet, ping, 1);
         got += len;
-        end_receive(n, 1, &victim, packet, len);
+        end_receive(n, 1, &victim, 0, packet, len);
         end_turn(n, 1);
         net_run(n, n->now + 300000);
     }

@@ -44,6 +44,7 @@ struct flight {
     struct path from;
     size_t len;
     uint8_t *data;
+    uint8_t ecn;
 };
 
 struct known_cid {
@@ -146,17 +147,22 @@ static UNUSED uint8_t stream_byte(unsigned from, unsigned stream, uint64_t offse
 }
 
 static UNUSED void inject(struct net *n, unsigned to, const struct path *from, const uint8_t *data,
-                          size_t len, usec_t at)
+                          size_t len, uint8_t ecn, usec_t at)
 {
-    struct flight f = {
-        .at = at, .order = n->order++, .to = to, .from = *from, .len = len, .data = malloc(len)};
+    struct flight f = {.at = at,
+                       .order = n->order++,
+                       .to = to,
+                       .from = *from,
+                       .len = len,
+                       .data = malloc(len),
+                       .ecn = ecn};
     assert_non_null(f.data);
     memcpy(f.data, data, len);
     heap_push(n, f);
 }
 
 static UNUSED void carry(struct net *n, unsigned from, const struct path *to, uint8_t *data,
-                         size_t len)
+                         size_t len, uint8_t ecn)
 {
     uint8_t copy[2048];
     memcpy(copy, data, len);
@@ -178,7 +184,7 @@ static UNUSED void carry(struct net *n, unsigned from, const struct path *to, ui
         else
             n->arrival[target] = at;
         n->passed++;
-        inject(n, target, &n->end[from].address, copy, len, at);
+        inject(n, target, &n->end[from].address, copy, len, ecn, at);
     }
 }
 
@@ -287,10 +293,11 @@ static UNUSED void end_turn(struct net *n, unsigned i)
             for (unsigned k = 0; k < batch[b].count; k++) {
                 size_t len =
                     batch[b].len - at < batch[b].seg_size ? batch[b].len - at : batch[b].seg_size;
-                assert_int_equal(class_of((uint32_t)len), len);
+                assert_true(len <= CHAN_MTU_MAX &&
+                            (len > CLASS_MEDIUM || class_of((uint32_t)len) == len));
                 uint8_t copy[2048];
                 memcpy(copy, batch[b].data + at, len);
-                carry(n, i, &batch[b].path, copy, len);
+                carry(n, i, &batch[b].path, copy, len, batch[b].ecn);
                 at += len;
             }
             assert_int_equal(at, batch[b].len);
@@ -300,8 +307,8 @@ static UNUSED void end_turn(struct net *n, unsigned i)
     end_events(n, i);
 }
 
-static UNUSED void end_receive(struct net *n, unsigned i, const struct path *from, uint8_t *data,
-                               size_t len)
+static UNUSED void end_receive(struct net *n, unsigned i, const struct path *from, uint8_t ecn,
+                               uint8_t *data, size_t len)
 {
     struct end *e = &n->end[i];
     if (e->channel == NULL || e->dead || len < DATAGRAM_BYTES_MIN)
@@ -310,7 +317,8 @@ static UNUSED void end_receive(struct net *n, unsigned i, const struct path *fro
     packet_cid(cid, data, len, e->config.local_mask);
     for (unsigned k = 0; k < e->cids; k++)
         if (memcmp(cid, e->cid[k].cid, CID_BYTES) == 0) {
-            e->last_rc = channel_receive(e->channel, n->now, cid, e->cid[k].phase, from, data, len);
+            e->last_rc =
+                channel_receive(e->channel, n->now, cid, e->cid[k].phase, from, ecn, data, len);
             e->refused += e->last_rc != 0;
             return;
         }
@@ -335,7 +343,7 @@ static UNUSED bool net_step(struct net *n, usec_t until)
         n->now = next;
     while (n->count > 0 && n->heap[0].at <= n->now) {
         struct flight f = heap_pop(n);
-        end_receive(n, f.to, &f.from, f.data, f.len);
+        end_receive(n, f.to, &f.from, f.ecn, f.data, f.len);
         free(f.data);
         if (n->count == 0 || n->heap[0].at > n->now || n->heap[0].to != f.to)
             end_turn(n, f.to);

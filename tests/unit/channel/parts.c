@@ -132,7 +132,7 @@ static void acks_say_what_arrived(void **state)
             continue;
         assert_false(model[pn]);
         model[pn] = true;
-        chan_seen_mark(s, pn);
+        chan_seen_mark(s, pn, 0);
         assert_int_equal(chan_seen_check(s, pn), BAUTA_EREPLAY);
         chan_seen_acknowledge(s, i, pn, true, false);
         top = pn >= top ? pn + 1 : top;

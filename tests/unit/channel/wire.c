@@ -42,6 +42,7 @@ static void check_ack(const json_t *o, const struct chan_ack *ack)
     const json_t *ranges = json_object_get(o, "ranges");
     assert_int_equal(ack->delay_us, number(o, "delay_us"));
     assert_int_equal(ack->count, json_array_size(ranges));
+    assert_int_equal(ack->has_ecn, number(o, "type") == CHAN_ACK_ECN);
     for (size_t i = 0; i < ack->count; i++) {
         const json_t *r = json_array_get(ranges, i);
         assert_int_equal(ack->range[i].lo, json_integer_value(json_array_get(r, 0)));
@@ -61,6 +62,9 @@ static void encode(const struct chan_frame *f, const struct chan_ack *ack, struc
         break;
     case CHAN_ACK:
         chan_wire_ack(w, ack->range, ack->count, ack->delay_us);
+        break;
+    case CHAN_ACK_ECN:
+        chan_wire_ack_ecn(w, ack->range, ack->count, ack->delay_us, ack->ect, ack->ce);
         break;
     case CHAN_STREAM:
         p = chan_wire_stream(w, f->stream, f->offset, f->len);
@@ -84,7 +88,8 @@ static void encode(const struct chan_frame *f, const struct chan_ack *ack, struc
         chan_wire_close(w, (enum chan_close_kind)f->kind, f->code);
         break;
     case CHAN_NEW_CID:
-        fail();
+        chan_wire_new_cid(w, f->step, f->data);
+        break;
     }
 }
 
@@ -102,10 +107,15 @@ static void check_fields(const json_t *o, const struct chan_frame *f, const stru
         assert_int_equal(f->offset, number(o, "offset"));
     if (json_object_get(o, "limit") != NULL)
         assert_int_equal(f->offset, number(o, "limit"));
-    if (f->type == CHAN_ACK)
+    if (f->type == CHAN_ACK || f->type == CHAN_ACK_ECN)
         check_ack(o, ack);
-    if (f->type == CHAN_RATCHET) {
+    if (f->type == CHAN_ACK_ECN) {
+        assert_int_equal(ack->ect, number(o, "ect"));
+        assert_int_equal(ack->ce, number(o, "ce"));
+    }
+    if (f->type == CHAN_RATCHET || f->type == CHAN_NEW_CID)
         assert_int_equal(f->step, number(o, "step"));
+    if (f->type == CHAN_RATCHET) {
         assert_int_equal(f->kind, number(o, "message"));
     }
     if (f->type == CHAN_CLOSE) {
@@ -119,7 +129,7 @@ static void frames_match_the_vectors(void **state)
     (void)state;
     json_t *root = load();
     const json_t *frames = json_object_get(root, "frames");
-    assert_int_equal(json_array_size(frames), 11);
+    assert_int_equal(json_array_size(frames), 14);
     for (size_t i = 0; i < json_array_size(frames); i++) {
         const json_t *o = json_array_get(frames, i);
         uint8_t bytes[64], again[64];
