@@ -46,7 +46,7 @@ int rpc_keys_derive(struct rpc_keys *k, const uint8_t own_secret[static 32],
     return rc;
 }
 
-static void rpc_id(uint8_t id[static RPC_ID_BYTES], const uint8_t mask_key[static 32])
+void rpc_id(uint8_t id[static RPC_ID_BYTES], const uint8_t mask_key[static 32])
 {
     const struct piece piece = {"rpc", 3};
     hash_pieces(id, RPC_ID_BYTES, mask_key, 32, &piece, 1);
@@ -67,19 +67,25 @@ void rpc_request_seal(uint8_t *datagram, size_t body_len, const struct rpc_heade
     mask_request(datagram, body_len + RPC_REQUEST_OVERHEAD, mask_key);
 }
 
-int rpc_request_unmask(struct rpc_header *header, uint8_t *datagram, size_t len,
-                       const uint8_t mask_key[static 32])
+int rpc_request_unmask_as(struct rpc_header *header, uint8_t *datagram, size_t len,
+                          const uint8_t mask_key[static 32], const uint8_t id[static RPC_ID_BYTES])
 {
-    uint8_t id[RPC_ID_BYTES];
     if (len < RPC_REQUEST_OVERHEAD)
         return BAUTA_EFORMAT;
     mask_request(datagram, len, mask_key);
-    rpc_id(id, mask_key);
-    if (sodium_memcmp(id, datagram, sizeof id) != 0)
+    if (sodium_memcmp(id, datagram, RPC_ID_BYTES) != 0)
         return BAUTA_EAUTH;
     memcpy(header->token, datagram + RPC_ID_BYTES, RPC_TOKEN_BYTES);
     memcpy(header->e, datagram + RPC_ID_BYTES + RPC_TOKEN_BYTES, 32);
     return BAUTA_OK;
+}
+
+int rpc_request_unmask(struct rpc_header *header, uint8_t *datagram, size_t len,
+                       const uint8_t mask_key[static 32])
+{
+    uint8_t id[RPC_ID_BYTES];
+    rpc_id(id, mask_key);
+    return rpc_request_unmask_as(header, datagram, len, mask_key, id);
 }
 
 // Header, nonce, ciphertext, tag: the shape that requests, answers and pushes share.

@@ -47,8 +47,14 @@ struct rpc_header {
 void rpc_request_seal(uint8_t *datagram, size_t body_len, const struct rpc_header *header,
                       const uint8_t mask_key[static 32], const struct rpc_keys *k,
                       const uint8_t nonce[static RPC_NONCE_BYTES]);
-// Unmasks the header in place and compares the rpc_id. BAUTA_EFORMAT: short; BAUTA_EAUTH: not a
-// request to us.
+// rpc_id = BLAKE2b-8(key = mask_key, "rpc")
+void rpc_id(uint8_t id[static RPC_ID_BYTES], const uint8_t mask_key[static 32]);
+// Unmasks the header in place and compares the rpc_id, which a server makes once: each datagram of a
+// flood gets here, and costs one block of ChaCha20. BAUTA_EFORMAT: short; BAUTA_EAUTH: not a request
+// to us.
+int rpc_request_unmask_as(struct rpc_header *header, uint8_t *datagram, size_t len,
+                          const uint8_t mask_key[static 32], const uint8_t id[static RPC_ID_BYTES]);
+// The same where the id is not at hand.
 int rpc_request_unmask(struct rpc_header *header, uint8_t *datagram, size_t len,
                        const uint8_t mask_key[static 32]);
 // Opens an unmasked request in place; *body points into it. BAUTA_EFORMAT, BAUTA_EAUTH.

@@ -96,6 +96,7 @@ int dht_server_start(struct dht *d)
     memcpy(d->config.secret, sk, 32);
     sodium_memzero(sk, sizeof sk);
     node_mask_key(d->mask_key, &d->config.net, d->pk);
+    rpc_id(d->request_id, d->mask_key);
     return server_new(d);
 }
 

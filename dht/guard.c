@@ -275,6 +275,7 @@ static void rotate(struct guard *g, usec_t now)
     if (both)
         rng_fill(g->rng, g->token_secret[1], 32);
     g->rotate_at = now - now % TOKEN_PERIOD_US + TOKEN_PERIOD_US;
+    g->period ^= 1;
     replay_drop(g, &g->replay[1]);
     g->replay[1] = g->replay[0];
     memset(&g->replay[0], 0, sizeof g->replay[0]);
@@ -297,26 +298,31 @@ bool guard_rest(struct guard *g, usec_t now)
            g->replay[1].tag != NULL;
 }
 
-static void token_of(const uint8_t secret[static 32], const struct path *p,
+static void token_of(const struct guard *g, bool before, const struct path *p,
                      const uint8_t e[static 32], uint8_t token[static RPC_TOKEN_BYTES])
 {
     uint8_t where[PATH_WIRE_BYTES_MAX + 4];
     struct wr w = wr_init(where, sizeof where);
     path_put(&w, p);
     wr_le32(&w, p->via);
-    rpc_token(token, secret, where, wr_len(&w), e);
+    rpc_token(token, g->token_secret[before], where, wr_len(&w), e);
+    token[0] = (uint8_t)((token[0] & ~1u) | (g->period ^ before));
 }
 
 bool guard_token(struct guard *g, usec_t now, const struct path *p, const uint8_t e[static 32],
-                 const uint8_t token[static RPC_TOKEN_BYTES], uint8_t next[static RPC_TOKEN_BYTES])
+                 const uint8_t token[static RPC_TOKEN_BYTES])
 {
-    uint8_t before[RPC_TOKEN_BYTES];
+    uint8_t good[RPC_TOKEN_BYTES];
     rotate(g, now);
-    token_of(g->token_secret[0], p, e, next);
-    if (sodium_memcmp(next, token, RPC_TOKEN_BYTES) == 0)
-        return true;
-    token_of(g->token_secret[1], p, e, before);
-    return sodium_memcmp(before, token, sizeof before) == 0;
+    token_of(g, (token[0] & 1u) != g->period, p, e, good);
+    return sodium_memcmp(good, token, sizeof good) == 0;
+}
+
+void guard_token_next(struct guard *g, usec_t now, const struct path *p, const uint8_t e[static 32],
+                      uint8_t next[static RPC_TOKEN_BYTES])
+{
+    rotate(g, now);
+    token_of(g, false, p, e, next);
 }
 
 // ---- keys -----------------------------------------------------------------------------------------

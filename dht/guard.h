@@ -46,6 +46,7 @@ struct guard {
     uint8_t hash_key[16];
     uint8_t token_secret[2][32];  // in use, the one before
     usec_t rotate_at;             // 0: never made
+    uint8_t period;               // 0 or 1 by turns
     struct keycache_entry *cache; // shares x sets x ways
     uint32_t sets, cache_evicted; // keys of use that were lost in this token period
     bool cache_hit;               // in this token period
@@ -76,9 +77,13 @@ bool guard_dh(struct guard *, usec_t now, uint64_t source, bool proven);
 bool guard_light(struct guard *, usec_t now);
 // May a proof of work of this source be checked?
 bool guard_work(struct guard *, usec_t now, uint64_t source);
-// Is this a good token for address, port and e? `next`: the one to use from now on.
+// Is this a good token for address, port and e? Its lowest bit names the secret that made it, so this
+// costs one hash.
 bool guard_token(struct guard *, usec_t now, const struct path *, const uint8_t e[static 32],
-                 const uint8_t token[static RPC_TOKEN_BYTES], uint8_t next[static RPC_TOKEN_BYTES]);
+                 const uint8_t token[static RPC_TOKEN_BYTES]);
+// The one to use from now on.
+void guard_token_next(struct guard *, usec_t now, const struct path *, const uint8_t e[static 32],
+                      uint8_t next[static RPC_TOKEN_BYTES]);
 // The root of e's keys, if it is cached. Remember only those under whose keys a request has opened.
 bool guard_keys(struct guard *, uint64_t source, const uint8_t e[static 32], struct rpc_root *);
 void guard_keys_remember(struct guard *, uint64_t source, const uint8_t e[static 32],

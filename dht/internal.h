@@ -258,7 +258,7 @@ struct queued_event {
 struct dht {
     struct dht_config config;
     uint64_t net_tag;
-    uint8_t pk[32], mask_key[32]; // a server's
+    uint8_t pk[32], mask_key[32], request_id[RPC_ID_BYTES]; // a server's
     uint8_t hash_key[16];
     usec_t now; // of the current call
     int64_t unix_us;

@@ -11,7 +11,6 @@ struct request {
     uint64_t source;
     size_t len; // of the datagram
     bool token_ok;
-    uint8_t token[RPC_TOKEN_BYTES]; // the asker's next one
     struct wire_request q;
 };
 
@@ -80,7 +79,7 @@ static void answer_init(struct dht *d, const struct request *r, struct wire_answ
     memcpy(a->puzzle_nonce, d->config.puzzle_nonce, PUZZLE_NONCE_BYTES);
     a->listed = d->config.listed;
     a->minute = d->unix_us > 0 ? (uint32_t)(d->unix_us / 60000000) : 0;
-    memcpy(a->token, r->token, RPC_TOKEN_BYTES);
+    guard_token_next(&d->server->guard, d->now, r->from, r->header.e, a->token);
 }
 
 // A slot whose body has been written: pads, seals, sends. Never more bytes than came in, unless the token
@@ -452,7 +451,7 @@ static void answer_light(struct dht *d, const struct request *r,
     uint8_t id[8], fresh[RPC_NONCE_BYTES];
     struct rpc_keys keys;
     memset(slot->data + ANSWER_BODY_AT, 0, CLASS_TINY - ANSWER_OVERHEAD);
-    memcpy(slot->data + ANSWER_BODY_AT, r->token, RPC_TOKEN_BYTES);
+    guard_token_next(&d->server->guard, d->now, r->from, r->header.e, slot->data + ANSWER_BODY_AT);
     slot->len = CLASS_TINY;
     slot->path = *r->from;
     rpc_light_id(id, d->mask_key, nonce);
@@ -531,7 +530,7 @@ int server_receive(struct dht *d, const struct path *from, uint8_t *datagram, si
 {
     struct request r;
     if (len < RPC_REQUEST_OVERHEAD ||
-        rpc_request_unmask(&r.header, datagram, len, d->mask_key) != 0) {
+        rpc_request_unmask_as(&r.header, datagram, len, d->mask_key, d->request_id) != 0) {
         d->count.dropped_unknown++;
         return BAUTA_EUNKNOWN;
     }
@@ -542,7 +541,7 @@ int server_receive(struct dht *d, const struct path *from, uint8_t *datagram, si
     r.from = from;
     r.len = len;
     r.source = guard_source(&d->server->guard, from);
-    r.token_ok = guard_token(&d->server->guard, d->now, from, r.header.e, r.header.token, r.token);
+    r.token_ok = guard_token(&d->server->guard, d->now, from, r.header.e, r.header.token);
     if (!guard_rate(&d->server->guard, d->now, from, r.source, r.token_ok)) {
         if (!r.token_ok) // somebody else may have forged this prefix; his token puts him before all that
             answer_light(d, &r, datagram + RPC_HEADER_BYTES);

@@ -181,9 +181,11 @@ static void receive_one(struct node *n, usec_t now, const struct path *from, uin
             return;
         }
     }
-    if (dht_receive(n->dht, now, from, data, len) == BAUTA_EUNKNOWN)
-        n->dropped_unknown++;
-    node_pump(n, now);
+    int rc = dht_receive(n->dht, now, from, data, len);
+    n->dropped_unknown += rc == BAUTA_EUNKNOWN;
+    if (rc != BAUTA_EUNKNOWN &&
+        rc != BAUTA_ELIMIT) // of a flood nothing comes that could be carried on
+        node_pump(n, now);
 }
 
 void node_receive(struct node *n, usec_t now, const struct rx *rx, size_t count)

@@ -148,8 +148,7 @@ static void to_server(struct world *w, const uint8_t *body, size_t len, bool tok
     memcpy(header.e, w->e_pk, 32);
     memset(header.token, 0, sizeof header.token);
     if (token)
-        (void)guard_token(&w->server->server->guard, w->now, &w->client_path, w->e_pk, header.token,
-                          header.token);
+        guard_token_next(&w->server->server->guard, w->now, &w->client_path, w->e_pk, header.token);
     fill(&w->seed, nonce, sizeof nonce);
     rpc_request_seal(datagram, size - RPC_REQUEST_OVERHEAD, &header, w->server->mask_key, &w->keys,
                      nonce);
