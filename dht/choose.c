@@ -141,3 +141,66 @@ size_t dht_place_introducers(struct dht *d, uint32_t id,
     }
     return n;
 }
+
+// ---- for two who talk already ---------------------------------------------------------------------
+
+static bool apart(const struct dht *d, const struct path *a, const struct path *b)
+{
+    if (!d->config.prefix_limits)
+        return !path_equal(a, b);
+    struct prefix p = path_coarse(a), q = path_coarse(b);
+    return memcmp(p.bytes, q.bytes, sizeof p.bytes) != 0;
+}
+
+// What speaks against a choice; the least is taken.
+static unsigned objections(const struct dht *d, const struct contact *c, const struct path *peer,
+                           const struct contact *chosen, size_t n)
+{
+    unsigned bad = c->path.family != peer->family;
+    bool crowded = !apart(d, &c->path, peer);
+    for (size_t i = 0; i < n; i++)
+        crowded = crowded || !apart(d, &c->path, &chosen[i].path);
+    return bad + (crowded ? 2u : 0u);
+}
+
+size_t dht_servers_apart(struct dht *d, const struct path *peer, struct contact *out, size_t max)
+{
+    book_ref all[2 * TABLE_BUCKETS * TABLE_K];
+    size_t n = 0, k = 0;
+    for (unsigned f = 0; f < 2; f++)
+        if (d->table[f] != NULL)
+            n += table_list(d->table[f], all + n, TABLE_BUCKETS * TABLE_K);
+    shuffle(d, all, n);
+    while (k < max) {
+        size_t best = n;
+        unsigned least = UINT32_MAX;
+        for (size_t i = 0; i < n && least > 0; i++) {
+            const struct contact *c = all[i] == 0 ? NULL : &dht_entry(d, all[i])->contact;
+            if (c == NULL || path_equal(&c->path, peer) || !dht_contact_ok(d, c, true))
+                continue;
+            unsigned bad = objections(d, c, peer, out, k);
+            if (bad < least) {
+                least = bad;
+                best = i;
+            }
+        }
+        if (best == n)
+            break;
+        const uint8_t *pk = dht_entry(d, all[best])->contact.pk;
+        out[k++] = dht_entry(d, all[best])->contact;
+        for (size_t i = 0; i < n; i++) // it may be known under an address of each family
+            if (all[i] != 0 && i != best && memcmp(dht_entry(d, all[i])->contact.pk, pk, 32) == 0)
+                all[i] = 0;
+        all[best] = 0;
+    }
+    return k;
+}
+
+bool dht_server_live(struct dht *d, const struct contact *c)
+{
+    book_ref ref = dht_hold(d, c);
+    struct table *t = d->table[c->path.family == 4 ? 0 : 1];
+    bool live = ref != 0 && t != NULL && table_has(t, ref);
+    book_drop(d->config.book, ref);
+    return live;
+}

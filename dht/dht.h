@@ -109,6 +109,15 @@ int dht_place_withdraw(struct dht *, usec_t now, uint32_t id);
 void dht_place_close(struct dht *, usec_t now, uint32_t id);
 
 // ---- introductions --------------------------------------------------------------------------------
+// A request key of its own for attends and introductions that belong to no place: nothing is looked up.
+// *id goes wherever a place's does below, and to dht_place_close. BAUTA_ELIMIT, BAUTA_ESPACE.
+int dht_key_open(struct dht *, usec_t now, uint32_t user, uint32_t *id);
+// Random live servers that may introduce two who talk over `peer` already: of its address family first, of
+// other coarse prefixes than it and each other as far as there are any; never at its very address, never
+// ourselves. Returns how many, at most `max`.
+size_t dht_servers_apart(struct dht *, const struct path *peer, struct contact *out, size_t max);
+// Is it still in our table, and answers?
+bool dht_server_live(struct dht *, const struct contact *);
 // Registers a handle with an introducer and keeps it registered. Requests use the place's e.
 int dht_attend_open(struct dht *, usec_t now, uint32_t place, const struct contact *introducer,
                     const uint8_t handle[static DHT_HANDLE_BYTES], uint32_t user, uint32_t *attend);

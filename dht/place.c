@@ -37,22 +37,18 @@ static void look_up(struct dht *d, struct place *p)
         place_arm(d, p);
 }
 
-int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], uint32_t user,
-                   uint32_t *id)
+// Without a look-up.
+static struct place *place_new(struct dht *d, uint32_t user)
 {
-    d->now = now;
-    if (d->place_count >= PLACES_MAX)
-        return BAUTA_ELIMIT;
     struct place *p = arena_take(d->config.arena, sizeof *p);
     if (p == NULL)
-        return BAUTA_ESPACE;
+        return NULL;
     if (timers_add(&d->timers, &p->timer, TIMER_PLACE, p) != 0) {
         arena_give(d->config.arena, p, sizeof *p);
-        return BAUTA_ESPACE;
+        return NULL;
     }
     p->id = dht_next_id(d);
     p->user = user;
-    memcpy(p->place, place, 32);
     ekey_new(d, &p->ekey);
     p->relook_at = p->renew_at = p->rest_at = p->announced_at = USEC_NEVER;
     p->relook_step = RELOOK_MIN_US;
@@ -60,12 +56,37 @@ int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], ui
     p->next = d->places;
     d->places = p;
     d->place_count++;
+    return p;
+}
+
+int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], uint32_t user,
+                   uint32_t *id)
+{
+    d->now = now;
+    if (d->place_count >= PLACES_MAX)
+        return BAUTA_ELIMIT;
+    struct place *p = place_new(d, user);
+    if (p == NULL)
+        return BAUTA_ESPACE;
+    memcpy(p->place, place, 32);
     *id = p->id;
     look_up(d, p);
     if (p->waiting) { // it is told at once that nobody is known, and goes on by itself
         p->told_found = true;
         (void)dht_push_event(d, DHT_PLACE_FOUND, p->id, p->user, NULL, 0);
     }
+    return 0;
+}
+
+int dht_key_open(struct dht *d, usec_t now, uint32_t user, uint32_t *id)
+{
+    d->now = now;
+    if (d->place_count >= PLACES_MAX)
+        return BAUTA_ELIMIT;
+    struct place *p = place_new(d, user);
+    if (p == NULL)
+        return BAUTA_ESPACE;
+    *id = p->id;
     return 0;
 }
 

@@ -167,6 +167,9 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         return;
     case CHANNEL_READY:
     case CHANNEL_DATAGRAM:
+    case CHANNEL_MEETING:
+    case CHANNEL_LOST:
+    case CHANNEL_FOUND:
         return;
     }
 }

@@ -15,6 +15,7 @@ static void on_acked(void *ctx, const struct chan_sent *s)
         chan_message_acked(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
     if (c->matched && c->message_out.len == 0) // the other end, too, has all of the first step
         c->recovery.pto_max_us = CHAN_PTO_US_MAX;
+    chan_reunion_acked(&c->reunion, s->meeting);
     if (s->ack_next > 0)
         chan_seen_told(&c->seen, s->ack_next);
 }
@@ -29,6 +30,7 @@ static void on_lost(void *ctx, const struct chan_sent *s)
     if (s->ratchet_len > 0)
         chan_message_lost(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
     chan_streams_credit_lost(&c->streams, s->credit);
+    chan_reunion_lost(&c->reunion, s->meeting);
 }
 
 struct chan_sink chan_sink(struct channel *c)
@@ -159,7 +161,9 @@ void channel_close(struct channel *c, usec_t now, uint16_t code)
 static usec_t gone_wait(const struct channel *c)
 {
     usec_t wait = 3 * chan_recovery_pto(&c->recovery);
-    usec_t least = c->matched ? CHAN_GONE_US : CHAN_GONE_EARLY_US;
+    usec_t least = c->reunion.patient ? CHAN_GONE_REUNION_US
+                   : c->matched       ? CHAN_GONE_US
+                                      : CHAN_GONE_EARLY_US;
     return wait > least ? wait : least;
 }
 
@@ -220,8 +224,10 @@ static void probe_timeout(struct channel *c, usec_t now)
     // The oldest may have carried what is over by now; a message of the ratchet is what the other waits for.
     if (c->message_out.len > 0)
         chan_message_lost(&c->message_out, c->message_out.serial, 0, c->message_out.len);
-    if (c->recovery.pto_count >= 2)
+    if (c->recovery.pto_count >= 2) {
         chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
+        chan_lost(c, now);
+    }
 }
 
 static void expire_recovery(struct channel *c, usec_t now)
@@ -420,6 +426,14 @@ bool channel_event(struct channel *c, struct channel_event *e)
         e->kind = CHANNEL_READY;
     } else if (tell(&c->tell_matched)) {
         e->kind = CHANNEL_MATCHED;
+    } else if (tell(&c->reunion.tell_lost)) {
+        e->kind = CHANNEL_LOST;
+    } else if (tell(&c->reunion.tell_found)) {
+        e->kind = CHANNEL_FOUND;
+    } else if (c->matched && tell(&c->reunion.tell_peer)) {
+        e->kind = CHANNEL_MEETING;
+        e->data = c->reunion.peer;
+        e->len = c->reunion.peer_len;
     } else if (event_datagram(c, e)) {
         return true;
     } else if (c->matched && event_stream(&c->streams.readable, e, CHANNEL_READABLE)) {

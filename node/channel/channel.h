@@ -16,6 +16,8 @@ struct channel;
     8u // ids 0..7, bidirectional, the same at both ends, open from the start
 #define CHANNEL_DATAGRAM_BYTES_MAX 1024u
 #define CHANNEL_PACKET_BYTES_MAX 1472u // an Ethernet frame's 1,500 less IPv4's and UDP's headers
+#define CHANNEL_MEETING_BYTES_MAX 160u // two introducers, their IPv6 addresses and handles
+#define CHANNEL_REUNION_BYTES_MAX 128u // six candidates
 
 struct channel_config {
     bool initiator; // of the Noise handshake
@@ -63,6 +65,19 @@ size_t channel_stream_receive(struct channel *, usec_t now, unsigned stream, uin
 size_t channel_stream_pending(const struct channel *, unsigned stream);
 // Unreliable; BAUTA_ESTATE, BAUTA_ELIMIT (too large, or one is waiting already).
 int channel_datagram_send(struct channel *, usec_t now, const uint8_t *data, size_t len);
+// ---- finding each other again when both have moved (README.md, "Reunion") --------------------------
+// Tells the peer where this end could be asked for; replaces what was told before. Opaque here, reliable,
+// at most CHANNEL_MEETING_BYTES_MAX. BAUTA_ESTATE before CHANNEL_MATCHED; BAUTA_ELIMIT.
+int channel_meeting(struct channel *, const uint8_t *data, size_t len);
+bool channel_meeting_told(const struct channel *); // the peer has the newest
+// A packet of `size` bytes for somebody else to carry, which only the peer can read, and once: `data` (at
+// most CHANNEL_REUNION_BYTES_MAX). BAUTA_ESTATE, BAUTA_ELIMIT, BAUTA_ESPACE.
+int channel_reunion_seal(struct channel *, usec_t now, const uint8_t *data, size_t len,
+                         uint8_t *packet, size_t size);
+// Such a packet, opened in place as by channel_receive; `data` has room for CHANNEL_REUNION_BYTES_MAX. Also
+// BAUTA_EFORMAT where it holds nothing of that kind.
+int channel_reunion_open(struct channel *, usec_t now, const uint8_t cid[static CID_BYTES],
+                         unsigned phase, uint8_t *packet, size_t size, uint8_t *data, size_t *len);
 // Sends CLOSE (a few times, with rising gaps) and ends with CHANNEL_CLOSED. `code` is the application's.
 void channel_close(struct channel *, usec_t now, uint16_t code);
 
@@ -76,6 +91,9 @@ enum channel_event_kind {
     CHANNEL_READABLE, // stream has bytes
     CHANNEL_WRITABLE, // stream has room again
     CHANNEL_DATAGRAM, // data, len
+    CHANNEL_MEETING,  // data, len: where the peer could be asked for
+    CHANNEL_LOST,     // the path in use gave no answer through two probe timeouts
+    CHANNEL_FOUND,    // something was answered again, on whatever path
     CHANNEL_CLOSED    // reason, code: the last event
 };
 enum channel_reason {

@@ -8,6 +8,7 @@
 #include "node/channel/message.h"
 #include "node/channel/paths.h"
 #include "node/channel/recovery.h"
+#include "node/channel/reunion.h"
 #include "node/channel/seen.h"
 #include "node/channel/streams.h"
 
@@ -72,6 +73,7 @@ struct channel {
     struct chan_message_out message_out;
     struct chan_message_in message_in;
     struct chan_datagrams *datagrams;
+    struct chan_reunion reunion;
 
     uint64_t packets_in, packets_out, packets_dropped, bytes_in, bytes_out;
 };
@@ -81,6 +83,10 @@ void chan_step_begin(struct channel *, usec_t now); // RATCHET1 of the next step
 void chan_step_frame(struct channel *, usec_t now, const struct chan_frame *, uint32_t phase_step);
 void chan_step_expire(struct channel *, usec_t now);
 usec_t chan_step_deadline(const struct channel *);
+
+// ---- reunion.c --------------------------------------------------------------------------------------
+void chan_lost(struct channel *, usec_t now); // after a probe timeout: is the path lost?
+void chan_found(struct channel *);            // after a packet that came: is it found again?
 
 // ---- channel.c --------------------------------------------------------------------------------------
 struct chan_sink chan_sink(struct channel *);

@@ -76,7 +76,7 @@ struct turn { // one packet
 static bool is_control(enum chan_frame_type type)
 {
     return type != CHAN_STREAM && type != CHAN_DATAGRAM && type != CHAN_MAX_DATA &&
-           type != CHAN_NEW_CID;
+           type != CHAN_NEW_CID && type != CHAN_MEETING_POINT && type != CHAN_REUNION;
 }
 
 // 0, or a negative code: BAUTA_ESPACE: nothing wrong, but not kept. Others close the channel.
@@ -87,8 +87,8 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
         return BAUTA_ESTATE;
     bool probing =
         f->type == CHAN_PATH_CHALLENGE || f->type == CHAN_PATH_RESPONSE || f->type == CHAN_PADDING;
-    bool silent =
-        probing || f->type == CHAN_ACK || f->type == CHAN_ACK_ECN || f->type == CHAN_CLOSE;
+    bool silent = probing || f->type == CHAN_ACK || f->type == CHAN_ACK_ECN ||
+                  f->type == CHAN_CLOSE || f->type == CHAN_REUNION;
     t->speaks = t->speaks || !(probing || f->type == CHAN_NEW_CID);
     t->eliciting = t->eliciting || !silent;
     struct chan_sink sink = chan_sink(c);
@@ -126,6 +126,9 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
     case CHAN_CLOSE:
         on_close(c, now, f);
         return 0;
+    case CHAN_MEETING_POINT:
+    case CHAN_REUNION:
+        return chan_reunion_frame(&c->reunion, f);
     case CHAN_NEW_CID:
         return chan_keys_on_new_cid(&c->keys, f->step, f->data);
     }
@@ -212,13 +215,16 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
     struct turn t = {.pn = pn, .step = in->step, .bytes = len, .soon = ecn == CHAN_CE};
     if (chan_keys_heard(&c->keys, phase, now + old) && c->message_out.type == 2)
         chan_message_end(&c->message_out); // RATCHET2 did arrive
-    t.path = chan_paths_heard(&c->paths, now, from, len, c->recovery.srtt_us / 2);
+    t.path = from->family == 0             // an introducer brought it
+                 ? CHAN_NO_PATH
+                 : chan_paths_heard(&c->paths, now, from, len, c->recovery.srtt_us / 2);
     if (c->state == CHAN_CLOSING) {
         if (!c->close_once)
             on_body_closing(c, now, body, body_len);
         return 0;
     }
     on_body(c, now, &t, body, body_len);
+    chan_found(c);
     if (c->state == CHAN_LINGER && !chan_streams_pending(&c->streams))
         chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);
     if (highest && t.speaks && t.path != CHAN_NO_PATH)

@@ -25,6 +25,7 @@ struct chan_sent { // one packet: everything that must go out again if it is los
     uint8_t stream[CHAN_STREAM_FRAMES];
     uint8_t ratchet_serial;
     uint8_t flags;
+    uint16_t meeting; // version of the MEETING_POINT in it; 0: none
 };
 
 struct chan_sink { // the channel's own hands for the contents of packets

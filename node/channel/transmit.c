@@ -125,8 +125,9 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
 static bool has_data(const struct channel *c)
 {
     return c->message_out.due_bytes > 0 || c->ping_due ||
-           (c->ready && (c->streams.credit_due != 0 || chan_streams_ready(&c->streams) ||
-                         (c->datagrams != NULL && c->datagrams->out.len > 0)));
+           (c->ready &&
+            (c->reunion.due || c->streams.credit_due != 0 || chan_streams_ready(&c->streams) ||
+             (c->datagrams != NULL && c->datagrams->out.len > 0)));
 }
 
 static void put_message(struct channel *c, struct wr *w, struct chan_sent *s)
@@ -165,6 +166,9 @@ static void put_data(struct channel *c, struct wr *w, struct chan_sent *s)
     if (c->ready) {
         s->credit = chan_streams_put_credit(&c->streams, w);
         if (s->credit != 0)
+            s->flags |= CHAN_SENT_ELICITING;
+        s->meeting = chan_reunion_put(&c->reunion, w);
+        if (s->meeting != 0)
             s->flags |= CHAN_SENT_ELICITING;
         struct chan_datagram *d = c->datagrams != NULL ? &c->datagrams->out : NULL;
         if (d != NULL && d->len > 0 && w->left >= CHAN_DATAGRAM_HEADER_BYTES + d->len) {

@@ -75,6 +75,16 @@ int chan_wire_get(struct rd *r, struct chan_frame *f, struct chan_ack *ack)
         f->kind = rd_u8(r);
         f->code = rd_le16(r);
         break;
+    case CHAN_MEETING_POINT:
+    case CHAN_REUNION:
+        if (f->type == CHAN_MEETING_POINT)
+            f->offset = rd_le16(r);
+        f->len = rd_u8(r);
+        f->data = rd_bytes(r, f->len);
+        if (f->len == 0 || f->len > (f->type == CHAN_REUNION ? CHANNEL_REUNION_BYTES_MAX
+                                                             : CHANNEL_MEETING_BYTES_MAX))
+            return BAUTA_EFORMAT;
+        break;
     case CHAN_NEW_CID:
         f->step = rd_le32(r);
         f->len = CID_BYTES;
@@ -164,6 +174,21 @@ void chan_wire_new_cid(struct wr *w, uint32_t step, const uint8_t cid[static CID
     wr_u8(w, CHAN_NEW_CID);
     wr_le32(w, step);
     wr_bytes(w, cid, CID_BYTES);
+}
+
+void chan_wire_meeting(struct wr *w, uint16_t version, const uint8_t *data, size_t len)
+{
+    wr_u8(w, CHAN_MEETING_POINT);
+    wr_le16(w, version);
+    wr_u8(w, (uint8_t)len);
+    wr_bytes(w, data, len);
+}
+
+void chan_wire_reunion(struct wr *w, const uint8_t *data, size_t len)
+{
+    wr_u8(w, CHAN_REUNION);
+    wr_u8(w, (uint8_t)len);
+    wr_bytes(w, data, len);
 }
 
 void chan_wire_close(struct wr *w, enum chan_close_kind kind, uint16_t code)

@@ -4,6 +4,7 @@
 #define BAUTA_NODE_CHANNEL_WIRE_H
 
 #include "crypto/bytes.h"
+#include "node/channel/channel.h"
 #include "node/channel/limits.h"
 
 #include <assert.h>
@@ -21,7 +22,9 @@ enum chan_frame_type {
     CHAN_RATCHET = 0x08,        // step u32, type u8, offset u16, len u16, data; type 0: asks for it
     CHAN_CLOSE = 0x09,          // kind u8, code u16
     CHAN_NEW_CID = 0x0a,        // step u32, cid[8]
-    CHAN_ACK_ECN = 0x0b         // as ACK, then ect u32, ce u32
+    CHAN_ACK_ECN = 0x0b,        // as ACK, then ect u32, ce u32
+    CHAN_MEETING_POINT = 0x0c,  // version u16, len u8, data
+    CHAN_REUNION = 0x0d         // len u8, data
 };
 enum chan_close_kind { CHAN_CLOSE_APPLICATION = 0, CHAN_CLOSE_PROTOCOL = 1, CHAN_CLOSE_MIDDLE = 2 };
 
@@ -35,6 +38,8 @@ enum chan_close_kind { CHAN_CLOSE_APPLICATION = 0, CHAN_CLOSE_PROTOCOL = 1, CHAN
 #define CHAN_RATCHET_HEADER_BYTES 10u
 #define CHAN_CLOSE_BYTES 4u
 #define CHAN_NEW_CID_BYTES 13u
+#define CHAN_MEETING_HEADER_BYTES 4u
+#define CHAN_REUNION_HEADER_BYTES 2u
 #define CHAN_WHOLE_CHANNEL 0xffu // the stream field of MAX_DATA
 
 static_assert(PACKET_HEADER_BYTES + CHAN_PATH_BYTES + PACKET_TAG_BYTES_MAX <= CLASS_TINY,
@@ -46,6 +51,11 @@ static_assert(PACKET_HEADER_BYTES + CHAN_DATAGRAM_HEADER_BYTES + 1024 + PACKET_T
                       CHAN_ACK_BYTES_MAX <=
                   CLASS_FULL,
               "a datagram fits beside the longest ACK");
+
+static_assert(PACKET_HEADER_BYTES + CHAN_MEETING_HEADER_BYTES + CHANNEL_MEETING_BYTES_MAX +
+                      PACKET_TAG_BYTES_MAX + CHAN_ACK_BYTES(CHAN_ACK_RANGES) <=
+                  CLASS_MEDIUM,
+              "a meeting point fits beside the longest ACK where little may be sent");
 
 struct chan_range { // [lo, hi)
     uint64_t lo, hi;
@@ -65,8 +75,8 @@ struct chan_frame {
     uint8_t kind;        // CLOSE; RATCHET: its type
     uint16_t code;       // CLOSE
     uint32_t step;       // RATCHET, NEW_CID
-    uint64_t offset;     // STREAM, RATCHET; MAX_DATA: the limit
-    const uint8_t *data; // STREAM, DATAGRAM, RATCHET, PATH_*, NEW_CID: points into the packet
+    uint64_t offset;     // STREAM, RATCHET; MAX_DATA: the limit; MEETING_POINT: its version
+    const uint8_t *data; // of those that hold bytes: points into the packet
     size_t len;
 };
 
@@ -85,6 +95,8 @@ void chan_wire_path(struct wr *w, enum chan_frame_type type, const uint8_t data[
 void chan_wire_ratchet(struct wr *w, uint32_t step, uint8_t type, uint16_t offset,
                        const uint8_t *data, uint16_t len);
 void chan_wire_new_cid(struct wr *w, uint32_t step, const uint8_t cid[static CID_BYTES]);
+void chan_wire_meeting(struct wr *w, uint16_t version, const uint8_t *data, size_t len);
+void chan_wire_reunion(struct wr *w, const uint8_t *data, size_t len);
 void chan_wire_close(struct wr *w, enum chan_close_kind kind, uint16_t code);
 
 #endif

@@ -60,6 +60,9 @@ static void tell(struct pair_end *e)
         case CHANNEL_PATH:
         case CHANNEL_READY:
         case CHANNEL_DATAGRAM:
+        case CHANNEL_MEETING:
+        case CHANNEL_LOST:
+        case CHANNEL_FOUND:
             break;
         }
     }

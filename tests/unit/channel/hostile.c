@@ -64,7 +64,7 @@ static void expect_protocol_end(struct net *n, unsigned i)
 static void no_text_before_the_first_step(void **state)
 {
     (void)state;
-    for (unsigned kind = 0; kind < 3; kind++)
+    for (unsigned kind = 0; kind < 5; kind++)
         for (unsigned to = 0; to < 2; to++)
             for (unsigned when = 0; when < 2; when++) {
                 struct net *n = net_new(1 + kind, (enum packet_aead)(kind % 2));
@@ -80,8 +80,12 @@ static void no_text_before_the_first_step(void **state)
                     memset(chan_wire_stream(&w, 0, 0, 5), 'x', 5);
                 else if (kind == 1)
                     chan_wire_datagram(&w, (const uint8_t *)"hello", 5);
-                else
+                else if (kind == 2)
                     chan_wire_max_data(&w, 0, 1000);
+                else if (kind == 3)
+                    chan_wire_meeting(&w, 1, (const uint8_t *)"here", 4);
+                else
+                    chan_wire_reunion(&w, (const uint8_t *)"here", 4);
                 assert_int_equal(give(n, to, &f, &w), 0);
                 expect_protocol_end(n, to);
                 assert_int_equal(n->end[to].got[0], 0);

@@ -72,6 +72,9 @@ struct end {
     bool lazy; // does not read
     uint64_t datagrams;
     uint64_t datagrams_ok;
+    unsigned lost, found; // CHANNEL_LOST, CHANNEL_FOUND
+    uint8_t meeting[CHANNEL_MEETING_BYTES_MAX];
+    size_t meeting_len; // the last CHANNEL_MEETING
     int last_rc;
     unsigned refused; // channel_receive said no
 };
@@ -264,6 +267,16 @@ static UNUSED void end_events(struct net *n, unsigned i)
         case CHANNEL_DATAGRAM:
             e->datagrams++;
             e->datagrams_ok += ev.len == 100 && ev.data[0] == 0x5a && ev.data[99] == 0xa5;
+            break;
+        case CHANNEL_MEETING:
+            memcpy(e->meeting, ev.data, ev.len);
+            e->meeting_len = ev.len;
+            break;
+        case CHANNEL_LOST:
+            assert_int_equal(e->lost++, e->found);
+            break;
+        case CHANNEL_FOUND:
+            assert_int_equal(++e->found, e->lost);
             break;
         case CHANNEL_CLOSED:
             e->closed = true;
