@@ -53,7 +53,7 @@ CPPFLAGS += -I. -I$(B) -D_GNU_SOURCE
 BASE := -std=c11 $(WARN) $(DEPS_CFLAGS)
 
 # ---- layers, in link order: each may use those to its right ---------------------------------------
-LAYERS := host sim bench node meet talk channel dht crypto
+LAYERS := host sim bench node meet talk channel dht crypto lab
 SRC_crypto  := $(wildcard crypto/*.c)
 SRC_dht     := $(wildcard dht/*.c)
 SRC_channel := $(wildcard node/channel/*.c)
@@ -63,6 +63,9 @@ SRC_node    := $(filter-out node/main.c,$(wildcard node/*.c))
 SRC_host    := $(wildcard node/host/*.c node/ui/*/*.c)
 SRC_sim     := $(filter-out tools/sim/main.c,$(wildcard tools/sim/*.c))
 SRC_bench   := $(filter-out tools/bench/main.c,$(wildcard tools/bench/*.c))
+# The lab's link is Linux's; the model of it is not.
+LAB_LINK    := tools/lab/link.c tools/lab/tun.c
+SRC_lab     := $(filter-out $(LAB_LINK),$(wildcard tools/lab/*.c))
 
 # What each layer's archive is linked with.
 PURE := node meet talk channel dht crypto
@@ -75,6 +78,7 @@ NEED_node    := $(PURE)
 NEED_sim     := sim $(PURE)
 NEED_host    := host $(PURE)
 NEED_bench   := bench host $(PURE)
+NEED_lab     := lab
 
 # ---- variants: plain, asan, fuzz, weak: without defences, so that attacks are seen to be attacks ------------------------------------------------------------------
 FLAGS_obj  := -O2 -g
@@ -146,9 +150,12 @@ $(eval $(call product,bauta,node/main.c,host))
 $(eval $(call product,bauta-sim,tools/sim/main.c,sim))
 $(eval $(call product,bauta-bench,tools/bench/main.c,bench))
 $(eval $(call product,noise-vectors,tools/noise-vectors.c,crypto))
+ifeq ($(shell uname -s),Linux)
+$(eval $(call product,bauta-lab-link,$(LAB_LINK),lab))
+endif
 
 # Those that tests start under the sanitizers.
-ASAN_PROGRAMS := $(patsubst $(B)/%,$(B)/asan/%,$(filter %/bauta %/noise-vectors,$(PROGRAMS)))
+ASAN_PROGRAMS := $(patsubst $(B)/%,$(B)/asan/%,$(filter %/bauta %/noise-vectors %/bauta-lab-link,$(PROGRAMS)))
 
 # The page of a simulation's report, line by line, as C strings.
 $(B)/gen/report_page.h: tools/sim/report.html

@@ -10,6 +10,10 @@ struct bench_options {
     uint64_t bytes;
     const char *aead; // "aegis256" or "chacha20poly1305"; NULL: what the hardware suggests
     int at_once;      // connect: both people come at the same moment
+    // link: where the sender and the receiver stand, and for how long
+    char *netns[2], *address[2];
+    unsigned seconds;
+    int series; // ten lines a second of what the controller does
 };
 
 // Each returns the process's exit status.
@@ -18,6 +22,7 @@ int bench_memory(const struct bench_options *);
 int bench_rtt(const struct bench_options *);
 int bench_throughput(const struct bench_options *);
 int bench_handshake(const struct bench_options *);
+int bench_link(const struct bench_options *);
 int bench_dht(const struct bench_options *);
 
 double bench_now_s(void); // monotonic

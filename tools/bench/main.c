@@ -13,19 +13,18 @@ static const struct {
     int (*run)(const struct bench_options *);
     struct bench_options defaults;
 } modes[] = {
-    {"connect", bench_connect, {.nodes = 16, .runs = 30}},
-    {"rtt", bench_rtt, {.count = 10000}},
-    {"throughput", bench_throughput, {.bytes = 1u << 30}},
-    {"memory", bench_memory, {.nodes = 64}},
-    {"handshake", bench_handshake, {.runs = 1}},
+    {"connect", bench_connect, {.nodes = 16, .runs = 30}}, {"rtt", bench_rtt, {.count = 10000}},
+    {"throughput", bench_throughput, {.bytes = 1u << 30}}, {"memory", bench_memory, {.nodes = 64}},
+    {"handshake", bench_handshake, {.runs = 1}},           {"link", bench_link, {.seconds = 8}},
     {"dht", bench_dht, {.nodes = 64, .runs = 200}},
 };
 
 static int usage(const char *what)
 {
     fprintf(stderr,
-            "bauta-bench: %s; usage: bauta-bench connect|rtt|throughput|memory|handshake|dht "
-            "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once]\n",
+            "bauta-bench: %s; usage: bauta-bench connect|rtt|throughput|memory|handshake|link|dht "
+            "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once] "
+            "[--netns FILE,FILE --address IP,IP] [--seconds N] [--series]\n",
             what);
     return 2;
 }
@@ -38,6 +37,16 @@ static int number(const char *text, unsigned long long max, unsigned long long *
     return errno != 0 || *end != '\0' || end == text || *value == 0 || *value > max || *text == '-';
 }
 
+// "X,Y" in two, in place.
+static int two(char *text, char *part[2])
+{
+    part[0] = text;
+    part[1] = strchr(text, ',');
+    if (part[1] != NULL)
+        *part[1]++ = '\0';
+    return part[1] == NULL || *part[0] == '\0' || *part[1] == '\0';
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"nodes", required_argument, NULL, 'n'},
@@ -46,6 +55,10 @@ int main(int argc, char **argv)
                                             {"bytes", required_argument, NULL, 'b'},
                                             {"aead", required_argument, NULL, 'a'},
                                             {"at-once", no_argument, NULL, 'o'},
+                                            {"netns", required_argument, NULL, 'N'},
+                                            {"address", required_argument, NULL, 'A'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"series", no_argument, NULL, 'S'},
                                             {NULL, 0, NULL, 0}};
     if (argc < 2)
         return usage("which mode?");
@@ -60,10 +73,13 @@ int main(int argc, char **argv)
     opterr = 0;
     optind = 2;
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (strchr("nrc", opt) != NULL && number(optarg, 1000000, &v) != 0)
+        if (strchr("nrcs", opt) != NULL && number(optarg, 1000000, &v) != 0)
             return usage("a number from 1 to 1000000 is needed");
         if (opt == 'b' && number(optarg, 1ull << 40, &v) != 0)
             return usage("a number of bytes is needed");
+        if ((opt == 'N' && two(optarg, o.netns) != 0) ||
+            (opt == 'A' && two(optarg, o.address) != 0))
+            return usage("two values with a comma between them are needed");
         switch (opt) {
         case 'n':
             o.nodes = (unsigned)v;
@@ -82,6 +98,15 @@ int main(int argc, char **argv)
             break;
         case 'o':
             o.at_once = 1;
+            break;
+        case 's':
+            o.seconds = (unsigned)v;
+            break;
+        case 'S':
+            o.series = 1;
+            break;
+        case 'N':
+        case 'A':
             break;
         default:
             return usage("unknown option");
