@@ -63,6 +63,10 @@ size_t channel_stream_receive(struct channel *, usec_t now, unsigned stream, uin
                               size_t cap);
 // Bytes that were sent and not yet acknowledged, or wait to be sent.
 size_t channel_stream_pending(const struct channel *, unsigned stream);
+// What goes first out of this end: control, then streams of text, then of bulk; streams of a class take
+// turns. Stream 0 is text at first, all others bulk. Text finds credit, window and memory that bulk leaves.
+enum channel_class { CHANNEL_TEXT, CHANNEL_BULK };
+void channel_stream_class(struct channel *, unsigned stream, enum channel_class);
 // Unreliable; BAUTA_ESTATE, BAUTA_ELIMIT (too large, or one is waiting already).
 int channel_datagram_send(struct channel *, usec_t now, const uint8_t *data, size_t len);
 // ---- finding each other again when both have moved (README.md, "Reunion") --------------------------

@@ -10,7 +10,12 @@
 #define CHAN_RECEIVE_BYTES (4u << 20) // default window: 100 MB/s at 40 ms
 #define CHAN_RECEIVE_BYTES_MAX (64u << 20)
 #define CHAN_CREDIT_INITIAL (64u << 10) // of the channel and of each stream before any MAX_DATA
-#define CHAN_SEND_BYTES (2u << 20)      // written and not yet acknowledged, each stream
+// A window doubles when half of it is read in two round trips: of no less than this, since on one computer
+// the two ends wait for the scheduler longer than for the path.
+#define CHAN_WINDOW_RTT_US_MIN (2 * USEC_PER_MS)
+#define CHAN_TEXT_SHARE_BYTES (20u << 10) // of the peer's credit that bulk leaves: the longest text
+#define CHAN_TEXT_MEMORY_BYTES (64u << 10)        // of the arena that bulk leaves: three such texts
+#define CHAN_SEND_BYTES (4u << 20)                // written and not yet acknowledged, each stream
 #define CHAN_OFFSET_MAX ((UINT64_C(1) << 48) - 1) // stream offsets take 6 bytes on the wire
 #define CHAN_RANGES_MAX 512u     // holes in what a stream has received, or had acknowledged
 #define CHAN_DATAGRAM_SLOTS 4u   // received datagrams that wait for the application

@@ -1,15 +1,18 @@
 #include "node/channel/streams.h"
 
-#define CHANNEL_BIT (1u << CHANNEL_STREAMS_MAX) // in credit masks
-
-void chan_streams_init(struct chan_streams *s, struct arena *a, uint32_t window_bytes)
+void chan_streams_init(struct chan_streams *s, struct arena *a, uint32_t receive_bytes)
 {
     memset(s, 0, sizeof *s);
     s->arena = a;
-    s->window_bytes = window_bytes;
-    s->limit = s->advertised = CHAN_CREDIT_INITIAL;
-    for (unsigned i = 0; i < CHANNEL_STREAMS_MAX; i++)
-        s->stream[i].limit = s->stream[i].advertised = CHAN_CREDIT_INITIAL;
+    s->bulk = (uint8_t)~1u;
+    s->limit = CHAN_CREDIT_INITIAL;
+    chan_credit_init(&s->credit, receive_bytes);
+    // The channel has room for more than a stream: one that is not read can't stop the others.
+    chan_credit_widen(&s->credit, 2 * CHAN_CREDIT_INITIAL);
+    for (unsigned i = 0; i < CHANNEL_STREAMS_MAX; i++) {
+        s->stream[i].limit = CHAN_CREDIT_INITIAL;
+        chan_credit_init(&s->stream[i].credit, receive_bytes / 4 * 3);
+    }
 }
 
 void chan_streams_free(struct chan_streams *s)
@@ -29,6 +32,11 @@ static void set_bit(uint8_t *mask, unsigned i, bool on)
     *mask = (uint8_t)(on ? *mask | 1u << i : *mask & ~(1u << i));
 }
 
+void chan_streams_class(struct chan_streams *s, unsigned i, enum channel_class class)
+{
+    set_bit(&s->bulk, i, class == CHANNEL_BULK);
+}
+
 static void update(struct chan_streams *s, unsigned i)
 {
     const struct chan_stream *st = &s->stream[i];
@@ -37,14 +45,22 @@ static void update(struct chan_streams *s, unsigned i)
 }
 
 // ---- out --------------------------------------------------------------------------------------------
+// What is left of the arena for a stream: bulk leaves the last of it to text.
+static size_t memory_left(const struct chan_streams *s, unsigned i)
+{
+    size_t left = s->arena->cap_bytes - s->arena->used_bytes;
+    size_t keep = s->bulk & 1u << i ? CHAN_TEXT_MEMORY_BYTES : 0;
+    return left > keep ? left - keep : 0;
+}
+
 size_t chan_streams_write(struct chan_streams *s, unsigned i, const uint8_t *data, size_t len)
 {
     struct chan_stream *st = &s->stream[i];
     uint64_t room = CHAN_SEND_BYTES - (st->end - st->acked);
     if (room > CHAN_OFFSET_MAX - st->end)
         room = CHAN_OFFSET_MAX - st->end;
-    size_t want = len < room ? len : (size_t)room;
-    size_t done = chan_blocks_write(&st->out, s->arena, st->end, data, want);
+    size_t want = len < room ? len : (size_t)room, left = memory_left(s, i);
+    size_t done = chan_blocks_write(&st->out, s->arena, st->end, data, want < left ? want : left);
     st->end += done;
     if (done < len)
         set_bit(&s->wants_room, i, true);
@@ -54,47 +70,52 @@ size_t chan_streams_write(struct chan_streams *s, unsigned i, const uint8_t *dat
     return done;
 }
 
-static bool take_lost(struct chan_streams *s, unsigned i, size_t len_max, struct chan_chunk *chunk)
+static void take_lost(struct chan_streams *s, unsigned i, size_t len_max, struct chan_chunk *chunk)
 {
     struct chan_stream *st = &s->stream[i];
-    if (st->lost.count == 0)
-        return false;
     struct chan_range r = chan_ranges_at(&st->lost)[0];
     uint64_t len = r.hi - r.lo < len_max ? r.hi - r.lo : len_max;
     *chunk = (struct chan_chunk){r.lo, (uint16_t)len, (uint8_t)i};
     chan_ranges_cut(&st->lost, s->arena, r.lo, r.lo + len);
-    update(s, i);
-    return true;
 }
 
-bool chan_streams_take(struct chan_streams *s, size_t len_max, struct chan_chunk *chunk)
+static void take_new(struct chan_streams *s, unsigned i, size_t len_max, struct chan_chunk *chunk)
 {
-    if (len_max == 0 || !chan_streams_ready(s))
+    struct chan_stream *st = &s->stream[i];
+    uint64_t end = st->end < st->limit ? st->end : st->limit;
+    uint64_t credit = s->limit - s->sent;
+    if (s->bulk & 1u << i)
+        credit -= CHAN_TEXT_SHARE_BYTES;
+    uint64_t len = end - st->next < len_max ? end - st->next : len_max;
+    if (len > credit)
+        len = credit;
+    *chunk = (struct chan_chunk){st->next, (uint16_t)len, (uint8_t)i};
+    st->next += len;
+    s->sent += len;
+}
+
+bool chan_streams_take(struct chan_streams *s, uint8_t from, size_t len_max,
+                       struct chan_chunk *chunk)
+{
+    from &= chan_streams_ready(s);
+    if (len_max == 0 || from == 0)
         return false;
-    for (unsigned n = 0; s->lost != 0 && n < CHANNEL_STREAMS_MAX; n++) {
-        unsigned i = (s->turn + n) % CHANNEL_STREAMS_MAX;
-        if (take_lost(s, i, len_max, chunk)) {
-            s->turn = (uint8_t)((i + 1) % CHANNEL_STREAMS_MAX);
-            return true;
-        }
-    }
-    for (unsigned n = 0; n < CHANNEL_STREAMS_MAX; n++) {
-        unsigned i = (s->turn + n) % CHANNEL_STREAMS_MAX;
-        if (!(s->sendable & 1u << i) || s->sent >= s->limit)
-            continue;
-        struct chan_stream *st = &s->stream[i];
-        uint64_t end = st->end < st->limit ? st->end : st->limit;
-        uint64_t len = end - st->next < len_max ? end - st->next : len_max;
-        if (len > s->limit - s->sent)
-            len = s->limit - s->sent;
-        *chunk = (struct chan_chunk){st->next, (uint16_t)len, (uint8_t)i};
-        st->next += len;
-        s->sent += len;
-        s->turn = (uint8_t)((i + 1) % CHANNEL_STREAMS_MAX);
-        update(s, i);
-        return true;
-    }
-    return false;
+    bool bulk = (from & ~s->bulk) == 0;
+    if (!bulk)
+        from = (uint8_t)(from & ~s->bulk);
+    bool again = (from & s->lost) != 0;
+    if (again)
+        from &= s->lost;
+    unsigned i = s->turn[bulk];
+    while (!(from & 1u << i))
+        i = (i + 1) % CHANNEL_STREAMS_MAX;
+    if (again)
+        take_lost(s, i, len_max, chunk);
+    else
+        take_new(s, i, len_max, chunk);
+    s->turn[bulk] = (uint8_t)((i + 1) % CHANNEL_STREAMS_MAX);
+    update(s, i);
+    return true;
 }
 
 void chan_streams_copy(const struct chan_streams *s, const struct chan_chunk *chunk, uint8_t *dst)
@@ -181,36 +202,56 @@ int chan_streams_on_max_data(struct chan_streams *s, const struct chan_frame *f)
 }
 
 // ---- in ---------------------------------------------------------------------------------------------
-// Half of the memory for one stream: one that is not read can't stop the others.
-static uint64_t stream_window(const struct chan_streams *s)
-{
-    uint64_t half = s->window_bytes / 2;
-    return half > CHAN_CREDIT_INITIAL ? half : CHAN_CREDIT_INITIAL;
-}
-
-// Marks credit that has grown by a quarter of its window.
+// Marks credit that is worth telling. An idle conversation needs no more than the first.
 static void look_at_credit(struct chan_streams *s, unsigned i)
 {
-    const struct chan_stream *st = &s->stream[i];
-    if (st->read + stream_window(s) >= st->advertised + stream_window(s) / 4)
+    if (s->credit.received <= CHAN_CREDIT_INITIAL / 2)
+        return;
+    if (chan_credit_due(&s->stream[i].credit))
         s->credit_due = (uint16_t)(s->credit_due | 1u << i);
-    if (s->read + s->window_bytes >= s->advertised + s->window_bytes / 4)
-        s->credit_due = (uint16_t)(s->credit_due | CHANNEL_BIT);
+    if (chan_credit_due(&s->credit))
+        s->credit_due |= CHAN_CREDIT_OF_CHANNEL;
 }
 
-size_t chan_streams_read(struct chan_streams *s, unsigned i, uint8_t *buf, size_t cap)
+size_t chan_streams_read(struct chan_streams *s, usec_t now, usec_t rtt_us, unsigned i,
+                         uint8_t *buf, size_t cap)
 {
     struct chan_stream *st = &s->stream[i];
-    uint64_t have = st->contig - st->read;
+    uint64_t have = st->contig - st->credit.read;
     size_t n = have < cap ? (size_t)have : cap;
     if (n == 0)
         return 0;
-    chan_blocks_read(&st->in, st->read, buf, n);
-    st->read += n;
-    s->read += n;
-    chan_blocks_release(&st->in, s->arena, st->read, st->read == st->highest);
+    chan_blocks_read(&st->in, st->credit.read, buf, n);
+    chan_credit_read(&st->credit, now, rtt_us, n);
+    chan_credit_read(&s->credit, now, rtt_us, n);
+    chan_credit_widen(&s->credit, 2 * st->credit.window_bytes);
+    chan_blocks_release(&st->in, s->arena, st->credit.read, st->credit.read == st->credit.received);
     look_at_credit(s, i);
     return n;
+}
+
+// Copies [lo, hi) in. False: no memory.
+static bool keep(struct chan_streams *s, unsigned i, uint64_t lo, uint64_t hi, const uint8_t *data)
+{
+    struct chan_stream *st = &s->stream[i];
+    size_t len = (size_t)(hi - lo);
+    bool in_order = lo == st->contig && st->ahead.count == 0;
+    if (memory_left(s, i) < len || (!in_order && !chan_ranges_add(&st->ahead, s->arena, lo, hi)))
+        return false;
+    if (chan_blocks_write(&st->in, s->arena, lo, data, len) < len) {
+        // Bytes that were there before are the same bytes; what is unknown now comes again.
+        if (!in_order)
+            chan_ranges_cut(&st->ahead, s->arena, lo, hi);
+        return false;
+    }
+    if (in_order)
+        st->contig = hi;
+    while (st->ahead.count > 0 && chan_ranges_at(&st->ahead)[0].lo <= st->contig) {
+        struct chan_range r = chan_ranges_at(&st->ahead)[0];
+        st->contig = r.hi;
+        chan_ranges_cut(&st->ahead, s->arena, r.lo, r.hi);
+    }
+    return true;
 }
 
 int chan_streams_on_data(struct chan_streams *s, const struct chan_frame *f)
@@ -218,68 +259,37 @@ int chan_streams_on_data(struct chan_streams *s, const struct chan_frame *f)
     if (f->stream >= CHANNEL_STREAMS_MAX)
         return BAUTA_EFORMAT;
     struct chan_stream *st = &s->stream[f->stream];
-    uint64_t lo = f->offset, hi = lo + f->len;
-    uint64_t more = hi > st->highest ? hi - st->highest : 0;
-    if (hi > st->advertised || s->received + more > s->advertised)
+    uint64_t lo = f->offset, hi = lo + f->len, before = st->contig;
+    uint64_t more = hi > st->credit.received ? hi - st->credit.received : 0;
+    if (hi > st->credit.advertised || s->credit.received + more > s->credit.advertised)
         return BAUTA_ELIMIT;
-    if (lo < st->contig)
-        lo = st->contig;
+    if (lo < before)
+        lo = before;
     if (lo >= hi)
         return 0;
-    const uint8_t *data = f->data + (lo - f->offset);
-    size_t len = (size_t)(hi - lo);
-    bool in_order = lo == st->contig && st->ahead.count == 0;
-    if (!in_order && !chan_ranges_add(&st->ahead, s->arena, lo, hi))
+    if (!keep(s, f->stream, lo, hi, f->data + (lo - f->offset)))
         return BAUTA_ESPACE;
-    if (chan_blocks_write(&st->in, s->arena, lo, data, len) < len) {
-        // Bytes that were there before are the same bytes; what is unknown now comes again.
-        if (!in_order)
-            chan_ranges_cut(&st->ahead, s->arena, lo, hi);
-        return BAUTA_ESPACE;
-    }
-    if (more > 0) {
-        st->highest = hi;
-        s->received += more;
-    }
-    uint64_t before = st->contig;
-    if (in_order) {
-        st->contig = hi;
-    } else {
-        while (st->ahead.count > 0 && chan_ranges_at(&st->ahead)[0].lo <= st->contig) {
-            struct chan_range r = chan_ranges_at(&st->ahead)[0];
-            st->contig = r.hi;
-            chan_ranges_cut(&st->ahead, s->arena, r.lo, r.hi);
-        }
-    }
+    st->credit.received += more;
+    s->credit.received += more;
     if (st->contig > before)
         set_bit(&s->readable, f->stream, true);
-    if (s->received >
-        CHAN_CREDIT_INITIAL / 2) // an idle conversation needs no more than the first credit
-        look_at_credit(s, f->stream);
+    look_at_credit(s, f->stream);
     return 0;
 }
 
-uint16_t chan_streams_put_credit(struct chan_streams *s, struct wr *w)
+uint16_t chan_streams_put_credit(struct chan_streams *s, uint16_t mask, struct wr *w)
 {
     uint16_t done = 0;
-    for (unsigned i = 0; s->credit_due != 0 && i <= CHANNEL_STREAMS_MAX; i++) {
-        if (!(s->credit_due & 1u << i) || w->left < CHAN_MAX_DATA_BYTES)
+    mask &= s->credit_due;
+    for (unsigned i = 0; mask >> i != 0; i++) {
+        if (!(mask & 1u << i) || w->left < CHAN_MAX_DATA_BYTES)
             continue;
-        if (i < CHANNEL_STREAMS_MAX) {
-            struct chan_stream *st = &s->stream[i];
-            uint64_t limit = st->read + stream_window(s);
-            if (limit > st->advertised)
-                st->advertised = limit < CHAN_OFFSET_MAX ? limit : CHAN_OFFSET_MAX;
-            chan_wire_max_data(w, (uint8_t)i, st->advertised);
-        } else {
-            uint64_t limit = s->read + s->window_bytes;
-            if (limit > s->advertised)
-                s->advertised = limit < CHAN_OFFSET_MAX ? limit : CHAN_OFFSET_MAX;
-            chan_wire_max_data(w, CHAN_WHOLE_CHANNEL, s->advertised);
-        }
+        bool whole = i == CHANNEL_STREAMS_MAX;
+        chan_wire_max_data(w, whole ? CHAN_WHOLE_CHANNEL : (uint8_t)i,
+                           chan_credit_offer(whole ? &s->credit : &s->stream[i].credit));
         done = (uint16_t)(done | 1u << i);
-        s->credit_due = (uint16_t)(s->credit_due & ~(1u << i));
     }
+    s->credit_due = (uint16_t)(s->credit_due & ~done);
     return done;
 }
 

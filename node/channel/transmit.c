@@ -126,7 +126,7 @@ static bool has_data(const struct channel *c)
 {
     return c->message_out.due_bytes > 0 || c->ping_due ||
            (c->ready &&
-            (c->reunion.due || c->streams.credit_due != 0 || chan_streams_ready(&c->streams) ||
+            (c->reunion.due || c->streams.credit_due != 0 || chan_streams_ready(&c->streams) != 0 ||
              (c->datagrams != NULL && c->datagrams->out.len > 0)));
 }
 
@@ -149,7 +149,7 @@ static void put_streams(struct channel *c, struct wr *w, struct chan_sent *s)
 {
     for (unsigned i = 0; i < CHAN_STREAM_FRAMES && w->left > CHAN_STREAM_HEADER_BYTES; i++) {
         struct chan_chunk chunk;
-        if (!chan_streams_take(&c->streams, w->left - CHAN_STREAM_HEADER_BYTES, &chunk))
+        if (!chan_streams_take(&c->streams, UINT8_MAX, w->left - CHAN_STREAM_HEADER_BYTES, &chunk))
             return;
         uint8_t *to = chan_wire_stream(w, chunk.stream, chunk.offset, chunk.len);
         chan_streams_copy(&c->streams, &chunk, to);
@@ -164,7 +164,7 @@ static void put_data(struct channel *c, struct wr *w, struct chan_sent *s)
 {
     put_message(c, w, s);
     if (c->ready) {
-        s->credit = chan_streams_put_credit(&c->streams, w);
+        s->credit = chan_streams_put_credit(&c->streams, UINT16_MAX, w);
         if (s->credit != 0)
             s->flags |= CHAN_SENT_ELICITING;
         s->meeting = chan_reunion_put(&c->reunion, w);

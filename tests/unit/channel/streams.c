@@ -1,0 +1,213 @@
+// Streams: who goes first, what bulk leaves to text, and windows that grow.
+#include "tests/unit/channel/link.h"
+
+// ---- the order of one sender ----------------------------------------------------------------------------
+struct desk {
+    struct arena arena;
+    struct chan_streams s;
+};
+
+static void desk_open(struct desk *d, size_t cap)
+{
+    memory_arena(&d->arena, cap);
+    chan_streams_init(&d->s, &d->arena, CHAN_RECEIVE_BYTES);
+}
+
+static void desk_close(struct desk *d)
+{
+    chan_streams_free(&d->s);
+    assert_int_equal(d->arena.used_bytes, 0);
+    arena_end(&d->arena);
+}
+
+static void write_all(struct desk *d, unsigned stream, size_t len)
+{
+    static const uint8_t zero[100000];
+    assert_true(len <= sizeof zero);
+    assert_int_equal(chan_streams_write(&d->s, stream, zero, len), len);
+}
+
+static void credit(struct desk *d, uint8_t stream, uint64_t limit)
+{
+    struct chan_frame f = {.type = CHAN_MAX_DATA, .stream = stream, .offset = limit};
+    assert_int_equal(chan_streams_on_max_data(&d->s, &f), 0);
+}
+
+static struct chan_chunk take(struct desk *d, size_t len)
+{
+    struct chan_chunk c = {0};
+    assert_true(chan_streams_take(&d->s, UINT8_MAX, len, &c));
+    return c;
+}
+
+static void text_goes_before_bulk(void **state)
+{
+    (void)state;
+    struct desk d;
+    desk_open(&d, 8u << 20);
+    write_all(&d, 1, 30000);
+    struct chan_chunk bulk = take(&d, 1000);
+    assert_int_equal(bulk.stream, 1);
+    write_all(&d, 0, 3000);
+    struct chan_chunk text = take(&d, 1000);
+    assert_int_equal(text.stream, 0);
+    chan_streams_lost(&d.s, &bulk);
+    chan_streams_lost(&d.s, &text);
+    // Text that was lost, new text, bulk that was lost, new bulk.
+    struct chan_chunk c = take(&d, 1000);
+    assert_true(c.stream == 0 && c.offset == 0 && c.len == 1000);
+    c = take(&d, 5000);
+    assert_true(c.stream == 0 && c.offset == 1000 && c.len == 2000);
+    c = take(&d, 1000);
+    assert_true(c.stream == 1 && c.offset == 0);
+    c = take(&d, 1000);
+    assert_true(c.stream == 1 && c.offset == 1000);
+    // Only what the mask allows.
+    write_all(&d, 0, 10);
+    assert_false(chan_streams_take(&d.s, 1u << 2, 1000, &c));
+    assert_true(chan_streams_take(&d.s, d.s.bulk, 1000, &c));
+    assert_int_equal(c.stream, 1);
+    // What is declared text is text.
+    write_all(&d, 3, 10);
+    chan_streams_class(&d.s, 3, CHANNEL_TEXT);
+    chan_streams_class(&d.s, 0, CHANNEL_BULK);
+    assert_int_equal(take(&d, 1000).stream, 3);
+    desk_close(&d);
+}
+
+static void streams_of_a_class_share_alike(void **state)
+{
+    (void)state;
+    struct desk d;
+    desk_open(&d, 8u << 20);
+    size_t got[CHANNEL_STREAMS_MAX] = {0};
+    credit(&d, CHAN_WHOLE_CHANNEL, 1u << 20);
+    for (unsigned i = 1; i < CHANNEL_STREAMS_MAX; i += 2)
+        write_all(&d, i, 50000);
+    for (unsigned n = 0; n < 100; n++) {
+        struct chan_chunk c = take(&d, 1000);
+        got[c.stream] += c.len;
+        if (n == 50) // what is lost does not give a stream more than its turn
+            chan_streams_lost(&d.s, &c);
+    }
+    for (unsigned i = 1; i < CHANNEL_STREAMS_MAX; i += 2)
+        assert_in_range(got[i], 24000, 26000);
+    desk_close(&d);
+}
+
+static void bulk_leaves_credit_to_text(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct chan_chunk c;
+    desk_open(&d, 8u << 20);
+    write_all(&d, 1, 60000);
+    write_all(&d, 2, 60000);
+    uint64_t sent = 0;
+    while (chan_streams_take(&d.s, UINT8_MAX, 1000, &c))
+        sent += c.len;
+    assert_int_equal(sent, CHAN_CREDIT_INITIAL - CHAN_TEXT_SHARE_BYTES);
+    write_all(&d, 0, 30000);
+    sent = 0;
+    while (chan_streams_take(&d.s, UINT8_MAX, 1000, &c)) {
+        assert_int_equal(c.stream, 0);
+        sent += c.len;
+    }
+    assert_int_equal(sent, CHAN_TEXT_SHARE_BYTES);
+    credit(&d, CHAN_WHOLE_CHANNEL, CHAN_CREDIT_INITIAL + 1);
+    assert_int_equal(take(&d, 1000).len, 1);
+    desk_close(&d);
+}
+
+static void give(struct desk *d, unsigned stream, uint64_t offset, size_t len, int expected)
+{
+    static const uint8_t zero[2000];
+    struct chan_frame f = {
+        .type = CHAN_STREAM, .stream = (uint8_t)stream, .offset = offset, .data = zero, .len = len};
+    assert_int_equal(chan_streams_on_data(&d->s, &f), expected);
+}
+
+static void bulk_leaves_memory_to_text(void **state)
+{
+    (void)state;
+    static const uint8_t zero[200000];
+    uint8_t buf[1000];
+    for (int in = 0; in < 2; in++) {
+        struct desk d;
+        desk_open(&d, CHAN_TEXT_MEMORY_BYTES + 40000);
+        if (in == 0) {
+            assert_in_range(chan_streams_write(&d.s, 1, zero, sizeof zero), 20000, 40000);
+            assert_true(d.s.starved);
+        } else {
+            uint64_t at = 0;
+            while (at < 60000 &&
+                   d.arena.cap_bytes - d.arena.used_bytes >= CHAN_TEXT_MEMORY_BYTES + 1000) {
+                give(&d, 1, at, 1000, 0);
+                at += 1000;
+            }
+            assert_in_range(at, 20000, 41000);
+            give(&d, 1, at, 1000, BAUTA_ESPACE);
+        }
+        assert_int_equal(chan_streams_write(&d.s, 0, zero, 16384), 16384);
+        give(&d, 0, 0, 1000, 0);
+        assert_int_equal(chan_streams_read(&d.s, 0, 1, 0, buf, sizeof buf), 1000);
+        desk_close(&d);
+    }
+}
+
+// ---- windows --------------------------------------------------------------------------------------------
+static void a_window_grows_where_the_path_needs_it(void **state)
+{
+    (void)state;
+    static const usec_t rtts[] = {100, 1000, 40000, 300000};
+    for (unsigned i = 0; i < sizeof rtts / sizeof *rtts; i++) {
+        usec_t rtt = rtts[i] > CHAN_WINDOW_RTT_US_MIN ? rtts[i] : CHAN_WINDOW_RTT_US_MIN, now = 5;
+        struct chan_credit c;
+        chan_credit_init(&c, 1u << 20);
+        // An eighth of a window a round trip: half of it takes four.
+        for (unsigned n = 0; n < 40; n++, now += rtt)
+            chan_credit_read(&c, now, rtts[i], CHAN_CREDIT_INITIAL / 8);
+        assert_int_equal(c.window_bytes, CHAN_CREDIT_INITIAL);
+        // Half a window a round trip.
+        uint32_t window = c.window_bytes;
+        for (unsigned n = 0; n < 10; n++, now += rtt) {
+            chan_credit_read(&c, now, rtts[i], c.window_bytes / 2);
+            window = window < 1u << 19 ? 2 * window : 1u << 20;
+            assert_int_equal(c.window_bytes, window);
+        }
+        assert_int_equal(c.window_bytes, 1u << 20);
+    }
+}
+
+static void credit_is_told_when_it_is_worth_it(void **state)
+{
+    (void)state;
+    struct chan_credit c;
+    chan_credit_init(&c, CHAN_CREDIT_INITIAL);
+    assert_false(chan_credit_due(&c));
+    c.received = 30000;
+    chan_credit_read(&c, 1, 1, CHAN_CREDIT_INITIAL / 4 - 1);
+    assert_false(chan_credit_due(&c));
+    c.received = CHAN_CREDIT_INITIAL - 100; // others are not read, and hold the rest
+    assert_true(chan_credit_due(&c));
+    c.received = 30000;
+    chan_credit_read(&c, 1, 1, 1);
+    assert_true(chan_credit_due(&c));
+    assert_int_equal(chan_credit_offer(&c), CHAN_CREDIT_INITIAL / 4 * 5);
+    assert_false(chan_credit_due(&c));
+    c.read = CHAN_OFFSET_MAX - 5;
+    assert_int_equal(chan_credit_offer(&c), CHAN_OFFSET_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_goes_before_bulk),
+        cmocka_unit_test(streams_of_a_class_share_alike),
+        cmocka_unit_test(bulk_leaves_credit_to_text),
+        cmocka_unit_test(bulk_leaves_memory_to_text),
+        cmocka_unit_test(a_window_grows_where_the_path_needs_it),
+        cmocka_unit_test(credit_is_told_when_it_is_worth_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
