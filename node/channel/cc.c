@@ -1,59 +1,65 @@
 #include "node/channel/cc.h"
 
-#include <assert.h>
-#include <string.h>
-
-void chan_cc_init(struct chan_cc *cc)
+static void start(struct chan_cc *cc, usec_t rtt_us)
 {
-    memset(cc, 0, sizeof *cc);
-    cc->cwnd_bytes = CHAN_CWND_INITIAL;
-    cc->ssthresh_bytes = UINT64_MAX;
+    chan_reno_init(&cc->reno, &cc->window);
+    // Twice the window in a round trip, until there is a sample.
+    cc->window.pace_rate = 2 * cc->window.cwnd_bytes * USEC_PER_S / (rtt_us > 0 ? rtt_us : 1);
+    chan_pace_init(&cc->pace, cc->window.packet_bytes);
+    cc->pace.rate = cc->window.pace_rate;
 }
 
-void chan_cc_forgotten(struct chan_cc *cc, uint16_t bytes)
+void chan_cc_init(struct chan_cc *cc, enum chan_cc_kind kind, usec_t rtt_us)
 {
-    assert(cc->in_flight_bytes >= bytes);
-    cc->in_flight_bytes -= bytes;
+    *cc = (struct chan_cc){.kind = kind, .window.packet_bytes = CLASS_FULL};
+    start(cc, rtt_us);
 }
 
-void chan_cc_acked(struct chan_cc *cc, usec_t sent_at, uint16_t bytes)
+void chan_cc_new_path(struct chan_cc *cc, usec_t rtt_us)
 {
-    // In slow start a window that is half used is taken as used: bursts of ACKs arrive between sends.
-    bool used = cc->limited ||
-                (cc->cwnd_bytes < cc->ssthresh_bytes && 2 * cc->in_flight_bytes >= cc->cwnd_bytes);
-    chan_cc_forgotten(cc, bytes);
-    if (!used || (cc->in_recovery_ever && sent_at <= cc->recovery_at) ||
-        cc->cwnd_bytes >= CHAN_CWND_MAX)
-        return;
-    if (cc->cwnd_bytes < cc->ssthresh_bytes) {
-        cc->cwnd_bytes += bytes;
-    } else {
-        cc->avoided_bytes += bytes;
-        if (cc->avoided_bytes >= cc->cwnd_bytes) {
-            cc->avoided_bytes -= cc->cwnd_bytes;
-            cc->cwnd_bytes += CLASS_FULL;
-        }
+    cc->window = (struct chan_window){.packet_bytes = CLASS_FULL};
+    start(cc, rtt_us);
+}
+
+void chan_cc_packet(struct chan_cc *cc, uint16_t bytes)
+{
+    cc->window.packet_bytes = cc->pace.unit = bytes;
+}
+
+bool chan_cc_may(struct chan_cc *cc, bool wanted)
+{
+    bool open = chan_cc_open(cc);
+    cc->window.limited = !open && wanted;
+    if (!open)
+        return false;
+    if (!wanted) {
+        chan_rate_limited(&cc->rate, cc->in_flight_bytes);
+        return false;
     }
-    if (cc->cwnd_bytes > CHAN_CWND_MAX)
-        cc->cwnd_bytes = CHAN_CWND_MAX;
+    cc->pace.waits = !chan_pace_may(&cc->pace);
+    return !cc->pace.waits;
 }
 
-void chan_cc_congested(struct chan_cc *cc, usec_t now, usec_t sent_at)
+struct chan_mark chan_cc_sent(struct chan_cc *cc, usec_t now, uint16_t bytes)
 {
-    if (cc->in_recovery_ever && sent_at <= cc->recovery_at)
-        return;
-    cc->in_recovery_ever = true;
-    cc->recovery_at = now;
-    cc->avoided_bytes = 0;
-    cc->cwnd_bytes /= 2;
-    if (cc->cwnd_bytes < CHAN_CWND_MIN)
-        cc->cwnd_bytes = CHAN_CWND_MIN;
-    cc->ssthresh_bytes = cc->cwnd_bytes;
+    struct chan_mark mark = chan_rate_sent(&cc->rate, now, cc->in_flight_bytes, bytes);
+    cc->in_flight_bytes += bytes;
+    chan_pace_sent(&cc->pace, bytes);
+    return mark;
 }
 
-void chan_cc_persistent(struct chan_cc *cc)
+void chan_cc_feedback(struct chan_cc *cc, struct chan_feedback *f)
 {
-    cc->cwnd_bytes = CHAN_CWND_MIN;
-    cc->in_recovery_ever = false;
-    cc->avoided_bytes = 0;
+    f->rate = &cc->rate;
+    if (f->acked_sent_at > cc->newest_acked_at)
+        cc->newest_acked_at = f->acked_sent_at;
+    chan_reno_feedback(&cc->reno, &cc->window, f);
+    cc->pace.rate = cc->window.pace_rate;
+}
+
+void chan_cc_ecn(struct chan_cc *cc, usec_t now, uint32_t marked)
+{
+    if (marked > 0)
+        chan_reno_marked(&cc->reno, &cc->window, now, cc->newest_acked_at);
+    cc->pace.rate = cc->window.pace_rate;
 }

@@ -1,33 +1,46 @@
-// Congestion control: NewReno after RFC 9002, section 7 and appendix B. Bytes and times in, a window
-// out; another controller can stand beside it behind the same calls.
+// Congestion control: how much may be in flight, and how fast it leaves. Two controllers behind one set of
+// calls; whatever one of them decides is in `window`.
 #ifndef BAUTA_NODE_CHANNEL_CC_H
 #define BAUTA_NODE_CHANNEL_CC_H
 
-#include "node/channel/limits.h"
+#include "node/channel/channel.h"
+#include "node/channel/pace.h"
+#include "node/channel/reno.h"
 
 struct chan_cc {
-    uint64_t cwnd_bytes, ssthresh_bytes;
+    enum chan_cc_kind kind;
     uint64_t in_flight_bytes;
-    uint64_t avoided_bytes; // acknowledged in congestion avoidance since the window last grew
-    usec_t recovery_at; // start of the last recovery period; packets sent before don't count again
-    bool in_recovery_ever;
-    bool limited; // the window, not the application, stopped the last transmit
+    usec_t newest_acked_at; // when the newest packet acknowledged was sent
+    struct chan_window window;
+    struct chan_rate rate;
+    struct chan_pace pace;
+    struct chan_reno reno;
 };
 
-void chan_cc_init(struct chan_cc *cc);
+void chan_cc_init(struct chan_cc *, enum chan_cc_kind, usec_t rtt_us);
+// The path is another one: everything is learnt anew, what is in flight stays so.
+void chan_cc_new_path(struct chan_cc *, usec_t rtt_us);
+// The path carries full packets of so many bytes.
+void chan_cc_packet(struct chan_cc *, uint16_t bytes);
+// Before packets are made: what may leave by `now`.
+static inline void chan_cc_turn(struct chan_cc *cc, usec_t now)
+{
+    chan_pace_refill(&cc->pace, now);
+}
 static inline bool chan_cc_open(const struct chan_cc *cc)
 {
-    return cc->in_flight_bytes < cc->cwnd_bytes;
+    return cc->in_flight_bytes < cc->window.cwnd_bytes;
 }
-static inline void chan_cc_sent(struct chan_cc *cc, uint16_t bytes)
+// May a packet of data go out? Notes what stops it: the window or the pace. `wanted`: there is one.
+bool chan_cc_may(struct chan_cc *, bool wanted);
+struct chan_mark chan_cc_sent(struct chan_cc *, usec_t now, uint16_t bytes);
+// Out of flight: acknowledged, lost, or without a verdict.
+static inline void chan_cc_forgotten(struct chan_cc *cc, uint16_t bytes)
 {
-    cc->in_flight_bytes += bytes;
+    cc->in_flight_bytes -= bytes;
 }
-void chan_cc_acked(struct chan_cc *cc, usec_t sent_at, uint16_t bytes);
-// Taken out of flight without a verdict.
-void chan_cc_forgotten(struct chan_cc *cc, uint16_t bytes);
-// `sent_at` of the latest packet found lost in this round.
-void chan_cc_congested(struct chan_cc *cc, usec_t now, usec_t sent_at);
-void chan_cc_persistent(struct chan_cc *cc);
+void chan_cc_feedback(struct chan_cc *, struct chan_feedback *);
+// `marked` more packets have arrived with CE than the ACKs before told.
+void chan_cc_ecn(struct chan_cc *, usec_t now, uint32_t marked);
 
 #endif

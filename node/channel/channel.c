@@ -76,7 +76,7 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     window = window < CHAN_CREDIT_INITIAL ? CHAN_CREDIT_INITIAL : window;
     window = window > CHAN_RECEIVE_BYTES_MAX ? CHAN_RECEIVE_BYTES_MAX : window;
     chan_seen_init(&c->seen);
-    chan_recovery_init(&c->recovery, config->rtt_hint_us);
+    chan_recovery_init(&c->recovery, config->cc, config->rtt_hint_us);
     chan_streams_init(&c->streams, a, window);
     if (!chan_recovery_room(&c->recovery, a)) {
         arena_give(a, c, sizeof *c);
@@ -210,7 +210,8 @@ usec_t channel_deadline(const struct channel *c)
     if (c->seen.unacked > 0 && !c->seen.ack_now)
         first = earlier(first, c->seen.ack_deadline);
     if (chan_paths_target(&c->paths) != CHAN_NO_PATH)
-        first = earlier(first, chan_recovery_deadline(&c->recovery));
+        first = earlier(first, earlier(chan_recovery_deadline(&c->recovery),
+                                       chan_pace_deadline(&c->recovery.cc.pace)));
     if (c->state == CHAN_LINGER)
         first = earlier(first, c->close_end);
     return first;
@@ -246,7 +247,7 @@ static void on_idle(struct channel *c, usec_t now)
     c->ping_due = true;
     c->active_at = now;
     c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
-    chan_recovery_shrink(&c->recovery, c->arena);
+    chan_recovery_shrink(&c->recovery, now, c->arena);
     if (c->datagrams != NULL && c->datagrams->count == 0 && c->datagrams->out.len == 0) {
         arena_give(c->arena, c->datagrams, sizeof *c->datagrams);
         c->datagrams = NULL;
@@ -469,7 +470,7 @@ void channel_status(const struct channel *c, struct channel_status *s)
     *s = (struct channel_status){.srtt_us = c->recovery.srtt_us,
                                  .rttvar_us = c->recovery.rttvar_us,
                                  .min_rtt_us = c->recovery.min_rtt_us,
-                                 .cwnd_bytes = c->recovery.cc.cwnd_bytes,
+                                 .cwnd_bytes = c->recovery.cc.window.cwnd_bytes,
                                  .in_flight_bytes = c->recovery.cc.in_flight_bytes,
                                  .packets_in = c->packets_in,
                                  .packets_out = c->packets_out,

@@ -19,6 +19,8 @@ struct channel;
 #define CHANNEL_MEETING_BYTES_MAX 160u // two introducers, their IPv6 addresses and handles
 #define CHANNEL_REUNION_BYTES_MAX 128u // six candidates
 
+enum chan_cc_kind { CHAN_CC_RENO };
+
 struct channel_config {
     bool initiator; // of the Noise handshake
     enum packet_aead aead;
@@ -33,6 +35,7 @@ struct channel_config {
     usec_t rtt_hint_us; // first guess of the round trip, 0: none
     uint32_t
         receive_bytes; // flow-control window and receive memory of all streams together, 0: default
+    enum chan_cc_kind cc;
     struct rng rng;
 };
 

@@ -25,9 +25,11 @@
 #define CHAN_MTU_MAX CHANNEL_PACKET_BYTES_MAX
 #define CHAN_ECT0 2u // the two ECN bits of an IP header (RFC 3168)
 #define CHAN_CE 3u
-#define CHAN_REPLAY_PACKETS 8192u // window of received packet numbers; the sender never spans more
-#define CHAN_SENT_PACKETS_MIN 64u // first size of the ring of sent packets
-#define CHAN_SENT_PACKETS_MAX 4096u // half the peer's replay window, so reordering can't outrun it
+#define CHAN_REPLAY_PACKETS 32768u // window of received packet numbers; the sender never spans more
+#define CHAN_SENT_PACKETS_MIN 64u  // first size of the ring of sent packets
+// Half the peer's replay window, so reordering can't outrun it: 1 Gbit/s at 100 ms, and what is remembered
+// of losses. 1.3 MB, taken as it is needed.
+#define CHAN_SENT_PACKETS_MAX 16384u
 #define CHAN_BATCH_SEGMENTS 64u     // UDP_MAX_SEGMENTS of Linux
 #define CHAN_BATCH_BYTES_MAX 65000u // one GSO send stays under 64 KiB
 #define CHAN_ACK_RANGES 32u         // in one ACK: 148 bytes at most
@@ -43,13 +45,21 @@
 #define CHAN_INITIAL_RTT_US (100 * USEC_PER_MS) // where meet gave no hint
 #define CHAN_PROBE_PACKETS 2u                   // for a probe timeout: one may be lost too
 #define CHAN_PERSISTENT_PTOS 3u
-#define CHAN_PTO_US_MAX (8 * USEC_PER_S) // backoff stops here: the end comes before
+// Backoff stops here: after an outage it goes on soon, and two packets in 2 s congest nothing.
+#define CHAN_PTO_US_MAX (2 * USEC_PER_S)
+#define CHAN_REMEMBER_RTTS 4u             // since it was sent: a lost packet may be only late
+#define CHAN_REORDER_US (10 * USEC_PER_S) // after the last late packet the path is held for orderly
 // Until the first step is done: the other side gives up after 2 s in which it hears nothing, and at 20 %
 // loss three or four datagrams in that time are not enough.
 #define CHAN_PTO_EARLY_US_MAX (400 * USEC_PER_MS)
 #define CHAN_CWND_INITIAL (10u * CLASS_FULL)
-#define CHAN_CWND_MIN (2u * CLASS_FULL)
-#define CHAN_CWND_MAX (CHAN_SENT_PACKETS_MAX / 2 * CLASS_FULL) // ACK-only packets take slots too
+#define CHAN_CWND_MIN_PACKETS 2u
+// ACK-only packets take slots too.
+#define CHAN_CWND_MAX (CHAN_SENT_PACKETS_MAX / 4 * 3 * CLASS_FULL)
+#define CHAN_PACE_US USEC_PER_MS // what has been earned leaves together: fewer, larger sends
+#define CHAN_PACE_GAP_US_MAX (16 * USEC_PER_S) // a longer pause earns nothing: no overflow
+#define CHAN_PACE_PACKETS 2u                   // at least
+#define CHAN_PACE_BURST_PACKETS 10u            // after a pause: the initial window (RFC 9002, 7.7)
 
 // ---- paths --------------------------------------------------------------------------------------------
 #define CHAN_PATHS_MAX 8u       // six candidates and two that the peer was seen at
@@ -78,8 +88,8 @@
 // An end that moved, or that hears of the other through an introducer, waits so long: the other may notice
 // only with its next PING, 20 s later at most, that it is looked for.
 #define CHAN_GONE_REUNION_US (30 * USEC_PER_S)
-#define CHAN_LOST_US (300 * USEC_PER_MS) // a path that is silent for less is only slow
-#define CHAN_LINGER_US (2 * USEC_PER_S)     // for stream data that is pending at channel_close
+#define CHAN_LOST_US (300 * USEC_PER_MS)        // a path that is silent for less is only slow
+#define CHAN_LINGER_US (2 * USEC_PER_S)         // for stream data that is pending at channel_close
 #define CHAN_CLOSE_GAP_US_MAX (2 * USEC_PER_S)  // the peer's ACKs make the round trip, not our end
 #define CHAN_CLOSE_ANSWER_US (10 * USEC_PER_MS) // to answer the peer's CLOSE, or never
 #define CHAN_RETRY_US (100 * USEC_PER_MS)       // to offer room again after the arena was full

@@ -1,6 +1,6 @@
 #include "node/channel/recovery.h"
 
-void chan_recovery_init(struct chan_recovery *r, usec_t rtt_hint_us)
+void chan_recovery_init(struct chan_recovery *r, enum chan_cc_kind kind, usec_t rtt_hint_us)
 {
     memset(r, 0, sizeof *r);
     r->srtt_us = rtt_hint_us > 0 ? rtt_hint_us : CHAN_INITIAL_RTT_US;
@@ -10,16 +10,28 @@ void chan_recovery_init(struct chan_recovery *r, usec_t rtt_hint_us)
     r->pto_max_us = CHAN_PTO_EARLY_US_MAX;
     r->loss_at = USEC_NEVER;
     r->unanswered_at = USEC_NEVER;
-    r->skipped = UINT64_MAX;
-    chan_cc_init(&r->cc);
+    chan_cc_init(&r->cc, kind, r->srtt_us);
+}
+
+// ---- the ring -----------------------------------------------------------------------------------------
+size_t chan_recovery_ring_bytes(uint32_t cap)
+{
+    return cap * (sizeof(struct chan_sent)) + 2 * (cap / 8);
+}
+
+static void use_ring(struct chan_recovery *r, struct chan_sent *ring, uint32_t cap)
+{
+    r->ring = ring;
+    r->cap = cap;
+    r->open = ring != NULL ? (uint64_t *)(void *)(ring + cap) : NULL;
+    r->flying = ring != NULL ? r->open + cap / 64 : NULL;
 }
 
 void chan_recovery_free(struct chan_recovery *r, struct arena *a)
 {
     if (r->ring != NULL)
-        arena_give(a, r->ring, r->cap * sizeof *r->ring);
-    r->ring = NULL;
-    r->cap = 0;
+        arena_give(a, r->ring, chan_recovery_ring_bytes(r->cap));
+    use_ring(r, NULL, 0);
 }
 
 static struct chan_sent *at(const struct chan_recovery *r, uint64_t pn)
@@ -27,70 +39,121 @@ static struct chan_sent *at(const struct chan_recovery *r, uint64_t pn)
     return &r->ring[pn & (r->cap - 1)];
 }
 
+static void put(const struct chan_recovery *r, uint64_t *set, uint64_t pn)
+{
+    set[(pn & (r->cap - 1)) / 64] |= UINT64_C(1) << (pn % 64);
+}
+
+static void cut(const struct chan_recovery *r, uint64_t *set, uint64_t pn)
+{
+    set[(pn & (r->cap - 1)) / 64] &= ~(UINT64_C(1) << (pn % 64));
+}
+
+// The first of [from, to) that is in the set; `to`: none.
+static uint64_t next_in(const struct chan_recovery *r, const uint64_t *set, uint64_t from,
+                        uint64_t to)
+{
+    while (from < to) {
+        uint64_t word = set[(from & (r->cap - 1)) / 64] >> (from % 64);
+        if (word != 0) {
+            from += (unsigned)__builtin_ctzll(word);
+            return from < to ? from : to;
+        }
+        from = (from | 63) + 1;
+    }
+    return to;
+}
+
+static bool resize(struct chan_recovery *r, struct arena *a, uint32_t cap)
+{
+    struct chan_recovery old = *r;
+    struct chan_sent *ring = arena_take(a, chan_recovery_ring_bytes(cap));
+    if (ring == NULL)
+        return false;
+    use_ring(r, ring, cap);
+    for (uint64_t pn = r->base; pn < r->next; pn++) {
+        ring[pn & (cap - 1)] = *at(&old, pn);
+        if (next_in(&old, old.open, pn, pn + 1) == pn)
+            put(r, r->open, pn);
+        if (next_in(&old, old.flying, pn, pn + 1) == pn)
+            put(r, r->flying, pn);
+    }
+    chan_recovery_free(&old, a);
+    return true;
+}
+
+// What is only remembered in case that it comes late.
+static bool over(const struct chan_sent *s)
+{
+    return (s->flags & (CHAN_SENT_LOST | CHAN_SENT_SKIPPED)) != 0;
+}
+
+static void advance(struct chan_recovery *r, usec_t now)
+{
+    while ((r->base = next_in(r, r->open, r->base, r->next)) < r->next) {
+        const struct chan_sent *s = at(r, r->base);
+        if (!over(s) || s->at + CHAN_REMEMBER_RTTS * r->srtt_us > now)
+            return;
+        cut(r, r->open, r->base);
+    }
+}
+
 bool chan_recovery_room(struct chan_recovery *r, struct arena *a)
 {
     if (r->next - r->base < r->cap)
         return true;
-    if (r->cap >= CHAN_SENT_PACKETS_MAX)
-        return false;
-    uint32_t cap = r->cap == 0 ? CHAN_SENT_PACKETS_MIN : r->cap * 2;
-    struct chan_sent *ring = arena_take(a, cap * sizeof *ring);
-    if (ring == NULL)
-        return false;
-    for (uint64_t pn = r->base; pn < r->next; pn++)
-        ring[pn & (cap - 1)] = *at(r, pn);
-    chan_recovery_free(r, a);
-    r->ring = ring;
-    r->cap = cap;
-    return true;
+    if (r->cap < CHAN_SENT_PACKETS_MAX &&
+        resize(r, a, r->cap == 0 ? CHAN_SENT_PACKETS_MIN : r->cap * 2))
+        return true;
+    while (r->cap > 0 && r->base < r->next && over(at(r, r->base))) {
+        cut(r, r->open, r->base);
+        r->base = next_in(r, r->open, r->base, r->next);
+    }
+    return r->next - r->base < r->cap;
 }
 
-void chan_recovery_shrink(struct chan_recovery *r, struct arena *a)
+void chan_recovery_shrink(struct chan_recovery *r, usec_t now, struct arena *a)
 {
-    if (r->base != r->next || r->cap <= CHAN_SENT_PACKETS_MIN)
-        return;
-    struct chan_sent *ring = arena_take(a, CHAN_SENT_PACKETS_MIN * sizeof *ring);
-    if (ring == NULL)
-        return; // what is there is better than nothing
-    chan_recovery_free(r, a);
-    r->ring = ring;
-    r->cap = CHAN_SENT_PACKETS_MIN;
+    advance(r, now);
+    if (r->base == r->next && r->cap > CHAN_SENT_PACKETS_MIN)
+        (void)resize(r, a, CHAN_SENT_PACKETS_MIN); // what is there is better than nothing
 }
 
-static void advance(struct chan_recovery *r)
-{
-    while (r->base < r->next && (at(r, r->base)->flags & CHAN_SENT_DONE))
-        r->base++;
-}
-
+// ---- out ----------------------------------------------------------------------------------------------
 void chan_recovery_sent(struct chan_recovery *r, usec_t now, const struct chan_sent *s)
 {
     assert(r->next - r->base < r->cap);
-    struct chan_sent *slot = at(r, r->next++);
+    uint64_t pn = r->next++;
+    struct chan_sent *slot = at(r, pn);
     *slot = *s;
     slot->at = now;
-    if (s->flags & CHAN_SENT_ELICITING) {
-        r->tracked++;
-        r->last_at = now;
-        r->last_full = s->bytes > CLASS_MEDIUM;
-        if (r->unanswered_at == USEC_NEVER)
-            r->unanswered_at = now;
-        chan_cc_sent(&r->cc, s->bytes);
-    } else {
-        slot->flags |= CHAN_SENT_DONE;
-        advance(r);
+    if (!(s->flags & CHAN_SENT_ELICITING)) {
+        if (r->base == pn)
+            r->base++;
+        return;
     }
+    put(r, r->open, pn);
+    put(r, r->flying, pn);
+    r->tracked++;
+    r->last_at = now;
+    r->last_full = s->bytes > CLASS_MEDIUM;
+    if (r->unanswered_at == USEC_NEVER)
+        r->unanswered_at = now;
+    if (r->cc.rate.limited_until > 0)
+        slot->flags |= CHAN_SENT_LIMITED;
+    slot->mark = chan_cc_sent(&r->cc, now, s->bytes);
 }
 
-void chan_recovery_skip(struct chan_recovery *r)
+void chan_recovery_skip(struct chan_recovery *r, usec_t now)
 {
     if (r->next - r->base + 1 >= r->cap)
         return; // the slot is needed
-    r->skipped = r->next;
-    *at(r, r->next++) = (struct chan_sent){.flags = CHAN_SENT_DONE};
-    advance(r);
+    uint64_t pn = r->next++;
+    *at(r, pn) = (struct chan_sent){.at = now, .flags = CHAN_SENT_SKIPPED};
+    put(r, r->open, pn);
 }
 
+// ---- round trips --------------------------------------------------------------------------------------
 void chan_recovery_rtt(struct chan_recovery *r, usec_t now, usec_t sample_us, usec_t delay_us)
 {
     if (sample_us == 0)
@@ -131,100 +194,175 @@ usec_t chan_recovery_deadline(const struct chan_recovery *r)
         return r->loss_at;
     if (r->tracked == 0)
         return USEC_NEVER;
-    usec_t pto = chan_recovery_pto(r) << (r->pto_count < 12 ? r->pto_count : 12);
-    return r->last_at + (pto < r->pto_max_us ? pto : r->pto_max_us);
+    usec_t first = chan_recovery_pto(r), most = r->pto_max_us;
+    if (most == CHAN_PTO_US_MAX && most < first)
+        most = first;
+    usec_t pto = first << (r->pto_count < 12 ? r->pto_count : 12);
+    return r->last_at + (pto < most ? pto : most);
 }
 
-static void drop(struct chan_recovery *r, struct chan_sent *s)
+// ---- losses -------------------------------------------------------------------------------------------
+static void land(struct chan_recovery *r, uint64_t pn)
 {
-    s->flags |= CHAN_SENT_DONE;
+    cut(r, r->flying, pn);
     r->tracked--;
+    chan_cc_forgotten(&r->cc, at(r, pn)->bytes);
 }
 
-// RFC 9002, 6.1 and 7.6.2. Only packets below the largest acknowledged are looked at; of those all but
-// the last few have a verdict, so this is O(newly lost).
-static void detect(struct chan_recovery *r, usec_t now, const struct chan_sink *sink)
+// RFC 9002, 6.1.2, with RACK's allowance for reordering (RFC 8985, 6.2).
+static usec_t loss_delay(const struct chan_recovery *r)
 {
-    r->loss_at = USEC_NEVER;
-    if (r->acked_next == 0)
-        return;
     usec_t rtt = r->latest_us > r->srtt_us ? r->latest_us : r->srtt_us;
-    usec_t delay = rtt * 9 / 8 > CHAN_GRANULARITY_US ? rtt * 9 / 8 : CHAN_GRANULARITY_US;
-    usec_t run_at = USEC_NEVER,
-           last_lost_at = 0; // of consecutive lost packets after the first sample
-    bool any = false, persistent = false;
+    usec_t delay = rtt + (r->reorder_us > rtt / 8 ? r->reorder_us : rtt / 8);
+    return delay > CHAN_GRANULARITY_US ? delay : CHAN_GRANULARITY_US;
+}
+
+// Was nothing acknowledged of what was sent from one lost packet to another one that is far later?
+static bool persists(const struct chan_recovery *r, uint64_t first, uint64_t last)
+{
     usec_t span = (r->srtt_us + four_var(r) + CHAN_ACK_DELAY_US) * CHAN_PERSISTENT_PTOS;
-    for (uint64_t pn = r->base; pn < r->acked_next; pn++) {
-        struct chan_sent *s = at(r, pn);
+    if (!r->has_rtt || at(r, last)->at - at(r, first)->at <= span)
+        return false;
+    usec_t run_at = USEC_NEVER;
+    for (uint64_t pn = first; pn <= last; pn++) {
+        const struct chan_sent *s = at(r, pn);
         if (!(s->flags & CHAN_SENT_ELICITING))
             continue;
-        if (s->flags & CHAN_SENT_DONE) {
+        if (!(s->flags & CHAN_SENT_LOST) || s->at <= r->first_rtt_at)
             run_at = USEC_NEVER;
-            continue;
-        }
-        if (r->acked_next - 1 - pn < CHAN_LOSS_PACKETS && s->at + delay > now) {
-            if (s->at + delay < r->loss_at)
-                r->loss_at = s->at + delay;
-            run_at = USEC_NEVER;
-            continue;
-        }
-        drop(r, s);
-        r->lost_packets++;
-        chan_cc_forgotten(&r->cc, s->bytes);
-        if (s->flags & CHAN_SENT_PROBE) {
-            sink->lost(sink->ctx, s);
-            continue;
-        }
-        any = true;
-        last_lost_at = s->at;
-        if (r->has_rtt && s->at > r->first_rtt_at) {
-            if (run_at == USEC_NEVER)
-                run_at = s->at;
-            persistent = persistent || s->at - run_at > span;
-        }
-        sink->lost(sink->ctx, s);
+        else if (run_at == USEC_NEVER)
+            run_at = s->at;
+        else if (s->at - run_at > span)
+            return true;
     }
-    if (any)
-        chan_cc_congested(&r->cc, now, last_lost_at);
-    if (persistent)
-        chan_cc_persistent(&r->cc);
-    advance(r);
+    return false;
+}
+
+static void lose(struct chan_recovery *r, uint64_t pn, struct chan_feedback *f,
+                 const struct chan_sink *sink)
+{
+    struct chan_sent *s = at(r, pn);
+    land(r, pn);
+    s->flags |= CHAN_SENT_LOST;
+    r->lost_packets++;
+    sink->lost(sink->ctx, s);
+    if ((s->flags & CHAN_SENT_PROBE) || pn < r->path_pn)
+        return;
+    r->cc.rate.lost_bytes += s->bytes;
+    f->lost_bytes += s->bytes;
+    f->lost_packets++;
+    f->lost_sent_at = s->at;
+    f->lost_in_flight_bytes = s->mark.in_flight_bytes;
+    f->lost_since_bytes = (uint32_t)r->cc.rate.lost_bytes - s->mark.lost_bytes;
+}
+
+// RFC 9002, 6.1 and 7.6.2. Packets leave in the order of their numbers, so the first that is not lost ends it.
+static void detect(struct chan_recovery *r, usec_t now, struct chan_feedback *f,
+                   const struct chan_sink *sink)
+{
+    r->loss_at = USEC_NEVER;
+    if (r->reordered && r->reorder_at + CHAN_REORDER_US < now) {
+        r->reordered = false;
+        r->reorder_us = 0;
+    }
+    usec_t delay = loss_delay(r);
+    uint64_t pn = r->low > r->base ? r->low : r->base, first = UINT64_MAX, last = 0;
+    for (;; pn++) {
+        pn = next_in(r, r->flying, pn, r->acked_next);
+        if (pn >= r->acked_next)
+            break;
+        bool behind = !r->reordered && r->acked_next - 1 - pn >= CHAN_LOSS_PACKETS;
+        if (!behind && at(r, pn)->at + delay > now) {
+            r->loss_at = at(r, pn)->at + delay;
+            break;
+        }
+        lose(r, pn, f, sink);
+        first = first < pn ? first : pn;
+        last = pn;
+    }
+    r->low = pn;
+    if (first < last)
+        f->persistent = persists(r, first, last);
+}
+
+// ---- in -----------------------------------------------------------------------------------------------
+// It was declared lost, or stood behind others: it was only late.
+static void late(struct chan_recovery *r, struct chan_sent *s, struct chan_feedback *f)
+{
+    r->reorder_at = f->now;
+    if (!(s->flags & CHAN_SENT_LOST))
+        return;
+    r->reordered = true;
+    r->lost_packets--;
+    usec_t took = f->now - s->at, more = took > r->srtt_us ? took - r->srtt_us : 0;
+    if (more > r->srtt_us)
+        more = r->srtt_us;
+    if (more > r->reorder_us)
+        r->reorder_us = more;
+    if (s->flags & CHAN_SENT_PROBE)
+        return;
+    f->spurious_packets++;
+    r->cc.rate.lost_bytes -= s->bytes;
+}
+
+// The packets of one range. 0, or BAUTA_EFORMAT for a number that was left out.
+static int ack_range(struct chan_recovery *r, uint64_t lo, uint64_t hi, struct chan_feedback *f,
+                     const struct chan_sink *sink, uint64_t *newest)
+{
+    for (uint64_t pn = next_in(r, r->open, lo, hi); pn < hi; pn = next_in(r, r->open, pn + 1, hi)) {
+        struct chan_sent *s = at(r, pn);
+        if (s->flags & CHAN_SENT_SKIPPED)
+            return BAUTA_EFORMAT;
+        cut(r, r->open, pn);
+        if (pn + 1 < r->acked_next)
+            late(r, s, f);
+        if (!(s->flags & CHAN_SENT_LOST))
+            land(r, pn);
+        f->acked_packets++;
+        f->acked_bytes += s->bytes;
+        *newest = pn;
+        sink->acked(sink->ctx, s);
+    }
+    return 0;
+}
+
+static void feed(struct chan_recovery *r, struct chan_feedback *f)
+{
+    f->srtt_us = r->srtt_us;
+    chan_cc_feedback(&r->cc, f);
 }
 
 int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack *ack,
                       const struct chan_sink *sink)
 {
-    uint64_t largest = ack->range[0].hi - 1;
+    uint64_t largest = ack->range[0].hi - 1, newest = UINT64_MAX;
     if (largest >= r->next)
         return BAUTA_EFORMAT;
-    bool progress = false;
-    usec_t sample = 0;
+    struct chan_feedback f = {.now = now, .in_flight_bytes = r->cc.in_flight_bytes};
     for (uint32_t i = ack->count; i-- > 0;) { // lowest first: streams advance in order
-        if (ack->range[i].lo <= r->skipped && r->skipped < ack->range[i].hi)
-            return BAUTA_EFORMAT;
         uint64_t lo = ack->range[i].lo > r->base ? ack->range[i].lo : r->base;
-        for (uint64_t pn = lo; pn < ack->range[i].hi; pn++) {
-            struct chan_sent *s = at(r, pn);
-            if (s->flags & CHAN_SENT_DONE)
-                continue;
-            if (pn == largest)
-                sample = now - s->at + 1;
-            drop(r, s);
-            chan_cc_acked(&r->cc, s->at, s->bytes);
-            progress = true;
-            sink->acked(sink->ctx, s);
-        }
+        int rc = ack_range(r, lo, ack->range[i].hi, &f, sink, &newest);
+        if (rc != 0)
+            return rc;
     }
-    bool answer =
-        progress || largest + 1 > r->acked_next; // or a late one of a packet held for lost
+    bool answer = newest != UINT64_MAX || largest + 1 > r->acked_next;
     if (largest + 1 > r->acked_next)
         r->acked_next = largest + 1;
-    if (sample > 0)
-        chan_recovery_rtt(r, now, sample - 1, ack->delay_us);
-    if (progress) {
+    if (newest != UINT64_MAX) {
+        const struct chan_sent *s = at(r, newest);
+        f.acked_sent_at = s->at;
+        f.limited = (s->flags & CHAN_SENT_LIMITED) != 0;
+        if (newest == largest && newest >= r->path_pn && !(s->flags & CHAN_SENT_LOST)) {
+            f.rtt_us = now - s->at > 0 ? now - s->at : 1;
+            chan_recovery_rtt(r, now, f.rtt_us, ack->delay_us);
+        }
+        chan_rate_acked(&r->cc.rate, &s->mark, s->at, r->min_rtt_us, &f);
+        if (newest < r->path_pn)
+            f.bandwidth = 0;
         r->pto_count = 0;
-        advance(r);
-        detect(r, now, sink);
+        detect(r, now, &f, sink);
+        feed(r, &f);
+        advance(r, now);
     }
     if (answer)
         r->unanswered_at = r->tracked > 0 ? now : USEC_NEVER;
@@ -233,15 +371,17 @@ int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack
 
 // Packets that only acknowledged keep their slots behind one that nobody answers. Before they fill the
 // ring, and nothing could go out any more, that one is given up.
-static void make_room(struct chan_recovery *r, const struct chan_sink *sink)
+static void make_room(struct chan_recovery *r, usec_t now, const struct chan_sink *sink)
 {
     while (r->next - r->base > CHAN_SENT_PACKETS_MAX / 2) {
         struct chan_sent *s = at(r, r->base);
-        drop(r, s);
-        r->lost_packets++;
-        chan_cc_forgotten(&r->cc, s->bytes);
-        sink->lost(sink->ctx, s);
-        advance(r);
+        if (!over(s)) {
+            land(r, r->base);
+            r->lost_packets++;
+            sink->lost(sink->ctx, s);
+        }
+        cut(r, r->open, r->base);
+        advance(r, now);
     }
 }
 
@@ -250,44 +390,45 @@ bool chan_recovery_expire(struct chan_recovery *r, usec_t now, const struct chan
     if (chan_recovery_deadline(r) > now)
         return false;
     if (r->loss_at != USEC_NEVER) {
-        detect(r, now, sink);
+        struct chan_feedback f = {.now = now, .in_flight_bytes = r->cc.in_flight_bytes};
+        detect(r, now, &f, sink);
+        feed(r, &f);
         return false;
     }
     r->pto_count++;
     r->last_at = now;
-    make_room(r, sink);
+    make_room(r, now, sink);
     return true;
 }
 
 void chan_recovery_again(struct chan_recovery *r, unsigned count, const struct chan_sink *sink)
 {
-    for (uint64_t pn = r->base; pn < r->next && count > 0; pn++)
-        if (!(at(r, pn)->flags & CHAN_SENT_DONE)) {
-            sink->lost(sink->ctx, at(r, pn));
-            count--;
-        }
+    for (uint64_t pn = next_in(r, r->flying, r->base, r->next); pn < r->next && count > 0;
+         count--) {
+        sink->lost(sink->ctx, at(r, pn));
+        pn = next_in(r, r->flying, pn + 1, r->next);
+    }
 }
 
 void chan_recovery_forget(struct chan_recovery *r, const struct chan_sink *sink)
 {
-    for (uint64_t pn = r->base; pn < r->next; pn++) {
-        struct chan_sent *s = at(r, pn);
-        if (s->flags & CHAN_SENT_DONE)
-            continue;
-        drop(r, s);
-        chan_cc_forgotten(&r->cc, s->bytes);
-        sink->lost(sink->ctx, s);
+    for (uint64_t pn = next_in(r, r->flying, r->base, r->next); pn < r->next;
+         pn = next_in(r, r->flying, pn + 1, r->next)) {
+        land(r, pn);
+        cut(r, r->open, pn);
+        sink->lost(sink->ctx, at(r, pn));
     }
     r->loss_at = USEC_NEVER;
     r->pto_count = 0;
-    advance(r);
+    r->base = next_in(r, r->open, r->base, r->next);
 }
 
 void chan_recovery_new_path(struct chan_recovery *r)
 {
-    uint64_t in_flight = r->cc.in_flight_bytes;
-    chan_cc_init(&r->cc);
-    r->cc.in_flight_bytes = in_flight;
+    chan_cc_new_path(&r->cc, r->srtt_us);
+    r->path_pn = r->next;
     r->has_rtt = false;
     r->pto_count = 0;
+    r->reordered = false;
+    r->reorder_us = 0;
 }

@@ -9,9 +9,11 @@
 
 enum chan_sent_flags {
     CHAN_SENT_ELICITING = 1, // tracked: in flight until acknowledged or lost
-    CHAN_SENT_DONE = 2,      // acknowledged, lost, or never tracked
+    CHAN_SENT_LOST = 2,      // declared lost; remembered for a while, since it may only be late
     CHAN_SENT_PROBE = 4,     // of the path's MTU: its loss is no sign of congestion
-    CHAN_SENT_ECT = 8        // went out with ECT(0)
+    CHAN_SENT_ECT = 8,       // went out with ECT(0)
+    CHAN_SENT_SKIPPED = 16,  // a number that was left out on purpose
+    CHAN_SENT_LIMITED = 32   // by the application: its sample says nothing of the path's rate
 };
 
 struct chan_sent { // one packet: everything that must go out again if it is lost
@@ -25,7 +27,8 @@ struct chan_sent { // one packet: everything that must go out again if it is los
     uint8_t stream[CHAN_STREAM_FRAMES];
     uint8_t ratchet_serial;
     uint8_t flags;
-    uint16_t meeting; // version of the MEETING_POINT in it; 0: none
+    uint16_t meeting;      // version of the MEETING_POINT in it; 0: none
+    struct chan_mark mark; // set by chan_recovery_sent
 };
 
 struct chan_sink { // the channel's own hands for the contents of packets
@@ -36,11 +39,14 @@ struct chan_sink { // the channel's own hands for the contents of packets
 
 struct chan_recovery {
     struct chan_sent *ring; // packet pn stands at ring[pn % cap], base <= pn < next
-    uint32_t cap;           // power of two
+    uint64_t *open;         // a set of bits like the ring: an ACK would tell something new
+    uint64_t *flying;       // those in flight
+    uint32_t cap;           // power of two, at least 64
     uint32_t tracked;       // ack-eliciting packets in flight
     uint64_t base, next;
-    uint64_t skipped;    // the last number that was left out on purpose; UINT64_MAX: none
+    uint64_t low;        // nothing below is in flight
     uint64_t acked_next; // largest acknowledged + 1; 0: none
+    uint64_t path_pn;    // what was sent before went over another path
     usec_t srtt_us, rttvar_us, min_rtt_us, latest_us;
     bool has_rtt;
     bool last_full; // the last tracked packet was a full one: its ACK may be delayed
@@ -51,20 +57,25 @@ struct chan_recovery {
     uint32_t pto_count;
     usec_t pto_max_us; // CHAN_PTO_EARLY_US_MAX, then CHAN_PTO_US_MAX
     uint64_t lost_packets;
+    // The path has turned out to reorder: numbers say nothing then, and a packet may be this much late.
+    bool reordered;
+    usec_t reorder_us;
+    usec_t reorder_at; // when a packet last came late
     struct chan_cc cc;
 };
 
-void chan_recovery_init(struct chan_recovery *r, usec_t rtt_hint_us);
+void chan_recovery_init(struct chan_recovery *r, enum chan_cc_kind kind, usec_t rtt_hint_us);
 void chan_recovery_free(struct chan_recovery *r, struct arena *a);
 // Is there a slot for one more packet? False: memory or the window is full until ACKs come.
 bool chan_recovery_room(struct chan_recovery *r, struct arena *a);
 // Gives memory back when nothing is in flight.
-void chan_recovery_shrink(struct chan_recovery *r, struct arena *a);
+void chan_recovery_shrink(struct chan_recovery *r, usec_t now, struct arena *a);
+size_t chan_recovery_ring_bytes(uint32_t cap);
 // Takes packet number r->next.
 void chan_recovery_sent(struct chan_recovery *r, usec_t now, const struct chan_sent *s);
 // Leaves a number out, so that whoever acknowledges what did not arrive is found (RFC 9000, 21.4).
-void chan_recovery_skip(struct chan_recovery *r);
-// 0, or BAUTA_EFORMAT: it acknowledges what was never sent.
+void chan_recovery_skip(struct chan_recovery *r, usec_t now);
+// 0, or BAUTA_EFORMAT: it acknowledges what was never sent. Costs nothing for what older ACKs told.
 int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack *ack,
                       const struct chan_sink *sink);
 void chan_recovery_rtt(struct chan_recovery *r, usec_t now, usec_t sample_us, usec_t delay_us);

@@ -66,7 +66,7 @@ static void finish(struct channel *c, usec_t now, struct pack *p, int path, stru
     assert(size > 0 && !w->bad);
     wr_zero(w, size - around - wr_len(w));
     if (c->recovery.next >= c->skip_at) {
-        chan_recovery_skip(&c->recovery);
+        chan_recovery_skip(&c->recovery, now);
         c->skip_at = c->recovery.next + rng_between(&c->rng, CHAN_SKIP_MIN, CHAN_SKIP_MAX);
     }
     uint64_t pn = c->recovery.next | (uint64_t)c->keys.out_phase << CHAN_PN_BITS;
@@ -190,12 +190,9 @@ static void put_data(struct channel *c, struct wr *w, struct chan_sent *s)
 // One packet of ACK and data to a path. False: nothing to send, or no room.
 static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path, uint64_t allowance)
 {
-    bool open = chan_cc_open(&c->recovery.cc) || c->probes > 0;
-    bool data = (open && has_data(c)) || c->probes > 0;
-    if (!data && !chan_seen_due(&c->seen, now)) {
-        c->recovery.cc.limited = !open && has_data(c);
+    bool data = chan_cc_may(&c->recovery.cc, has_data(c)) || c->probes > 0;
+    if (!data && !chan_seen_due(&c->seen, now))
         return false;
-    }
     uint16_t size = chan_paths_room(&c->paths, path, allowance);
     uint8_t *packet = pack_room(p, &c->paths.path[path].path, size);
     if (size < CLASS_SMALL || packet == NULL || !chan_recovery_room(&c->recovery, c->arena))
@@ -247,6 +244,7 @@ size_t channel_transmit(struct channel *c, usec_t now, uint8_t *buf, size_t cap,
                         struct batch *batch, size_t max)
 {
     struct pack p = {.buf = buf, .cap = cap, .batch = batch, .max = max};
+    chan_cc_turn(&c->recovery.cc, now);
     int target = chan_paths_target(&c->paths);
     if (c->state >= CHAN_ENDED)
         return 0;

@@ -98,17 +98,17 @@ static void no_text_before_the_first_step(void **state)
 static void window_is_kept(struct net *n, struct forger *f)
 {
     uint8_t ping[1] = {CHAN_PING}, packet[CLASS_FULL];
-    uint64_t top = f->pn + 20000;
+    uint64_t top = f->pn + 2 * CHAN_REPLAY_PACKETS;
     static const struct {
         uint64_t back;
         int rc;
     } steps[] = {{0, 0},
                  {1, 0},
                  {1, BAUTA_EREPLAY},
-                 {8191, 0},
-                 {8191, BAUTA_EREPLAY},
-                 {8192, BAUTA_EREPLAY},
-                 {9000, BAUTA_EREPLAY},
+                 {CHAN_REPLAY_PACKETS - 1, 0},
+                 {CHAN_REPLAY_PACKETS - 1, BAUTA_EREPLAY},
+                 {CHAN_REPLAY_PACKETS, BAUTA_EREPLAY},
+                 {CHAN_REPLAY_PACKETS + 1000, BAUTA_EREPLAY},
                  {4000, 0},
                  {0, BAUTA_EREPLAY}};
     for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
@@ -371,7 +371,7 @@ static void an_end_takes_no_longer_than_we_like(void **state)
     struct channel *c = n->end[0].channel;
     assert_int_equal(give(n, 0, &f, &w), 0);
     n->end[0].arena.cap_bytes = n->end[0].arena.used_bytes;
-    size_t ring = 2 * c->recovery.cap * sizeof *c->recovery.ring, blocks = 0;
+    size_t ring = chan_recovery_ring_bytes(2 * c->recovery.cap), blocks = 0;
     void *block[64];
     while (blocks < 64 && (block[blocks] = arena_take(&n->end[0].arena, ring)) != NULL)
         blocks++;

@@ -203,8 +203,8 @@ struct bench {
 static void bench_init(struct bench *b)
 {
     memset(b, 0, sizeof *b);
-    memory_arena(&b->arena, 1u << 20);
-    chan_recovery_init(&b->r, 0);
+    memory_arena(&b->arena, 4u << 20);
+    chan_recovery_init(&b->r, CHAN_CC_RENO, 0);
     b->sink = (struct chan_sink){&b->v, count_acked, count_lost};
 }
 
@@ -261,14 +261,22 @@ static void losses_are_found_by_number_and_time(void **state)
     assert_int_equal(b.v.acked, 1);
     assert_int_equal(b.v.lost, 2);
     assert_int_equal(b.r.loss_at, 1000000 + 50000 * 9 / 8);
-    assert_int_equal(b.r.cc.cwnd_bytes, (CHAN_CWND_INITIAL + CLASS_FULL) / 2); // the ACK came first
+    assert_int_equal(b.r.cc.window.cwnd_bytes,
+                     (CHAN_CWND_INITIAL + CLASS_FULL) / 2); // the ACK came first
     assert_false(chan_recovery_expire(&b.r, b.r.loss_at, &b.sink));
     assert_int_equal(b.v.lost, 4);
     assert_int_equal(b.r.cc.in_flight_bytes, 0);
-    assert_int_equal(b.r.cc.cwnd_bytes, (CHAN_CWND_INITIAL + CLASS_FULL) / 2); // once a round trip
+    assert_int_equal(b.r.cc.window.cwnd_bytes,
+                     (CHAN_CWND_INITIAL + CLASS_FULL) / 2); // once a round trip
     assert_int_equal(chan_recovery_deadline(&b.r), USEC_NEVER);
-    assert_int_equal(ack_at(&b, 1060000, 0, 4), 0); // late: no verdict changes
-    assert_int_equal(b.v.acked, 1);
+    assert_int_equal(b.r.lost_packets, 4);
+    assert_int_equal(ack_at(&b, 1060000, 0, 4), 0); // they were only late
+    assert_int_equal(b.v.acked, 5);
+    assert_int_equal(b.r.lost_packets, 0);
+    assert_int_equal(b.r.cc.window.cwnd_bytes, CHAN_CWND_INITIAL + CLASS_FULL); // the cut is undone
+    assert_true(b.r.reordered);
+    assert_in_range(b.r.reorder_us, 60000 - b.r.srtt_us, b.r.srtt_us);
+    assert_int_equal(b.r.base, b.r.next);                       // nothing more is remembered
     assert_int_equal(ack_at(&b, 1060000, 0, 5), BAUTA_EFORMAT); // 5 was never sent
     bench_end(&b);
 }
@@ -341,7 +349,7 @@ static void persistent_congestion_starts_over(void **state)
         send_at(&b, now);
         assert_int_equal(ack_at(&b, now + 40000, 7, 7), 0);
         assert_int_equal(b.v.lost, cut ? 5 : 6);
-        assert_int_equal(b.r.cc.cwnd_bytes == CHAN_CWND_MIN, !cut);
+        assert_int_equal(b.r.cc.window.cwnd_bytes == CHAN_CWND_MIN_PACKETS * CLASS_FULL, !cut);
         bench_end(&b);
     }
 }
@@ -349,31 +357,88 @@ static void persistent_congestion_starts_over(void **state)
 static void the_window_grows_only_when_used(void **state)
 {
     (void)state;
-    struct chan_cc cc;
-    chan_cc_init(&cc);
-    chan_cc_sent(&cc, 1000);
-    chan_cc_acked(&cc, 1, 1000); // mostly idle: no growth
-    assert_int_equal(cc.cwnd_bytes, CHAN_CWND_INITIAL);
-    while (chan_cc_open(&cc))
-        chan_cc_sent(&cc, 1232);
-    cc.limited = true;
-    uint64_t before = cc.cwnd_bytes, flight = cc.in_flight_bytes / 1232;
-    for (uint64_t i = 0; i < flight; i++)
-        chan_cc_acked(&cc, 2, 1232);
-    assert_int_equal(cc.cwnd_bytes, before + flight * 1232); // slow start doubles
-    chan_cc_congested(&cc, 10, 5);
-    assert_int_equal(cc.cwnd_bytes, (before + flight * 1232) / 2);
-    uint64_t half = cc.cwnd_bytes;
-    chan_cc_congested(&cc, 11, 9); // sent before the recovery began
-    assert_int_equal(cc.cwnd_bytes, half);
+    struct chan_reno c;
+    struct chan_window w = {.packet_bytes = CLASS_FULL};
+    chan_reno_init(&c, &w);
+    struct chan_feedback f = {.now = 2,
+                              .srtt_us = 1000,
+                              .acked_sent_at = 1,
+                              .acked_bytes = 1000,
+                              .acked_packets = 1,
+                              .in_flight_bytes = 1000};
+    chan_reno_feedback(&c, &w, &f); // mostly idle: no growth
+    assert_int_equal(w.cwnd_bytes, CHAN_CWND_INITIAL);
+    w.limited = true;
+    f.acked_bytes = f.in_flight_bytes = CHAN_CWND_INITIAL;
+    chan_reno_feedback(&c, &w, &f); // slow start doubles
+    assert_int_equal(w.cwnd_bytes, 2 * CHAN_CWND_INITIAL);
+    f = (struct chan_feedback){
+        .now = 10, .srtt_us = 1000, .lost_packets = 1, .lost_bytes = CLASS_FULL, .lost_sent_at = 5};
+    chan_reno_feedback(&c, &w, &f);
+    assert_int_equal(w.cwnd_bytes, CHAN_CWND_INITIAL);
+    f.now = 11;
+    f.lost_sent_at = 9; // sent before the recovery began
+    chan_reno_feedback(&c, &w, &f);
+    chan_reno_marked(&c, &w, 11, 9);
+    assert_int_equal(w.cwnd_bytes, CHAN_CWND_INITIAL);
+    f = (struct chan_feedback){.now = 12,
+                               .srtt_us = 1000,
+                               .acked_packets = 1,
+                               .acked_bytes = CLASS_FULL,
+                               .acked_sent_at = 12};
     uint64_t acked = 0;
-    while (cc.cwnd_bytes == half) { // avoidance: a packet a window
-        chan_cc_sent(&cc, 1232);
-        chan_cc_acked(&cc, 12, 1232);
-        acked += 1232;
+    while (w.cwnd_bytes == CHAN_CWND_INITIAL) { // avoidance: a packet a window
+        chan_reno_feedback(&c, &w, &f);
+        acked += CLASS_FULL;
     }
-    assert_in_range(acked, half, half + 1232);
-    assert_int_equal(cc.cwnd_bytes, half + CLASS_FULL);
+    assert_int_equal(acked, CHAN_CWND_INITIAL);
+    assert_int_equal(w.cwnd_bytes, CHAN_CWND_INITIAL + CLASS_FULL);
+    assert_in_range(w.pace_rate, w.cwnd_bytes * 1000,
+                    w.cwnd_bytes * 1300); // a little over a window
+    chan_reno_marked(&c, &w, 20, 19);
+    assert_int_equal(w.cwnd_bytes, (CHAN_CWND_INITIAL + CLASS_FULL) / 2);
+}
+
+static void packets_leave_at_the_pace(void **state)
+{
+    (void)state;
+    struct chan_pace p;
+    chan_pace_init(&p, 1000);
+    p.at = 500;
+    chan_pace_refill(&p, 1000);
+    for (unsigned i = 0; i < 1000; i++) { // not paced
+        assert_true(chan_pace_may(&p));
+        chan_pace_sent(&p, 1000);
+    }
+    static const uint64_t rates[] = {1000, 100000, 10000000, 1300000000};
+    for (unsigned r = 0; r < sizeof rates / sizeof *rates; r++) {
+        chan_pace_init(&p, 1000);
+        p.rate = rates[r];
+        usec_t now = 77;
+        p.at = now;
+        uint64_t sent = 0, most = 0, calls = 0;
+        while (now < 77 + 10 * USEC_PER_S) {
+            chan_pace_refill(&p, now);
+            uint64_t group = 0;
+            while (chan_pace_may(&p)) {
+                chan_pace_sent(&p, 1000);
+                group += 1000;
+            }
+            p.waits = true;
+            sent += group;
+            calls++;
+            most = group > most ? group : most;
+            assert_true(chan_pace_deadline(&p) > now);
+            now = chan_pace_deadline(&p);
+        }
+        // The rate, and the burst at the start; no more than a call in a millisecond.
+        assert_in_range(sent, rates[r] * 10, rates[r] * 10 + rates[r] / 1000 + 14000);
+        assert_in_range(calls, 1, 10001);
+        assert_in_range(most, 10000, rates[r] / 500 + 12000);
+        now += USEC_PER_S * 1000; // a long pause is not saved up
+        chan_pace_refill(&p, now);
+        assert_in_range(p.credit / 1000000, 10000, rates[r] / 500 + 10000);
+    }
 }
 
 // ---- ratchet messages ----------------------------------------------------------------------------------------------
@@ -433,6 +498,7 @@ int main(void)
         cmocka_unit_test(acks_alone_do_not_fill_the_ring),
         cmocka_unit_test(persistent_congestion_starts_over),
         cmocka_unit_test(the_window_grows_only_when_used),
+        cmocka_unit_test(packets_leave_at_the_pace),
         cmocka_unit_test(messages_survive_any_cutting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
