@@ -126,7 +126,7 @@ MODELLED := generichash_blake2b_init generichash_blake2b_update generichash_blak
   $(foreach a,xchacha20poly1305_ietf chacha20poly1305_ietf aegis256, \
     aead_$(a)_encrypt_detached aead_$(a)_decrypt_detached) \
   $(foreach a,xchacha20poly1305_ietf chacha20poly1305_ietf,aead_$(a)_encrypt aead_$(a)_decrypt)
-LINK_sim := $(MODELLED:%=-Wl,--wrap=crypto_%)
+LINK_sim := $(MODELLED:%=-Wl,--wrap=crypto_%) -Wl,--wrap=stamp_bits -Wl,--wrap=stamp_make
 
 # $(call program,TARGET,VARIANT,SOURCES,LAYER,EXTRA LIBS)
 define program

@@ -23,7 +23,7 @@ void guard_init(struct guard *g, struct arena *arena, const struct rng *rng, boo
     g->rate = g->few;
     g->rates = RATE_ENTRIES_MIN;
     g->total.left = g->unproven.left = g->dh.left = UINT32_MAX; // full from the start
-    g->dh_unproven.left = g->light.left = UINT32_MAX;
+    g->dh_unproven.left = UINT32_MAX;
     g->work.left = WORK_PER_S;
 }
 
@@ -221,11 +221,6 @@ bool guard_dh(struct guard *g, usec_t now, uint64_t source, bool proven)
     e->exchanges++;
     g->dh.left--;
     return true;
-}
-
-bool guard_light(struct guard *g, usec_t now)
-{
-    return bucket_take(&g->light, now, LIGHT_PER_S);
 }
 
 bool guard_work(struct guard *g, usec_t now, uint64_t source)

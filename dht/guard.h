@@ -56,7 +56,7 @@ struct guard {
     uint32_t rates, rate_evicted;
     uint32_t active, active_before, second; // sources heard in this second and in the one before
     uint32_t sharers, sharers_before;       // of them, with a token
-    struct bucket total, unproven, dh, dh_unproven, light, work;
+    struct bucket total, unproven, dh, dh_unproven, work;
     uint8_t work_part[WORK_PARTS];
 };
 
@@ -73,8 +73,6 @@ uint64_t guard_source(const struct guard *, const struct path *);
 bool guard_rate(struct guard *, usec_t now, const struct path *, uint64_t source, bool proven);
 // May a key exchange be computed for it? What is left when there are many goes to the proven, in fair shares.
 bool guard_dh(struct guard *, usec_t now, uint64_t source, bool proven);
-// May it get a token that costs none, where one of both said no?
-bool guard_light(struct guard *, usec_t now);
 // May a proof of work of this source be checked?
 bool guard_work(struct guard *, usec_t now, uint64_t source);
 // Is this a good token for address, port and e? Its lowest bit names the secret that made it, so this

@@ -4,6 +4,7 @@
 
 #include "crypto/nodekey.h"
 #include "dht/book.h"
+#include "dht/gate.h"
 #include "dht/guard.h"
 #include "dht/ids.h"
 #include "dht/intro.h"
@@ -261,6 +262,7 @@ struct dht {
     uint8_t pk[32], mask_key[32], request_id[RPC_ID_BYTES]; // a server's
     uint8_t hash_key[16];
     usec_t now; // of the current call
+    usec_t stamps_since;
     int64_t unix_us;
     struct timers timers;
     struct ids ids;
@@ -269,8 +271,8 @@ struct dht {
     uint8_t centre[2][32];
     struct upkeep upkeep;
     struct size size;
-    struct call *calls, *current; // current: in the middle of being handled, not to be freed
-    uint32_t call_count;
+    struct call *calls, *current;     // current: in the middle of being handled, not to be freed
+    uint32_t call_count, stamp_tries; // of this second
     struct lookup *lookups;
     uint32_t lookup_count, next_id;
     struct place *places;
@@ -295,6 +297,7 @@ struct dial_rate {
 };
 struct server {
     struct dial_rate dial_rate;
+    struct gate gate;
     struct guard guard;
     struct store store;
     struct intro intro;

@@ -5,8 +5,13 @@
 #include "dht/machine.h"
 
 // ---- requests of our own --------------------------------------------------------------------------
-#define RPC_CALLS_MAX 1024u     // open at once: of 40 usual places all members
-#define RPC_SENDINGS_MAX 3u     // PROTOCOL 2; three losses in a row at 20 % are 0.8 %
+#define RPC_CALLS_MAX 1024u // open at once: of 40 usual places all members
+#define RPC_SENDINGS_MAX 3u // PROTOCOL 2; three losses in a row at 20 % are 0.8 %
+// Nonces tried for the stamp of a first datagram that is sent again, since the server may be flooded: 0.3 ms,
+// then 5 ms; and so many a second in all, 1 % of a core.
+#define RPC_STAMP_TRIES_SECOND 2048u
+#define RPC_STAMP_TRIES_THIRD 32768u
+#define RPC_STAMP_TRIES_PER_S 65536u
 #define RPC_TOKEN_ROUNDS_MAX 3u // a server that never accepts its own tokens is not asked for ever
 #define RPC_RTO_MIN_US (5 * USEC_PER_MS)       // below it a scheduler's hiccup looks like loss
 #define RPC_RTO_MAX_US (2 * USEC_PER_S)        // above it nobody waits
@@ -202,7 +207,20 @@
 #define DH_PER_S 4000u            // X25519, a fifth of a core
 #define DH_UNPROVEN_PER_S 3000u   // of those for requests without a token
 #define LIGHT_PER_S                                                                                \
-    20000u              // token answers without DH: 2 % of a core, 1.3 MB/s, never more than came
+    20000u // token answers without DH: 4 % of a core, 1.3 MB/s, never more than came
+// First datagrams a second from which on none of them gets a key exchange, half as many at once.
+#define GATE_FLOOD_PER_S RATE_UNPROVEN_PER_S
+#define GATE_SHARE_FREE 4u       // of a second's token answers the last quarter is for stamps
+#define GATE_STAMPED_PER_S 4000u // more make stamps heavier
+// A stamp's zero bits: 0.16 ms of a core are as many forged datagrams as cost the forger 10 us without one;
+// more than 14 nobody makes on his third sending.
+#define GATE_BITS_MIN 10u
+#define GATE_BITS_MAX 14u
+#define GATE_RAISE_US (250 * USEC_PER_MS)
+#define GATE_DECAY_US (5 * USEC_PER_S)
+// 128 KB: by the end of a minute one fresh stamp in five is taken for a used one, at 4,000 a second.
+#define GATE_SPENT_BITS (1u << 20)
+#define GATE_SPENT_US (60 * USEC_PER_S)
 #define WORK_PER_S 128u // Argon2id checks of announcements: 2 % of a core
 #define WORK_PARTS 16u  // of all sources; each
 #define WORK_PART_PER_S 32u

@@ -1,5 +1,6 @@
 // Our own requests: sealing, retransmission, and the way back of their answers (PROTOCOL 2).
 #include "crypto/bytes.h"
+#include "crypto/stamp.h"
 #include "dht/internal.h"
 
 #include <sodium.h>
@@ -156,6 +157,23 @@ static uint16_t sending_len(const struct dht *d, const struct call *c, unsigned 
     return class_of((uint32_t)c->body_len + RPC_REQUEST_OVERHEAD);
 }
 
+// A first datagram that was not answered: its server may have too many, and gives tokens for stamps.
+static void stamp(struct dht *d, const struct call *c, unsigned k,
+                  uint8_t nonce[static RPC_NONCE_BYTES])
+{
+    uint32_t tries = k == 1 ? RPC_STAMP_TRIES_SECOND : RPC_STAMP_TRIES_THIRD;
+    if (k == 0 || c->has_token || d->unix_us <= 0)
+        return;
+    if (d->now - d->stamps_since >= USEC_PER_S) {
+        d->stamps_since = d->now;
+        d->stamp_tries = 0;
+    }
+    if (d->stamp_tries + tries > RPC_STAMP_TRIES_PER_S)
+        return;
+    d->stamp_tries += tries;
+    stamp_make(nonce, c->mask_key, c->header.e, (uint64_t)d->unix_us / 1000000, tries);
+}
+
 // Seals it anew, with a new nonce and a new reply. What can't be sent counts as lost.
 static void send_once(struct dht *d, struct call *c)
 {
@@ -166,6 +184,7 @@ static void send_once(struct dht *d, struct call *c)
     rng_fill(&d->config.rng, reply, 8);
     uint8_t nonce[RPC_NONCE_BYTES];
     rng_fill(&d->config.rng, nonce, sizeof nonce);
+    stamp(d, c, k, nonce);
     uint8_t wanted = ids_wanted(c), light = !c->has_token || k > 0 ? 1 : 0;
     for (uint8_t i = 0; i < wanted + light; i++) {
         uint8_t id[8];

@@ -20,10 +20,12 @@ int server_new(struct dht *d)
     if (s == NULL)
         return BAUTA_ESPACE;
     d->server = s;
+    gate_init(&s->gate, d->config.arena);
     guard_init(&s->guard, d->config.arena, &d->config.rng, d->config.prefix_limits);
     int rc = timers_add(&d->timers, &s->timer, TIMER_SERVER, d);
     if (rc != 0) {
         guard_end(&s->guard);
+        gate_end(&s->gate);
         arena_give(d->config.arena, s, sizeof *s);
         d->server = NULL;
         return rc;
@@ -45,6 +47,7 @@ void server_free(struct dht *d)
     intro_end(&s->intro);
     store_end(&s->store);
     guard_end(&s->guard);
+    gate_end(&s->gate);
     arena_give(d->config.arena, s, sizeof *s);
     d->server = NULL;
 }
@@ -63,8 +66,10 @@ void server_timer(struct dht *d)
     intro_run(&s->intro, d->now);
     if (s->sweep_at <= d->now)
         s->sweep_at = store_sweep(&s->store, d->now) ? d->now + STORE_SWEEP_US : USEC_NEVER;
-    if (s->rest_at <= d->now)
-        s->rest_at = guard_rest(&s->guard, d->now) ? d->now + TOKEN_PERIOD_US : USEC_NEVER;
+    if (s->rest_at <= d->now) {
+        bool gate = gate_rest(&s->gate, d->now), guard = guard_rest(&s->guard, d->now);
+        s->rest_at = gate || guard ? d->now + TOKEN_PERIOD_US : USEC_NEVER;
+    }
     arm(d);
 }
 
@@ -440,12 +445,26 @@ static void dispatch(struct dht *d, const struct request *r)
         upkeep_candidate(d, r->from, &r->q, r->token_ok);
 }
 
+// Wakes the timer by which a server gives back what requests made it take.
+static void rest_later(struct dht *d)
+{
+    if (d->server->rest_at != USEC_NEVER)
+        return;
+    d->server->rest_at = d->now + TOKEN_PERIOD_US;
+    arm(d);
+}
+
 // Too many requests: the token goes out sealed under what both know without one.
 static void answer_light(struct dht *d, const struct request *r,
                          const uint8_t nonce[static RPC_NONCE_BYTES])
 {
-    struct outbox_slot *slot =
-        guard_light(&d->server->guard, d->now) ? outbox_room(d->config.out) : NULL;
+    uint64_t unix_s = d->unix_us > 0 ? (uint64_t)d->unix_us / 1000000 : 0;
+    struct gate *gate = &d->server->gate;
+    if (!gate_open(gate, d->now, d->mask_key, r->header.e, nonce, unix_s))
+        return;
+    if (gate->spent != NULL)
+        rest_later(d);
+    struct outbox_slot *slot = outbox_room(d->config.out);
     if (slot == NULL)
         return;
     uint8_t id[8], fresh[RPC_NONCE_BYTES];
@@ -488,8 +507,7 @@ static int open_request(struct dht *d, struct request *r, uint8_t *datagram, siz
     sodium_memzero(&root, sizeof root);
     if (rc != 0)
         return rc;
-    if (d->server->rest_at == USEC_NEVER)
-        d->server->rest_at = d->now + TOKEN_PERIOD_US;
+    rest_later(d);
     return wire_request_decode(&r->q, body, body_len);
 }
 
@@ -542,7 +560,8 @@ int server_receive(struct dht *d, const struct path *from, uint8_t *datagram, si
     r.len = len;
     r.source = guard_source(&d->server->guard, from);
     r.token_ok = guard_token(&d->server->guard, d->now, from, r.header.e, r.header.token);
-    if (!guard_rate(&d->server->guard, d->now, from, r.source, r.token_ok)) {
+    bool flooded = !r.token_ok && gate_arrived(&d->server->gate, d->now);
+    if (flooded || !guard_rate(&d->server->guard, d->now, from, r.source, r.token_ok)) {
         if (!r.token_ok) // somebody else may have forged this prefix; his token puts him before all that
             answer_light(d, &r, datagram + RPC_HEADER_BYTES);
         d->count.dropped_rate++;

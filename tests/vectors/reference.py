@@ -372,7 +372,7 @@ def mask_request(datagram, mask_key):
 
 
 def rpc_vectors():
-    requests, answers, pushes, tokens, lights = [], [], [], [], []
+    requests, answers, pushes, tokens, lights, stamps = [], [], [], [], [], []
     for n, (network, body_len) in enumerate((("main", 616), ("lab", 104), ("x" * 63, 0), ("a", 9))):
         label = f"rpc {n} "
         client, server = some(label + "client", 32), some(label + "server", 32)
@@ -400,9 +400,18 @@ def rpc_vectors():
         lights.append(dict(mask_key=mask_key, e=e, nonce=nonce,
                            id=blake(8, b"bauta light id", nonce, key=mask_key),
                            s2c=blake(32, b"bauta light", e, key=mask_key)))
+        unix_s = 1795000000 + 601 * n
+        stamp_nonce = some(label + "stamp", 24)
+        slot = unix_s // 1200
+        if slot % 2 != stamp_nonce[23] % 2:
+            slot += -1 if unix_s % 1200 < 600 else 1
+        h = blake(16, b"bauta stamp", mask_key, e, stamp_nonce, slot.to_bytes(8, "little"))
+        stamps.append(dict(mask_key=mask_key, e=e, nonce=stamp_nonce, unix_s=unix_s,
+                           bits=64 - int.from_bytes(h[:8], "big").bit_length(),
+                           tag=h[8:]))
         secret, where = some(label + "secret", 32), some(label + "where", (6, 18, 7, 19)[n])
         tokens.append(dict(secret=secret, where=where, e=e, token=blake(8, where, e, key=secret)))
-    return dict(request=requests, answer=answers, push=pushes, token=tokens, light=lights)
+    return dict(request=requests, answer=answers, push=pushes, token=tokens, light=lights, stamp=stamps)
 
 
 def record_vectors():
@@ -548,7 +557,7 @@ def self_test():
 
 
 DOCS = {
-    "rpc": "Requests, answers, pushes, tokens, and token answers without key exchange. body is the plaintext, datagram what goes out.",
+    "rpc": "Requests, answers, pushes, tokens, token answers without key exchange, and stamps. body is the plaintext, datagram what goes out.",
     "record": "Sealed records, whose their ids are, and what the work of an announcement is about.",
     "packet": "Masks on bare bytes, and channel packets; pn is decimal and without phase bits.",
     "ratchet": "Ratchet steps: the inputs, the messages, what both ends hold after them.",

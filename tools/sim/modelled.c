@@ -1,5 +1,6 @@
 #include "tools/sim/modelled.h"
 
+#include "crypto/stamp.h"
 #include "tools/sim/mix.h"
 
 #include <assert.h>
@@ -379,4 +380,43 @@ WRAP(int, crypto_kem_xwing_dec, byte *ss, const byte *ct, const byte *sk)
         return -1;
     kem_secret(ss, dh, ct, pk);
     return 0;
+}
+
+// ---- stamps: what was tried counts as if each had brought what is expected of it ---------------------------
+
+static uint64_t stamp_mark(const byte *mask_key, const byte *e, const byte *nonce)
+{
+    struct mix_state s = {MIX_A, MIX_D};
+    mix_bytes(&s, mask_key, 32);
+    mix_bytes(&s, e, 32);
+    mix_bytes(&s, nonce, RPC_NONCE_BYTES - 2);
+    uint8_t out[8];
+    mix_out(&s, out, sizeof out);
+    return mix_load(out);
+}
+
+WRAP(unsigned, stamp_bits, const byte *mask_key, const byte *e, const byte *nonce, uint64_t unix_s,
+     uint64_t *tag)
+{
+    if (!modelled)
+        return __real_stamp_bits(mask_key, e, nonce, unix_s, tag);
+    *tag = stamp_mark(mask_key, e, nonce);
+    unsigned claim = ((unsigned)nonce[RPC_NONCE_BYTES - 2] << 8 | nonce[RPC_NONCE_BYTES - 1]) ^
+                     (unsigned)(*tag & 0xffff);
+    return claim <= 32 ? claim : 0;
+}
+
+WRAP(void, stamp_make, byte *nonce, const byte *mask_key, const byte *e, uint64_t unix_s,
+     uint32_t tries)
+{
+    if (!modelled) {
+        __real_stamp_make(nonce, mask_key, e, unix_s, tries);
+        return;
+    }
+    unsigned bits = 0;
+    while (tries >> (bits + 1) != 0)
+        bits++;
+    unsigned mark = bits ^ (unsigned)(stamp_mark(mask_key, e, nonce) & 0xffff);
+    nonce[RPC_NONCE_BYTES - 2] = (byte)(mark >> 8);
+    nonce[RPC_NONCE_BYTES - 1] = (byte)mark;
 }

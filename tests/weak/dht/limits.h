@@ -80,6 +80,8 @@
 #define DH_UNPROVEN_PER_S DH_PER_S
 #undef LIGHT_PER_S
 #define LIGHT_PER_S 1u
+#undef GATE_FLOOD_PER_S
+#define GATE_FLOOD_PER_S 1000000u
 
 // An address that was never proven draws more than it sent.
 #undef UNPROVEN_ANSWER_FACTOR
