@@ -15,8 +15,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define TRANSMIT_BYTES (NODE_TRANSMIT_BATCHES * CLASS_FULL)
-
 struct host_node {
     struct host *host;
     struct host_node *next;
@@ -31,8 +29,9 @@ struct host_node {
     bool lab;
     bool wants_jobs; // a job may wait for room
     bool in_turn;
-    bool deaf;      // nobody listens to events
-    unsigned holds; // handles and jobs that still point here
+    size_t turn_bytes; // sent in this turn
+    bool deaf;         // nobody listens to events
+    unsigned holds;    // handles and jobs that still point here
     usec_t clock_at;
     host_event_fn event;
     void *ctx;
@@ -129,7 +128,7 @@ static struct udp *socket_for(struct host_node *hn, const struct path *to)
 // Sends runs of batches that share a socket, then tells the machine what failed.
 static void send_batches(struct host_node *hn, usec_t now, const struct batch *batch, size_t n)
 {
-    struct udp_failure fail[NODE_TRANSMIT_BATCHES + UDP_BATCH];
+    struct udp_failure fail[NODE_TRANSMIT_BATCHES];
     size_t failed = 0;
     for (size_t i = 0; i < n;) {
         struct udp *u = socket_for(hn, &batch[i].path);
@@ -141,7 +140,7 @@ static void send_batches(struct host_node *hn, usec_t now, const struct batch *b
                 if (failed < NODE_TRANSMIT_BATCHES)
                     fail[failed++] = (struct udp_failure){batch[i + k].id, UV_EAFNOSUPPORT};
         } else {
-            struct udp_failure some[UDP_BATCH];
+            struct udp_failure some[UDP_SENDS];
             size_t got = udp_send(u, batch + i, run, some);
             for (size_t k = 0; k < got && failed < NODE_TRANSMIT_BATCHES; k++)
                 fail[failed++] = some[k];
@@ -152,21 +151,29 @@ static void send_batches(struct host_node *hn, usec_t now, const struct batch *b
         node_sent(hn->node, now, fail[i].batch_id, fail[i].rc);
 }
 
+// Bulk waits while a socket is full.
+static bool congested(const struct host_node *hn)
+{
+    for (size_t i = 0; i < hn->sockets; i++)
+        if (udp_congested(&hn->udp[i]))
+            return true;
+    return false;
+}
+
+// The outbox, shared by all nodes, is always emptied. What channels have beyond a turn's share goes out in
+// a later turn: first the sockets, the timers and the people have theirs.
 static void transmit(struct host_node *hn, usec_t now)
 {
     struct batch batch[NODE_TRANSMIT_BATCHES];
-    bool again = true;
-    while (again) {
-        // The outbox, shared by all nodes, has to be emptied; bulk waits while a socket is full.
-        size_t cap = TRANSMIT_BYTES;
-        for (size_t i = 0; i < hn->sockets; i++)
-            if (udp_congested(&hn->udp[i]))
-                cap = 0;
-        size_t n =
-            node_transmit(hn->node, now, hn->host->transmit, cap, batch, NODE_TRANSMIT_BATCHES);
-        again = n > 0;
+    size_t n;
+    do {
+        bool share = hn->turn_bytes < UDP_TURN_BYTES;
+        size_t cap = share && !congested(hn) ? UDP_SEND_BYTES : 0;
+        n = node_transmit(hn->node, now, hn->host->transmit, cap, batch, NODE_TRANSMIT_BATCHES);
         send_batches(hn, now, batch, n);
-    }
+        for (size_t i = 0; i < n; i++)
+            hn->turn_bytes += batch[i].len;
+    } while (n > 0);
 }
 
 static void on_job(void *ctx, uint32_t id, const uint8_t *result, int len);
@@ -199,6 +206,7 @@ void host_node_turn(struct host_node *hn)
     if (hn->node == NULL || hn->in_turn)
         return;
     hn->in_turn = true;
+    hn->turn_bytes = 0;
     usec_t now = host_now(hn->host);
     struct node_event ev;
     bool any = true;
@@ -215,7 +223,12 @@ void host_node_turn(struct host_node *hn)
     transmit(hn, now);
     start_jobs(hn);
     transmit(hn, now);
-    heap_set(&hn->host->heap, &hn->timer, node_deadline(hn->node));
+    usec_t next = node_deadline(hn->node);
+    if (hn->turn_bytes >= UDP_TURN_BYTES && now < next)
+        next = now;
+    if (next < now + HOST_CONGESTED_US && congested(hn)) // what is due may wait for the socket
+        next = now + HOST_CONGESTED_US;
+    heap_set(&hn->host->heap, &hn->timer, next);
     rearm(hn->host);
     hn->in_turn = false;
 }
@@ -257,6 +270,17 @@ static void on_alarm(void *ctx)
     rearm(h);
 }
 
+// How many buffers the machine gets at once: the outbox holds the answers to their datagrams.
+static size_t one_call(const struct rx *rx, size_t n)
+{
+    size_t some = 0, datagrams = 0;
+    do
+        datagrams += (rx[some].len + rx[some].seg_size - 1u) / rx[some].seg_size;
+    while (++some < n && datagrams + (rx[some].len + rx[some].seg_size - 1u) / rx[some].seg_size <=
+                             UDP_SEGMENTS_MAX);
+    return some;
+}
+
 static void on_socket(void *ctx, struct udp *u, bool readable, bool writable)
 {
     struct host_node *hn = ctx;
@@ -265,16 +289,16 @@ static void on_socket(void *ctx, struct udp *u, bool readable, bool writable)
         udp_flush(u);
         host_node_turn(hn);
     }
-    for (unsigned i = 0; readable && i < UDP_ROUNDS_MAX; i++) {
-        size_t n = udp_receive(u, h->in);
-        if (n == 0)
-            break;
-        usec_t now = host_now(h);
-        tell_time(hn, now);
-        node_receive(hn->node, now, h->in->rx, n);
-        host_node_turn(hn);
-        if (n < UDP_BATCH)
-            break;
+    bool more = readable;
+    for (unsigned i = 0; more && i < UDP_ROUNDS_MAX; i++) {
+        size_t n = udp_receive(u, h->in, &more);
+        for (size_t at = 0, some; at < n && hn->node != NULL; at += some) {
+            usec_t now = host_now(h);
+            some = one_call(h->in->rx + at, n - at);
+            tell_time(hn, now);
+            node_receive(hn->node, now, h->in->rx + at, some);
+            host_node_turn(hn);
+        }
     }
 }
 
@@ -593,7 +617,7 @@ int host_new(struct host **out, uv_loop_t *loop)
     h->records = record_book_new(&h->records_arena, HOST_RECORDS_MAX);
     h->in = calloc(1, sizeof *h->in);
     h->out = calloc(1, sizeof *h->out);
-    h->transmit = malloc(TRANSMIT_BYTES);
+    h->transmit = malloc(UDP_SEND_BYTES);
     int rc = h->book == NULL || h->records == NULL || h->in == NULL || h->out == NULL ||
                      h->transmit == NULL
                  ? UV_ENOMEM

@@ -7,18 +7,33 @@
 #define HOST_BOOK_BYTES_MAX (8u << 20) // memory of those
 #define HOST_RECORDS_MAX 131072u       // held for others by all nodes of a process
 #define HOST_RECORDS_BYTES_MAX (72u << 20)
-#define HOST_SOCKETS_MAX 2u    // one for IPv4, one for IPv6
-#define HOST_EXPIRE_BUDGET 64u // timers run in one turn before sockets are looked at again
-#define HOST_CLOCK_US 100000u  // how old the wall clock may be that a node was told
-#define HOST_STOP_MS 1000u     // a node that leaves gets this long to say so
-#define HOST_ADDRS_MS 30000u   // interfaces are looked at this often
+#define HOST_SOCKETS_MAX 2u     // one for IPv4, one for IPv6
+#define HOST_EXPIRE_BUDGET 64u  // timers run in one turn before sockets are looked at again
+#define HOST_CLOCK_US 100000u   // how old the wall clock may be that a node was told
+#define HOST_CONGESTED_US 1000u // while a socket is full, timers run no more often
+#define HOST_STOP_MS 1000u      // a node that leaves gets this long to say so
+#define HOST_ADDRS_MS 30000u    // interfaces are looked at this often
 
-#define UDP_BATCH 64u            // datagrams a system call
-#define UDP_DATAGRAM_BYTES 2048u // above every size that is valid; longer ones are cut and dropped
-#define UDP_ROUNDS_MAX 4u        // batches read in one turn, so that timers run too
+#define UDP_SENDS 64u // messages a system call; each may be a whole batch of datagrams
+#define UDP_SEGMENTS_MAX                                                                           \
+    64 // UDP_MAX_SEGMENTS of Linux: datagrams in one send, pieces of one receive
+// A message read may hold a whole GRO buffer. Only pages that something lands in take memory: a node
+// that gets small datagrams touches one of each.
+#define UDP_READS 8u
+#define UDP_READ_BYTES 65536u
+#define UDP_DATAGRAM_BYTES 2048u // above every size that is valid; longer ones are dropped
+#define UDP_ROUNDS_MAX 4u // reads in one wake-up, so that timers and the control socket run too
+#define UDP_SEND_BYTES                                                                             \
+    131072u // asked of the machine at a time: two batches, which stay in the cache
+#define UDP_TURN_BYTES                                                                             \
+    (4u << 20) // sent in one turn; the rest in the next, after sockets and timers
 #define UDP_QUEUE_DATAGRAMS_MAX                                                                    \
-    512u                            // wait for a socket that is full; more are dropped, as UDP does
-#define UDP_SOCKET_BYTES (2u << 20) // asked of the kernel: bursts of a thousand full datagrams
+    512u                     // wait for a socket that is full; more are dropped, as UDP does
+#define UDP_KEPT_BYTES 1472u // the longest of those: Ethernet's 1,500 less IPv4's and UDP's headers
+#define UDP_SOCKET_BYTES (4u << 20) // asked of the kernel: bursts of two thousand full datagrams
+// Less than this, as the kernel counts (a full datagram takes about 2,300), and bulk loses datagrams
+// while the process waits for its turn: 450 of them are a millisecond at 0.5 GB/s.
+#define UDP_SOCKET_BYTES_MIN (1u << 20)
 
 #define CONTACTS_KEPT_MAX 64u                          // PROTOCOL 8; as CACHE_MAX of dht/
 #define CONTACTS_TEXT_BYTES (CONTACTS_KEPT_MAX * 112u) // a line each: CONTACT_TEXT_BYTES

@@ -74,10 +74,10 @@ static void turn(struct operator* o)
     while (dht_event(o->dht, &e))
         on_event(o, &e);
     for (uint32_t i = 0; i < o->out->count;) {
-        struct batch batch[UDP_BATCH];
-        struct udp_failure fail[UDP_BATCH];
+        struct batch batch[UDP_SENDS];
+        struct udp_failure fail[UDP_SENDS];
         size_t n = 0;
-        for (; n < UDP_BATCH && i < o->out->count; n++, i++) {
+        for (; n < UDP_SENDS && i < o->out->count; n++, i++) {
             const struct outbox_slot *s = &o->out->slot[i];
             batch[n] = (struct batch){
                 .path = s->path, .seg_size = s->len, .count = 1, .len = s->len, .data = s->data};
@@ -113,13 +113,16 @@ static void on_socket(void *ctx, struct udp *u, bool readable, bool writable)
     struct operator* o = ctx;
     if (writable)
         udp_flush(u);
-    for (size_t n; readable && (n = udp_receive(u, o->in)) > 0;) {
+    while (readable) {
+        size_t n = udp_receive(u, o->in, &readable);
         usec_t now = now_us();
-        for (size_t i = 0; i < n; i++)
-            (void)dht_receive(o->dht, now, &o->in->rx[i].path, o->in->rx[i].data, o->in->rx[i].len);
-        turn(o);
-        if (n < UDP_BATCH)
-            break;
+        for (size_t i = 0; i < n; i++) {
+            const struct rx *rx = &o->in->rx[i];
+            for (uint32_t at = 0; at < rx->len; at += rx->seg_size)
+                (void)dht_receive(o->dht, now, &rx->path, rx->data + at,
+                                  rx->len - at < rx->seg_size ? rx->len - at : rx->seg_size);
+            turn(o);
+        }
     }
 }
 

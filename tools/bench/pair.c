@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define PAIR_ARENA_BYTES ((size_t)64 << 20)
-#define PAIR_BUFFER_BYTES (UDP_BATCH * CLASS_FULL)
 #define PAIR_PORT_BYTES sizeof(uint16_t)
 
 static void fill(void *ctx, void *buf, size_t len)
@@ -70,47 +69,59 @@ static void tell(struct pair_end *e)
 
 void pair_turn(struct pair_end *e)
 {
-    static uint8_t buf[PAIR_BUFFER_BYTES];
-    struct batch batch[UDP_BATCH];
-    struct udp_failure fail[UDP_BATCH];
+    static uint8_t buf[UDP_SEND_BYTES];
+    struct batch batch[UDP_SENDS];
+    struct udp_failure fail[UDP_SENDS];
+    size_t sent = 0;
+    usec_t now = pair_now();
     tell(e);
-    while (!udp_congested(&e->udp)) {
-        usec_t now = pair_now();
-        size_t n = channel_transmit(e->channel, now, buf, sizeof buf, batch, UDP_BATCH);
+    while (!udp_congested(&e->udp) && sent < UDP_TURN_BYTES) {
+        size_t n = channel_transmit(e->channel, now, buf, sizeof buf, batch, UDP_SENDS);
         if (n == 0)
             break;
         size_t failed = udp_send(&e->udp, batch, n, fail);
         for (size_t i = 0; i < failed; i++)
             channel_sent(e->channel, now, fail[i].rc);
+        for (size_t i = 0; i < n; i++)
+            sent += batch[i].len;
         tell(e);
     }
-    alarm_set(&e->alarm, e->closed ? USEC_NEVER : channel_deadline(e->channel));
+    usec_t next = e->closed ? USEC_NEVER : channel_deadline(e->channel);
+    if (sent >= UDP_TURN_BYTES && next > now)
+        next = now;
+    if (next < now + HOST_CONGESTED_US && udp_congested(&e->udp))
+        next = now + HOST_CONGESTED_US;
+    alarm_set(&e->alarm, next);
+}
+
+static void receive_one(struct pair_end *e, usec_t now, const struct rx *r, uint32_t at,
+                        uint32_t len)
+{
+    uint8_t cid[CID_BYTES], mask[MASK_KEY_BYTES] = {0};
+    if (len < DATAGRAM_BYTES_MIN)
+        return;
+    packet_cid(cid, r->data + at, len, mask);
+    const struct cid_slot *s = cids_find(&e->cids, cid);
+    if (s == NULL) { // a cid that came with what was received just before
+        tell(e);
+        s = cids_find(&e->cids, cid);
+    }
+    if (s != NULL)
+        (void)channel_receive(e->channel, now, cid, s->phase, &r->path, r->ecn, r->data + at, len);
 }
 
 static void receive(struct pair_end *e)
 {
-    for (unsigned round = 0; round < UDP_ROUNDS_MAX; round++) {
-        size_t n = udp_receive(&e->udp, e->buffers);
-        if (n == 0)
-            return;
-        usec_t now = pair_now();
+    bool more = true;
+    for (unsigned round = 0; more && round < UDP_ROUNDS_MAX; round++) {
+        size_t n = udp_receive(&e->udp, e->buffers, &more);
         for (size_t i = 0; i < n; i++) {
-            struct rx *r = &e->buffers->rx[i];
-            uint32_t seg = r->seg_size != 0 ? r->seg_size : r->len;
-            for (uint32_t at = 0; at < r->len; at += seg) {
-                uint32_t len = r->len - at < seg ? r->len - at : seg;
-                uint8_t cid[CID_BYTES], mask[MASK_KEY_BYTES] = {0};
-                if (len < DATAGRAM_BYTES_MIN)
-                    continue;
-                packet_cid(cid, r->data + at, len, mask);
-                const struct cid_slot *s = cids_find(&e->cids, cid);
-                if (s != NULL)
-                    (void)channel_receive(e->channel, now, cid, s->phase, &r->path, r->ecn,
-                                          r->data + at, len);
-                tell(e);
-            }
+            const struct rx *r = &e->buffers->rx[i];
+            usec_t now = pair_now();
+            for (uint32_t at = 0; at < r->len; at += r->seg_size)
+                receive_one(e, now, r, at, r->len - at < r->seg_size ? r->len - at : r->seg_size);
+            pair_turn(e);
         }
-        pair_turn(e);
     }
 }
 
