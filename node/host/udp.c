@@ -389,14 +389,10 @@ static size_t seg_of(const struct batch *b)
 // The next message, and the cursor moves past it. Without offload each datagram is one.
 static bool next_message(const struct udp *u, struct cursor *c, struct messages *all)
 {
-    while (c->i < c->n && c->at >= c->batch[c->i].len) {
-        c->i++;
-        c->at = 0;
-        c->singly = false;
-    }
     if (c->i == c->n || all->n == UDP_SENDS)
         return false;
     const struct batch *b = &c->batch[c->i];
+    assert(c->at < b->len);
     size_t left = b->len - c->at, seg = seg_of(b), len = left;
     size_t whole = UDP_SEGMENTS_MAX * seg;
     if (!u->gso || c->singly || left <= seg)
@@ -413,6 +409,11 @@ static bool next_message(const struct udp *u, struct cursor *c, struct messages 
                                         .batch_id = b->id,
                                         .ecn = b->ecn};
     c->at += (uint32_t)len;
+    if (c->at == b->len) {
+        c->i++;
+        c->at = 0;
+        c->singly = false;
+    }
     return true;
 }
 
