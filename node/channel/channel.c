@@ -29,6 +29,8 @@ static void on_lost(void *ctx, const struct chan_sent *s)
                               &(struct chan_chunk){s->offset[i], s->len[i], s->stream[i]});
     if (s->ratchet_len > 0)
         chan_message_lost(&c->message_out, s->ratchet_serial, s->ratchet_offset, s->ratchet_len);
+    if (s->flags & CHAN_SENT_ASK)
+        chan_step_ask_lost(c);
     chan_streams_credit_lost(&c->streams, s->credit);
     chan_reunion_lost(&c->reunion, s->meeting);
 }

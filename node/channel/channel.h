@@ -85,6 +85,9 @@ int channel_reunion_seal(struct channel *, usec_t now, const uint8_t *data, size
 // BAUTA_EFORMAT where it holds nothing of that kind.
 int channel_reunion_open(struct channel *, usec_t now, const uint8_t cid[static CID_BYTES],
                          unsigned phase, uint8_t *packet, size_t size, uint8_t *data, size_t *len);
+// The application wants new keys: our step begins, or the peer is asked for its own; channel_deadline says when. 0 also
+// where that is under way; BAUTA_ELIMIT: the last one is not 30 s ago; BAUTA_ESTATE: before CHANNEL_MATCHED, after the end.
+int channel_step_ask(struct channel *, usec_t now);
 // Sends CLOSE (a few times, with rising gaps) and ends with CHANNEL_CLOSED. `code` is the application's.
 void channel_close(struct channel *, usec_t now, uint16_t code);
 

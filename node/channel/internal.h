@@ -52,7 +52,10 @@ struct channel {
     uint8_t step_cid[CID_BYTES]; // ours for the step that we started
     usec_t step_at;              // when the last step was done
     uint64_t step_bytes;         // both ways since then
-    bool step_asked;             // the peer wants the next one
+    usec_t step_known_at;        // when the other end was seen to have done it, too
+    bool step_asked;             // the peer, or our application, wants the next one of ours
+    uint32_t ask_step;           // the peer's step that we asked for last
+    bool ask_due;                // to be sent
 
     // the end
     enum channel_reason reason;
@@ -83,6 +86,8 @@ void chan_step_begin(struct channel *, usec_t now); // RATCHET1 of the next step
 void chan_step_frame(struct channel *, usec_t now, const struct chan_frame *, uint32_t phase_step);
 void chan_step_expire(struct channel *, usec_t now);
 usec_t chan_step_deadline(const struct channel *);
+// Has what asked for the step got lost? Then it goes again, where that step is still to come.
+void chan_step_ask_lost(struct channel *);
 
 // ---- reunion.c --------------------------------------------------------------------------------------
 void chan_lost(struct channel *, usec_t now); // after a probe timeout: is the path lost?

@@ -79,6 +79,8 @@
 #define CHAN_STEP_BYTES_MAX (UINT64_C(8) << 30)
 #define CHAN_STEP_US_MIN (30 * USEC_PER_S) // a step sooner, with few bytes in between, is an attack
 #define CHAN_STEP_BYTES_MIN (UINT64_C(1) << 30)
+#define CHAN_STEP_ASK_US (150 * USEC_PER_S) // the other's turn is overdue: it is asked
+#define CHAN_STEP_ASK_BYTES (UINT64_C(5) << 30)
 #define CHAN_OLD_KEYS_US (3 * USEC_PER_S)
 #define CHAN_IDLE_US_MIN (16 * USEC_PER_S) // 18 s +- 2 s: under the 20 s of the shortest NAT timers
 #define CHAN_IDLE_US_MAX (20 * USEC_PER_S)

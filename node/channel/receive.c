@@ -213,9 +213,12 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
     usec_t pto = chan_recovery_pto(&c->recovery);
     usec_t old = 3 * pto > CHAN_OLD_KEYS_US ? 3 * pto : CHAN_OLD_KEYS_US;
     struct turn t = {.pn = pn, .step = in->step, .bytes = len, .soon = ecn == CHAN_CE};
-    if (chan_keys_heard(&c->keys, phase, now + old) && c->message_out.type == 2)
-        chan_message_end(&c->message_out); // RATCHET2 did arrive
-    t.path = from->family == 0             // an introducer brought it
+    if (chan_keys_heard(&c->keys, phase, now + old)) {
+        c->step_known_at = now;
+        if (c->message_out.type == 2)
+            chan_message_end(&c->message_out); // RATCHET2 did arrive
+    }
+    t.path = from->family == 0 // an introducer brought it
                  ? CHAN_NO_PATH
                  : chan_paths_heard(&c->paths, now, from, len, c->recovery.srtt_us / 2);
     if (c->state == CHAN_CLOSING) {

@@ -21,7 +21,44 @@ static void done(struct channel *c, usec_t now)
 {
     c->step_at = now;
     c->step_bytes = 0;
-    c->step_asked = false;
+    c->step_asked = c->ask_due = false;
+}
+
+// Is the next step the peer's to begin, and not begun?
+static bool is_theirs(const struct channel *c)
+{
+    return c->ratchet.state == RATCHET_IDLE && !ratchet_mine(&c->ratchet);
+}
+
+static void ask(struct channel *c)
+{
+    if (c->ask_step == c->ratchet.step + 1)
+        return; // once a step
+    c->ask_step = c->ratchet.step + 1;
+    c->ask_due = true;
+}
+
+void chan_step_ask_lost(struct channel *c)
+{
+    if (is_theirs(c) && c->ask_step == c->ratchet.step + 1)
+        c->ask_due = true;
+}
+
+int channel_step_ask(struct channel *c, usec_t now)
+{
+    if (!c->matched || !chan_alive(c))
+        return BAUTA_ESTATE;
+    if (c->ratchet.state != RATCHET_IDLE)
+        return 0; // it is under way
+    // An end that was not heard under the newest keys may have done its part of the last step a moment ago.
+    if (c->keys.switch_waits || now - c->step_at < CHAN_STEP_US_MIN ||
+        now - c->step_known_at < CHAN_STEP_US_MIN)
+        return BAUTA_ELIMIT;
+    if (is_theirs(c))
+        ask(c);
+    else
+        c->step_asked = true;
+    return 0;
 }
 
 static int on1(struct channel *c, usec_t now)
@@ -186,6 +223,14 @@ static usec_t begin_at(const struct channel *c)
     return c->step_asked || c->step_bytes >= CHAN_STEP_BYTES ? 0 : c->step_at + CHAN_STEP_US;
 }
 
+// When to ask the peer for what it should have begun.
+static usec_t ask_at(const struct channel *c)
+{
+    if (!is_theirs(c) || c->ask_step == c->ratchet.step + 1)
+        return USEC_NEVER;
+    return c->step_bytes >= CHAN_STEP_ASK_BYTES ? 0 : c->step_at + CHAN_STEP_ASK_US;
+}
+
 void chan_step_expire(struct channel *c, usec_t now)
 {
     if (!c->matched) {
@@ -197,6 +242,8 @@ void chan_step_expire(struct channel *c, usec_t now)
         chan_violation(c, now);
     else if (may_begin(c) && begin_at(c) <= now)
         chan_step_begin(c, now);
+    else if (ask_at(c) <= now)
+        ask(c);
 }
 
 usec_t chan_step_deadline(const struct channel *c)
@@ -207,5 +254,6 @@ usec_t chan_step_deadline(const struct channel *c)
         return 0;
     if (may_begin(c))
         return begin_at(c);
-    return c->step_at + CHAN_STEP_US_MAX;
+    usec_t asking = ask_at(c), last = c->step_at + CHAN_STEP_US_MAX;
+    return asking < last ? asking : last;
 }

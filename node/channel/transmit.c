@@ -124,7 +124,7 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
 // ---- everything else ----------------------------------------------------------------------------------
 static bool has_data(const struct channel *c)
 {
-    return c->message_out.due_bytes > 0 || c->ping_due ||
+    return c->message_out.due_bytes > 0 || c->ping_due || c->ask_due ||
            (c->ready &&
             (c->reunion.due || c->streams.credit_due != 0 || chan_streams_ready(&c->streams) != 0 ||
              (c->datagrams != NULL && c->datagrams->out.len > 0)));
@@ -133,6 +133,11 @@ static bool has_data(const struct channel *c)
 static void put_message(struct channel *c, struct wr *w, struct chan_sent *s)
 {
     struct chan_message_out *m = &c->message_out;
+    if (c->ask_due && w->left >= CHAN_RATCHET_HEADER_BYTES) {
+        chan_wire_ratchet(w, c->ask_step, 0, 0, NULL, 0);
+        s->flags |= CHAN_SENT_ELICITING | CHAN_SENT_ASK;
+        c->ask_due = false;
+    }
     if (m->due_bytes == 0 || w->left <= CHAN_RATCHET_HEADER_BYTES)
         return;
     uint16_t offset, len;

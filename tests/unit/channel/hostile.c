@@ -61,37 +61,172 @@ static void expect_protocol_end(struct net *n, unsigned i)
     assert_int_equal(n->end[i].reason, CHANNEL_ENDED_PROTOCOL);
 }
 
-static void no_text_before_the_first_step(void **state)
+// A frame of the type, well-formed where there is such a thing.
+static void put_any(struct wr *w, unsigned type)
+{
+    static const uint8_t data[8] = "hello";
+    switch (type) {
+    case CHAN_ACK:
+    case CHAN_ACK_ECN:
+        wr_u8(w, (uint8_t)type);
+        wr_le64(w, 0);
+        wr_le32(w, 0);
+        wr_u8(w, 0);
+        wr_le16(w, 0);
+        if (type == CHAN_ACK_ECN)
+            wr_zero(w, CHAN_ACK_ECN_BYTES);
+        break;
+    case CHAN_STREAM:
+        memset(chan_wire_stream(w, 0, 0, 5), 'x', 5);
+        break;
+    case CHAN_MAX_DATA:
+        chan_wire_max_data(w, 0, 1000);
+        break;
+    case CHAN_DATAGRAM:
+        chan_wire_datagram(w, data, 5);
+        break;
+    case CHAN_PATH_CHALLENGE:
+    case CHAN_PATH_RESPONSE:
+        chan_wire_path(w, (enum chan_frame_type)type, data);
+        break;
+    case CHAN_RATCHET: // of a step that is over: none is
+        chan_wire_ratchet(w, 0, 1, 0, data, 5);
+        break;
+    case CHAN_CLOSE:
+        chan_wire_close(w, CHAN_CLOSE_APPLICATION, 7);
+        break;
+    case CHAN_NEW_CID:
+        chan_wire_new_cid(w, 0, data);
+        break;
+    case CHAN_MEETING_POINT:
+        chan_wire_meeting(w, 1, data, 4);
+        break;
+    case CHAN_REUNION:
+        chan_wire_reunion(w, data, 4);
+        break;
+    default:
+        wr_u8(w, (uint8_t)type);
+    }
+}
+
+static bool is_control_frame(unsigned type)
+{
+    return type == CHAN_PADDING || type == CHAN_PING || type == CHAN_ACK || type == CHAN_ACK_ECN ||
+           type == CHAN_PATH_CHALLENGE || type == CHAN_PATH_RESPONSE || type == CHAN_RATCHET ||
+           type == CHAN_CLOSE;
+}
+
+static void only_control_is_taken_under_step_0(void **state)
 {
     (void)state;
-    for (unsigned kind = 0; kind < 5; kind++)
+    for (unsigned type = 0; type < 256; type += type < 32 ? 1 : 37)
         for (unsigned to = 0; to < 2; to++)
-            for (unsigned when = 0; when < 2; when++) {
-                struct net *n = net_new(1 + kind, (enum packet_aead)(kind % 2));
-                if (when == 0)
+            for (unsigned when = 0; when < 3; when++) {
+                struct net *n = net_new(1 + type, (enum packet_aead)(type % 2));
+                if (when == 0) { // nobody has said anything
                     net_start(n, to);
-                else
-                    net_connect(
-                        n); // phase 0 keys still live for some seconds: no text under them either
+                } else if (when == 1) { // in the middle of the first step
+                    net_start_both(n);
+                    NET_UNTIL(n, USEC_PER_S, n->end[to].channel->ratchet.step == 1);
+                    assert_false(n->end[to].matched);
+                } else { // keys of step 0 still live for some seconds
+                    net_connect(n);
+                }
                 struct forger f = forger_first(n, to);
                 uint8_t buf[64];
                 struct wr w = wr_init(buf, sizeof buf);
-                if (kind == 0)
-                    memset(chan_wire_stream(&w, 0, 0, 5), 'x', 5);
-                else if (kind == 1)
-                    chan_wire_datagram(&w, (const uint8_t *)"hello", 5);
-                else if (kind == 2)
-                    chan_wire_max_data(&w, 0, 1000);
-                else if (kind == 3)
-                    chan_wire_meeting(&w, 1, (const uint8_t *)"here", 4);
-                else
-                    chan_wire_reunion(&w, (const uint8_t *)"here", 4);
+                put_any(&w, type);
+                assert_false(w.bad);
                 assert_int_equal(give(n, to, &f, &w), 0);
-                expect_protocol_end(n, to);
-                assert_int_equal(n->end[to].got[0], 0);
-                assert_int_equal(n->end[to].datagrams, 0);
+                if (!is_control_frame(type)) {
+                    expect_protocol_end(n, to);
+                    assert_int_equal(n->end[to].got[0], 0);
+                    assert_int_equal(n->end[to].datagrams, 0);
+                } else {
+                    end_turn(n, to);
+                    if (n->end[to].closed
+                            ? n->end[to].reason != CHANNEL_ENDED_PEER
+                            : n->end[to].channel->state > CHAN_OPEN && type != CHAN_CLOSE)
+                        fail_msg("frame %u ended end %u", type, to);
+                }
                 net_free(n);
             }
+}
+
+// Opens what leaves under the handshake's keys: the AEAD's other end is the test itself.
+struct censor {
+    unsigned packets, frames;
+};
+
+static bool censor(struct net *n, unsigned from, const struct path *to, uint8_t *data, size_t *len)
+{
+    (void)to;
+    struct censor *seen = n->tap_ctx;
+    const struct channel_config *c = &n->end[from ^ 1].config;
+    struct forger f = forger_first(n, from ^ 1);
+    uint8_t cid[CID_BYTES], copy[2048], *body;
+    uint64_t pn;
+    size_t body_len;
+    packet_cid(cid, data, *len, c->local_mask);
+    if (memcmp(cid, c->local_cid, CID_BYTES) != 0)
+        return true;
+    memcpy(copy, data, *len);
+    assert_int_equal(packet_open(copy, *len, &f.keys, cid, 0, &pn, &body, &body_len), 0);
+    struct rd r = rd_init(body, body_len);
+    struct chan_frame frame;
+    struct chan_ack ack;
+    seen->packets++;
+    while (r.left > 0) {
+        assert_int_equal(chan_wire_get(&r, &frame, &ack), 0);
+        seen->frames++;
+        if (!is_control_frame(frame.type))
+            fail_msg("end %u sent a frame of type %d under step 0", from, (int)frame.type);
+    }
+    return true;
+}
+
+static void only_control_is_sent_under_step_0(void **state)
+{
+    (void)state;
+    struct censor seen = {0};
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct net *n = net_new(seed, (enum packet_aead)(seed % 2));
+        struct prng p = {seed * 31};
+        n->tap = censor;
+        n->tap_ctx = &seen;
+        n->delay_us = 100 + prng_next(&p) % 100000;
+        n->jitter_us = prng_next(&p) % n->delay_us;
+        n->loss_pm = (unsigned)(prng_next(&p) % 5) * 80;
+        n->dup_pm = (unsigned)(prng_next(&p) % 3) * 100;
+        n->reorder_pm = (unsigned)(prng_next(&p) % 3) * 200;
+        for (unsigned i = 0; i < 2; i++) // much to say from the first moment on
+            for (unsigned s = 0; s < CHANNEL_STREAMS_MAX; s++)
+                n->end[i].want[s] = 3000;
+        net_start(n, 0);
+        net_run(n, n->now + prng_next(&p) % 200000);
+        net_start(n, 1);
+        static const uint8_t word[5] = "hello";
+        for (unsigned k = 0; k < 60; k++) {
+            for (unsigned i = 0; i < 2; i++) {
+                if (n->end[i].closed)
+                    continue;
+                int rc = channel_datagram_send(n->end[i].channel, n->now, word, sizeof word);
+                assert_true(n->end[i].channel->ready || rc == BAUTA_ESTATE);
+                rc = channel_stream_send(n->end[i].channel, n->now, 1, word, 0);
+                assert_true(n->end[i].channel->ready || rc == BAUTA_ESTATE);
+                end_turn(n, i);
+            }
+            net_run(n, n->now + 50000);
+        }
+        NET_UNTIL(n, 10 * USEC_PER_S, net_done(n) || n->end[0].closed || n->end[1].closed);
+        assert_true(net_done(n) || n->loss_pm > 0);
+        for (unsigned i = 0; i < 2; i++)
+            if (!n->end[i].closed)
+                channel_close(n->end[i].channel, n->now, 0);
+        net_run(n, n->now + 5 * USEC_PER_S);
+        net_free(n);
+    }
+    assert_true(seen.packets > 200 * 6 && seen.frames > seen.packets);
 }
 
 // The window: 8,192 back is the last that counts.
@@ -506,7 +641,9 @@ static void a_step_that_never_comes_closes(void **state)
 
     n = net_new(15, PACKET_CHACHA20POLY1305);
     net_connect(n);
-    n->end[1].channel->ratchet.initiator = true; // forgets that step 2 is its own
+    n->end[1].channel->ratchet.initiator = true; // forgets that step 2 is its own,
+    for (unsigned i = 0; i < 2; i++)
+        n->end[i].channel->ask_step = 2; // and asking is of no use
     start = n->now;
     for (unsigned i = 0; i < 600 && !n->end[0].closed; i++) {
         n->end[0].want[0] += 10;
@@ -568,7 +705,8 @@ static void every_datagram_looks_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_text_before_the_first_step),
+        cmocka_unit_test(only_control_is_taken_under_step_0),
+        cmocka_unit_test(only_control_is_sent_under_step_0),
         cmocka_unit_test(replays_and_damage_are_dropped),
         cmocka_unit_test(old_keys_die),
         cmocka_unit_test(each_crime_closes),
