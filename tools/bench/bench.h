@@ -10,9 +10,9 @@ struct bench_options {
     uint64_t bytes;
     const char *aead; // "aegis256" or "chacha20poly1305"; NULL: what the hardware suggests
     int at_once;      // connect: both people come at the same moment
-    // link: where the sender and the receiver stand, and for how long
+    // link: where the sender and the receiver stand, for how long, and how much of that does not count
     char *netns[2], *address[2];
-    unsigned seconds;
+    unsigned seconds, skip;
     int series; // ten lines a second of what the controller does
 };
 

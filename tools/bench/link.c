@@ -27,7 +27,7 @@ struct flow {
     const struct bench_options *options;
     struct pair_end *end;
     uv_timer_t tick;
-    uint64_t sent, tick_count, told_got;
+    uint64_t sent, position, tick_count, told_got;
     usec_t told_at;
     struct channel_status told;
     usec_t last_at;
@@ -124,13 +124,15 @@ static void pull(struct pair_end *e, unsigned stream)
         if (now - since > s->gap_us_max)
             s->gap_us_max = now - since;
         f->last_at = now;
+        bool counts = now >= s->start + f->options->skip * USEC_PER_S;
         for (size_t done = 0; done < n;) { // every byte is compared
-            size_t at = (size_t)(s->got % 2048),
+            size_t at = (size_t)(f->position % 2048),
                    len = n - done < CHUNK_BYTES - at ? n - done : CHUNK_BYTES - at;
             s->wrong = s->wrong || memcmp(buf + done, f->chunk + at, len) != 0;
             done += len;
-            s->got += len;
+            f->position += len;
         }
+        s->got += counts ? n : 0;
     }
 }
 
@@ -155,8 +157,8 @@ static void report(const struct flow *f, bool aegis)
         "\"gap_ms_max\": %.1f, \"packets\": %llu, \"lost_share\": %.4f, \"srtt_ms\": %.1f, "
         "\"min_rtt_ms\": %.1f, \"cwnd\": %llu}\n",
         f->options->seconds, aegis ? "aegis256" : "chacha20poly1305", (unsigned long long)s->got,
-        (double)s->got / (double)(s->end - s->start), (double)s->gap_us_max / 1e3,
-        (unsigned long long)t->packets_out,
+        (double)s->got / (double)(s->end - s->start - f->options->skip * USEC_PER_S),
+        (double)s->gap_us_max / 1e3, (unsigned long long)t->packets_out,
         t->packets_out > 0 ? (double)t->packets_lost / (double)t->packets_out : 0.0,
         (double)t->srtt_us / 1e3, (double)t->min_rtt_us / 1e3, (unsigned long long)t->cwnd_bytes);
 }

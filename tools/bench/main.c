@@ -24,7 +24,7 @@ static int usage(const char *what)
     fprintf(stderr,
             "bauta-bench: %s; usage: bauta-bench connect|rtt|throughput|memory|handshake|link|dht "
             "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once] "
-            "[--netns FILE,FILE --address IP,IP] [--seconds N] [--series]\n",
+            "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series]\n",
             what);
     return 2;
 }
@@ -49,17 +49,13 @@ static int two(char *text, char *part[2])
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"nodes", required_argument, NULL, 'n'},
-                                            {"runs", required_argument, NULL, 'r'},
-                                            {"count", required_argument, NULL, 'c'},
-                                            {"bytes", required_argument, NULL, 'b'},
-                                            {"aead", required_argument, NULL, 'a'},
-                                            {"at-once", no_argument, NULL, 'o'},
-                                            {"netns", required_argument, NULL, 'N'},
-                                            {"address", required_argument, NULL, 'A'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"series", no_argument, NULL, 'S'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"nodes", required_argument, NULL, 'n'},   {"runs", required_argument, NULL, 'r'},
+        {"count", required_argument, NULL, 'c'},   {"bytes", required_argument, NULL, 'b'},
+        {"aead", required_argument, NULL, 'a'},    {"at-once", no_argument, NULL, 'o'},
+        {"netns", required_argument, NULL, 'N'},   {"address", required_argument, NULL, 'A'},
+        {"seconds", required_argument, NULL, 's'}, {"skip", required_argument, NULL, 'k'},
+        {"series", no_argument, NULL, 'S'},        {NULL, 0, NULL, 0}};
     if (argc < 2)
         return usage("which mode?");
     size_t mode = 0;
@@ -73,7 +69,7 @@ int main(int argc, char **argv)
     opterr = 0;
     optind = 2;
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (strchr("nrcs", opt) != NULL && number(optarg, 1000000, &v) != 0)
+        if (strchr("nrcsk", opt) != NULL && number(optarg, 1000000, &v) != 0)
             return usage("a number from 1 to 1000000 is needed");
         if (opt == 'b' && number(optarg, 1ull << 40, &v) != 0)
             return usage("a number of bytes is needed");
@@ -102,6 +98,9 @@ int main(int argc, char **argv)
         case 's':
             o.seconds = (unsigned)v;
             break;
+        case 'k':
+            o.skip = (unsigned)v;
+            break;
         case 'S':
             o.series = 1;
             break;
@@ -114,6 +113,8 @@ int main(int argc, char **argv)
     }
     if (optind != argc)
         return usage("unknown argument");
+    if (o.skip > 0 && o.skip >= o.seconds)
+        return usage("--skip has to be less than --seconds");
     if (o.aead != NULL && strcmp(o.aead, "aegis256") != 0 &&
         strcmp(o.aead, "chacha20poly1305") != 0)
         return usage("--aead takes aegis256 or chacha20poly1305");
