@@ -44,6 +44,10 @@ struct batch {
     uint64_t id; // for node_sent
 };
 
+// x_sent of a machine is told what the operating system said of a batch: a negative errno, or this where the own
+// interface takes no datagram of that length.
+#define SENT_TOO_LONG (-0x10000)
+
 // Randomness is handed in: the operating system's in the host, a seeded generator in the simulator.
 struct rng {
     void (*fill)(void *ctx, void *buf, size_t len);

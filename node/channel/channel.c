@@ -4,9 +4,45 @@
 #include <sodium.h>
 
 // ---- contents of packets that arrived or were lost ------------------------------------------------------
+static bool datagram_fits(const struct channel *c, size_t len)
+{
+    size_t around = PACKET_HEADER_BYTES + CHAN_DATAGRAM_HEADER_BYTES + packet_tag_bytes(c->aead);
+    return around + len <= chan_paths_mtu(&c->paths);
+}
+
+// A datagram of the application that no packet can hold any more will never go out.
+static void mtu_fell(struct channel *c)
+{
+    chan_cc_packet(&c->recovery.cc, chan_paths_mtu(&c->paths));
+    if (c->datagrams != NULL && !datagram_fits(c, c->datagrams->out.len))
+        c->datagrams->out.len = 0;
+}
+
+static void path_carried(struct channel *c, const struct chan_sent *s)
+{
+    struct chan_path *path = chan_paths_by_id(&c->paths, s->path);
+    if (path != NULL)
+        chan_mtu_acked(&path->mtu, c->now, s->bytes, s->flags & CHAN_SENT_PROBE, s->at);
+    if (s->flags & CHAN_SENT_PROBE)
+        chan_cc_packet(&c->recovery.cc, chan_paths_mtu(&c->paths));
+    if ((s->flags & CHAN_SENT_ECT) && s->path == c->ecn_path)
+        chan_ecn_acked(&c->ecn, s->at);
+}
+
+static void path_lost(struct channel *c, const struct chan_sent *s)
+{
+    struct chan_path *path = chan_paths_by_id(&c->paths, s->path);
+    if (path != NULL &&
+        chan_mtu_lost(&path->mtu, c->now, s->bytes, s->flags & CHAN_SENT_PROBE, s->at))
+        mtu_fell(c);
+    if ((s->flags & CHAN_SENT_ECT) && s->path == c->ecn_path)
+        chan_ecn_lost(&c->ecn, s->at);
+}
+
 static void on_acked(void *ctx, const struct chan_sent *s)
 {
     struct channel *c = ctx;
+    path_carried(c, s);
     for (unsigned i = 0; i < CHAN_STREAM_FRAMES; i++)
         if (s->len[i] > 0)
             chan_streams_acked(&c->streams,
@@ -20,7 +56,7 @@ static void on_acked(void *ctx, const struct chan_sent *s)
         chan_seen_told(&c->seen, s->ack_next);
 }
 
-static void on_lost(void *ctx, const struct chan_sent *s)
+static void on_again(void *ctx, const struct chan_sent *s)
 {
     struct channel *c = ctx;
     for (unsigned i = 0; i < CHAN_STREAM_FRAMES; i++)
@@ -35,9 +71,15 @@ static void on_lost(void *ctx, const struct chan_sent *s)
     chan_reunion_lost(&c->reunion, s->meeting);
 }
 
+static void on_lost(void *ctx, const struct chan_sent *s)
+{
+    path_lost(ctx, s);
+    on_again(ctx, s);
+}
+
 struct chan_sink chan_sink(struct channel *c)
 {
-    return (struct chan_sink){c, on_acked, on_lost};
+    return (struct chan_sink){c, on_acked, on_lost, on_again};
 }
 
 static usec_t earlier(usec_t a, usec_t b)
@@ -294,6 +336,7 @@ static void expire_alive(struct channel *c, usec_t now)
 
 bool channel_expire(struct channel *c, usec_t now, unsigned budget)
 {
+    c->now = now;
     (void)budget; // what is due here takes constant time
     if (c->state == CHAN_CLOSING && c->close_end <= now)
         chan_over(c, now);
@@ -304,7 +347,16 @@ bool channel_expire(struct channel *c, usec_t now, unsigned budget)
 
 void channel_sent(struct channel *c, usec_t now, int rc)
 {
-    if (rc >= 0 || !chan_alive(c) || c->paths.active == CHAN_NO_PATH)
+    int target = chan_paths_target(&c->paths);
+    if (rc >= 0 || !chan_alive(c) || target == CHAN_NO_PATH)
+        return;
+    if (rc == SENT_TOO_LONG) {
+        struct chan_path *path = &c->paths.path[target];
+        if (chan_mtu_refused(&path->mtu, now))
+            mtu_fell(c);
+        return;
+    }
+    if (c->paths.active == CHAN_NO_PATH)
         return;
     // Forged easily, so it ends nothing; and a path that fails each send asks once a round trip.
     const struct chan_path *at = &c->paths.path[c->paths.active];
@@ -354,7 +406,7 @@ int channel_datagram_send(struct channel *c, usec_t now, const uint8_t *data, si
     (void)now;
     if (!c->ready || c->state != CHAN_OPEN)
         return BAUTA_ESTATE;
-    if (len == 0 || len > CHANNEL_DATAGRAM_BYTES_MAX)
+    if (len == 0 || len > CHANNEL_DATAGRAM_BYTES_MAX || !datagram_fits(c, len))
         return BAUTA_ELIMIT;
     if (c->datagrams == NULL)
         c->datagrams = arena_take(c->arena, sizeof *c->datagrams);
@@ -480,6 +532,8 @@ void channel_status(const struct channel *c, struct channel_status *s)
                                  .packets_dropped = c->packets_dropped,
                                  .bytes_in = c->bytes_in,
                                  .bytes_out = c->bytes_out,
+                                 .mtu_bytes = chan_paths_mtu(&c->paths),
+                                 .ecn = c->ecn.state == CHAN_ECN_CAPABLE,
                                  .step = c->ratchet.step,
                                  .ready = c->ready,
                                  .aead = c->aead};

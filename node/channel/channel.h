@@ -134,7 +134,9 @@ struct channel_status {
     uint64_t cwnd_bytes, in_flight_bytes;
     uint64_t packets_in, packets_out, packets_lost, packets_dropped;
     uint64_t bytes_in, bytes_out;
-    uint32_t step; // ratchet steps done
+    uint16_t mtu_bytes; // of a full packet on the path in use
+    bool ecn;           // full packets are marked there, and the marks arrive
+    uint32_t step;      // ratchet steps done
     bool ready;
     enum packet_aead aead;
     struct path path;

@@ -4,6 +4,7 @@
 
 #include "crypto/ratchet.h"
 #include "node/channel/channel.h"
+#include "node/channel/ecn.h"
 #include "node/channel/keys.h"
 #include "node/channel/message.h"
 #include "node/channel/paths.h"
@@ -40,6 +41,7 @@ struct channel {
     enum chan_state state;
     bool heard, ready, matched;
     bool tell_heard, tell_path, tell_ready, tell_matched; // events to give
+    usec_t now;                                           // of the call that is under way
     usec_t started_at;
     usec_t active_at; // last tracked packet sent or valid one received
     usec_t idle_us;   // PING after this much silence, drawn anew each time
@@ -72,6 +74,8 @@ struct channel {
     struct chan_seen seen;
     struct chan_recovery recovery;
     struct chan_paths paths;
+    struct chan_ecn ecn;
+    uint8_t ecn_path; // id of the path it is about
     struct chan_streams streams;
     struct chan_message_out message_out;
     struct chan_message_in message_in;

@@ -68,6 +68,15 @@
 #define CHAN_PROBE_GAP_US (50 * USEC_PER_MS)
 #define CHAN_PROBE_GAP_US_MIN (2 * USEC_PER_MS)
 #define CHAN_PROBE_GAP_US_MAX (400 * USEC_PER_MS)
+#define CHAN_ECN_TEST 10u       // packets that are marked before anything is known (RFC 9000, A.4)
+#define CHAN_ECN_ROUNDS 3u      // such tests whose counts were lost
+#define CHAN_ECN_PLAIN 4u       // ACKs of marked packets without counts: one may be lost, not each
+#define CHAN_MTU_MAX_V6 1452u   // IPv6's header is 20 bytes longer
+#define CHAN_MTU_MIN CLASS_CHAT // less than IPv4's 576, the least that anything carries today
+#define CHAN_MTU_BULK 8u  // full packets of data before the first probe: a chat never sends one
+#define CHAN_MTU_TRIES 3u // MAX_PROBES of RFC 8899
+#define CHAN_MTU_LOST 3u  // full packets lost in a row while others arrive: a black hole
+#define CHAN_MTU_RAISE_US (600 * USEC_PER_S) // PMTU_RAISE_TIMER of RFC 8899
 #define CHAN_AMPLIFICATION 3u // bytes sent for each received, until the path is validated
 
 // ---- life -----------------------------------------------------------------------------------------------

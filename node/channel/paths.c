@@ -7,6 +7,22 @@ static bool same(const struct path *a, const struct path *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+static struct chan_path *begin(struct chan_paths *p, int i, const struct path *path)
+{
+    struct chan_path *at = &p->path[i];
+    *at = (struct chan_path){.path = *path, .challenge_at = USEC_NEVER, .id = p->next_id++};
+    chan_mtu_init(&at->mtu, path);
+    return at;
+}
+
+struct chan_path *chan_paths_by_id(struct chan_paths *p, uint8_t id)
+{
+    for (int i = 0; i < p->count; i++)
+        if (p->path[i].id == id)
+            return &p->path[i];
+    return NULL;
+}
+
 void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_config *config)
 {
     memset(p, 0, sizeof *p);
@@ -22,11 +38,10 @@ void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_conf
             known = known || same(&p->path[k].path, &config->candidate[i]);
         if (known)
             continue;
-        p->path[p->count++] = (struct chan_path){.path = config->candidate[i],
-                                                 .candidate = true,
-                                                 .challenge_at = now,
-                                                 .challenge_gap_us = gap,
-                                                 .mtu = CLASS_FULL};
+        struct chan_path *at = begin(p, p->count++, &config->candidate[i]);
+        at->candidate = true;
+        at->challenge_at = now;
+        at->challenge_gap_us = gap;
     }
 }
 
@@ -59,8 +74,7 @@ int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, 
         i = new_slot(p);
         if (i < 0)
             return CHAN_NO_PATH;
-        p->path[i] =
-            (struct chan_path){.path = *from, .challenge_at = USEC_NEVER, .mtu = CLASS_FULL};
+        begin(p, i, from);
     }
     struct chan_path *at = &p->path[i];
     if (!at->heard) {
@@ -119,14 +133,14 @@ uint64_t chan_paths_allowance(const struct chan_paths *p, int i)
 
 uint16_t chan_paths_class(const struct chan_paths *p, int i, size_t len)
 {
-    uint16_t mtu = p->path[i].mtu, class = len > CLASS_MEDIUM ? mtu : class_of((uint32_t)len);
+    uint16_t mtu = p->path[i].mtu.size, class = len > CLASS_MEDIUM ? mtu : class_of((uint32_t)len);
     return len > mtu ? 0 : class < mtu ? class : mtu;
 }
 
 uint16_t chan_paths_room(const struct chan_paths *p, int i, uint64_t max)
 {
     static const uint16_t class[] = {CLASS_MEDIUM, CLASS_CHAT, CLASS_SMALL, CLASS_TINY};
-    uint16_t mtu = p->path[i].mtu;
+    uint16_t mtu = p->path[i].mtu.size;
     if (max >= mtu)
         return mtu;
     for (unsigned k = 0; k < sizeof class / sizeof *class; k++)

@@ -5,6 +5,7 @@
 
 #include "node/channel/channel.h"
 #include "node/channel/limits.h"
+#include "node/channel/mtu.h"
 
 #define CHAN_NO_PATH (-1)
 
@@ -21,12 +22,14 @@ struct chan_path {
     usec_t challenged_at[CHAN_CHALLENGES_MAX];
     usec_t heard_at;
     uint64_t in_bytes, out_bytes;
-    uint16_t mtu; // the longest datagram that goes there
+    uint8_t id; // of what was learnt of it; packets name their path by it
+    struct chan_mtu mtu;
 };
 
 struct chan_paths {
     struct chan_path path[CHAN_PATHS_MAX];
     uint8_t count;
+    uint8_t next_id;
     int8_t active;   // validated and in use
     int8_t last;     // where the last valid packet came from
     int8_t speaking; // where the highest packet with more than probes came from
@@ -47,6 +50,8 @@ usec_t chan_paths_deadline(const struct chan_paths *);
 // Makes the next challenge and counts it as sent.
 void chan_paths_challenge(struct chan_paths *, int i, usec_t now, const struct rng *,
                           uint8_t data[static 8]);
+// The path that packets with this id went to, or NULL: it gave way to another.
+struct chan_path *chan_paths_by_id(struct chan_paths *, uint8_t id);
 // What is due there can't be sent: the next packet from there asks for it again.
 void chan_paths_give_up(struct chan_paths *, int i, usec_t now);
 // How many bytes may go there now.
@@ -64,7 +69,7 @@ static inline int chan_paths_target(const struct chan_paths *p)
 static inline uint16_t chan_paths_mtu(const struct chan_paths *p)
 {
     int i = chan_paths_target(p);
-    return i >= 0 ? p->path[i].mtu : CLASS_FULL;
+    return i >= 0 ? p->path[i].mtu.size : CLASS_FULL;
 }
 
 #endif

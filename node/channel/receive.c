@@ -18,8 +18,11 @@ static void use_path(struct channel *c, int i, bool reset)
 {
     c->paths.active = (int8_t)i;
     c->tell_path = true;
+    c->ecn_path = c->paths.path[i].id;
+    chan_ecn_start(&c->ecn);
     if (reset)
         chan_recovery_new_path(&c->recovery);
+    chan_cc_packet(&c->recovery.cc, chan_paths_mtu(&c->paths));
 }
 
 static void on_response(struct channel *c, usec_t now, const struct chan_frame *f)
@@ -79,6 +82,16 @@ static bool is_control(enum chan_frame_type type)
            type != CHAN_NEW_CID && type != CHAN_MEETING_POINT && type != CHAN_REUNION;
 }
 
+static int on_ack(struct channel *c, usec_t now, const struct chan_ack *ack)
+{
+    struct chan_sink sink = chan_sink(c);
+    bool news = ack->range[0].hi > c->recovery.acked_next;
+    int rc = chan_recovery_ack(&c->recovery, now, ack, &sink);
+    if (rc == 0)
+        chan_cc_ecn(&c->recovery.cc, now, chan_ecn_on_ack(&c->ecn, ack, news));
+    return rc;
+}
+
 // 0, or a negative code: BAUTA_ESPACE: nothing wrong, but not kept. Others close the channel.
 static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct chan_frame *f,
                     const struct chan_ack *ack)
@@ -91,7 +104,6 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
                   f->type == CHAN_CLOSE || f->type == CHAN_REUNION;
     t->speaks = t->speaks || !(probing || f->type == CHAN_NEW_CID);
     t->eliciting = t->eliciting || !silent;
-    struct chan_sink sink = chan_sink(c);
     switch (f->type) {
     case CHAN_PADDING:
         return 0;
@@ -100,7 +112,7 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
         return 0;
     case CHAN_ACK:
     case CHAN_ACK_ECN:
-        return chan_recovery_ack(&c->recovery, now, ack, &sink);
+        return on_ack(c, now, ack);
     case CHAN_STREAM:
         return chan_streams_on_data(&c->streams, f);
     case CHAN_MAX_DATA:
@@ -184,6 +196,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
                     unsigned phase, const struct path *from, uint8_t ecn, uint8_t *datagram,
                     size_t len)
 {
+    c->now = now;
     if (c->state >= CHAN_ENDED || phase >= CHAN_PHASES)
         return drop(c, BAUTA_ESTATE);
     struct chan_phase_in *in = &c->keys.in[phase];

@@ -405,7 +405,7 @@ void chan_recovery_again(struct chan_recovery *r, unsigned count, const struct c
 {
     for (uint64_t pn = next_in(r, r->flying, r->base, r->next); pn < r->next && count > 0;
          count--) {
-        sink->lost(sink->ctx, at(r, pn));
+        sink->again(sink->ctx, at(r, pn));
         pn = next_in(r, r->flying, pn + 1, r->next);
     }
 }
@@ -416,7 +416,7 @@ void chan_recovery_forget(struct chan_recovery *r, const struct chan_sink *sink)
          pn = next_in(r, r->flying, pn + 1, r->next)) {
         land(r, pn);
         cut(r, r->open, pn);
-        sink->lost(sink->ctx, at(r, pn));
+        sink->again(sink->ctx, at(r, pn));
     }
     r->loss_at = USEC_NEVER;
     r->pto_count = 0;

@@ -27,6 +27,7 @@ struct chan_sent { // one packet: everything that must go out again if it is los
     uint16_t ratchet_offset, ratchet_len;
     uint8_t stream[CHAN_STREAM_FRAMES];
     uint8_t ratchet_serial;
+    uint8_t path; // its id
     uint8_t flags;
     uint16_t meeting;      // version of the MEETING_POINT in it; 0: none
     struct chan_mark mark; // set by chan_recovery_sent
@@ -36,6 +37,7 @@ struct chan_sink { // the channel's own hands for the contents of packets
     void *ctx;
     void (*acked)(void *ctx, const struct chan_sent *);
     void (*lost)(void *ctx, const struct chan_sent *);
+    void (*again)(void *ctx, const struct chan_sent *); // send it again, without a verdict
 };
 
 struct chan_recovery {

@@ -28,16 +28,20 @@ static uint8_t *pack_room(const struct pack *p, const struct path *to, size_t le
     return NULL;
 }
 
-static void pack_add(struct pack *p, usec_t now, const struct path *to, size_t len)
+// `mark`: with ECT(0); so is a shorter packet that ends a batch of marked ones.
+static void pack_add(struct pack *p, usec_t now, const struct path *to, size_t len, bool mark)
 {
     struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
-    if (last != NULL && p->open && len <= last->seg_size && same_path(&last->path, to)) {
+    uint8_t ecn = mark ? CHAN_ECT0 : 0;
+    if (last != NULL && p->open && len <= last->seg_size && last->ecn == ecn &&
+        same_path(&last->path, to)) {
         last->count++;
         last->len += (uint32_t)len;
     } else {
         assert(p->count < p->max);
         last = &p->batch[p->count++];
         *last = (struct batch){.path = *to,
+                               .ecn = ecn,
                                .seg_size = (uint16_t)len,
                                .count = 1,
                                .len = (uint32_t)len,
@@ -56,13 +60,27 @@ static struct wr frames(const struct channel *c, uint8_t *packet, size_t bytes)
                    bytes - PACKET_HEADER_BYTES - packet_tag_bytes(c->aead));
 }
 
+// Full packets of an honest try are marked; a probe goes the way that is known to work.
+static bool marked(struct channel *c, const struct chan_path *to, uint16_t size, unsigned flags)
+{
+    if (size != to->mtu.size || size <= CLASS_MEDIUM || (flags & CHAN_SENT_PROBE) ||
+        !(flags & CHAN_SENT_ELICITING) || c->recovery.pto_count > 0 || c->ecn_path != to->id ||
+        !chan_ecn_wanted(&c->ecn))
+        return false;
+    chan_ecn_sent(&c->ecn);
+    return true;
+}
+
 // Pads, seals, counts.
 static void finish(struct channel *c, usec_t now, struct pack *p, int path, struct wr *w,
                    struct chan_sent *s)
 {
+    struct chan_path *to = &c->paths.path[path];
     uint8_t *packet = w->start - PACKET_HEADER_BYTES;
     size_t around = PACKET_HEADER_BYTES + packet_tag_bytes(c->aead);
-    uint16_t size = chan_paths_class(&c->paths, path, around + wr_len(w));
+    uint16_t size = s->flags & CHAN_SENT_PROBE
+                        ? to->mtu.probe
+                        : chan_paths_class(&c->paths, path, around + wr_len(w));
     assert(size > 0 && !w->bad);
     wr_zero(w, size - around - wr_len(w));
     if (c->recovery.next >= c->skip_at) {
@@ -74,15 +92,18 @@ static void finish(struct channel *c, usec_t now, struct pack *p, int path, stru
     assert(len == size);
     (void)len;
     s->bytes = size;
+    s->path = to->id;
+    bool mark = marked(c, to, size, s->flags);
+    if (mark)
+        s->flags |= CHAN_SENT_ECT;
     chan_recovery_sent(&c->recovery, now, s);
     if (s->flags & CHAN_SENT_ELICITING)
         c->active_at = now;
-    struct chan_path *to = &c->paths.path[path];
     to->out_bytes += size;
     c->packets_out++;
     c->bytes_out += size;
     c->step_bytes += size;
-    pack_add(p, now, &to->path, size);
+    pack_add(p, now, &to->path, size, mark);
 }
 
 // ---- probes -----------------------------------------------------------------------------------------
@@ -119,6 +140,27 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
         at->out_bytes -= size;
         at->unasked++;
     }
+}
+
+// The path's MTU: a PING of the size in question, alone in its batch, since it may be refused.
+static void send_mtu_probe(struct channel *c, usec_t now, struct pack *p)
+{
+    int i = c->paths.active;
+    if (i == CHAN_NO_PATH || !c->matched || !chan_streams_ready(&c->streams) ||
+        !chan_cc_open(&c->recovery.cc) || c->recovery.pto_count > 0)
+        return;
+    struct chan_path *to = &c->paths.path[i];
+    uint16_t size = chan_mtu_next(&to->mtu, now);
+    p->open = false;
+    uint8_t *packet = size > 0 ? pack_room(p, &to->path, size) : NULL;
+    if (packet == NULL || !chan_recovery_room(&c->recovery, c->arena))
+        return;
+    chan_mtu_probed(&to->mtu, size);
+    struct wr w = frames(c, packet, size);
+    wr_u8(&w, CHAN_PING);
+    struct chan_sent s = {.flags = CHAN_SENT_ELICITING | CHAN_SENT_PROBE};
+    finish(c, now, p, i, &w, &s);
+    p->open = false;
 }
 
 // ---- everything else ----------------------------------------------------------------------------------
@@ -198,8 +240,13 @@ static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path,
     bool data = chan_cc_may(&c->recovery.cc, has_data(c)) || c->probes > 0;
     if (!data && !chan_seen_due(&c->seen, now))
         return false;
+    struct chan_path *to = &c->paths.path[path];
+    // One of the two packets of a probe timeout is short: full ones may be what does not get through.
+    uint16_t safe = chan_mtu_safe(&to->mtu, c->recovery.pto_count);
+    if (data && c->probes == 1 && allowance > safe)
+        allowance = safe;
     uint16_t size = chan_paths_room(&c->paths, path, allowance);
-    uint8_t *packet = pack_room(p, &c->paths.path[path].path, size);
+    uint8_t *packet = pack_room(p, &to->path, size);
     if (size < CLASS_SMALL || packet == NULL || !chan_recovery_room(&c->recovery, c->arena))
         return false;
     struct chan_sent s = {0};
@@ -213,6 +260,8 @@ static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path,
     if (data && c->probes > 0)
         c->probes--;
     finish(c, now, p, path, &w, &s);
+    if (s.len[0] > 0 && s.bytes == to->mtu.size)
+        chan_mtu_bulk(&to->mtu);
     return true;
 }
 
@@ -248,6 +297,7 @@ static bool send_close(struct channel *c, usec_t now, struct pack *p, int path)
 size_t channel_transmit(struct channel *c, usec_t now, uint8_t *buf, size_t cap,
                         struct batch *batch, size_t max)
 {
+    c->now = now;
     struct pack p = {.buf = buf, .cap = cap, .batch = batch, .max = max};
     chan_cc_turn(&c->recovery.cc, now);
     int target = chan_paths_target(&c->paths);
@@ -266,6 +316,7 @@ size_t channel_transmit(struct channel *c, usec_t now, uint8_t *buf, size_t cap,
         if (chan_paths_due(&c->paths, i, now))
             send_probe(c, now, &p, i);
     send_burst(c, now, &p);
+    send_mtu_probe(c, now, &p);
     if (target != CHAN_NO_PATH)
         while (send_packet(c, now, &p, target, chan_paths_allowance(&c->paths, target)))
             ;

@@ -469,7 +469,7 @@ size_t udp_send(struct udp *u, const struct batch *batch, size_t n,
             // Of a batch with many failing datagrams the first one says all.
             uint64_t id = all.m[0].batch_id;
             if (failed < UDP_SENDS && (failed == 0 || fail[failed - 1].batch_id != id))
-                fail[failed++] = (struct udp_failure){id, rc};
+                fail[failed++] = (struct udp_failure){id, rc == -EMSGSIZE ? SENT_TOO_LONG : rc};
             skip(u, &c, 1);
         }
     }

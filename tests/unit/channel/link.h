@@ -307,7 +307,7 @@ static UNUSED void end_turn(struct net *n, unsigned i)
                 size_t len =
                     batch[b].len - at < batch[b].seg_size ? batch[b].len - at : batch[b].seg_size;
                 assert_true(len <= CHAN_MTU_MAX &&
-                            (len > CLASS_MEDIUM || class_of((uint32_t)len) == len));
+                            (len > CHAN_MTU_MIN || class_of((uint32_t)len) == len));
                 uint8_t copy[2048];
                 memcpy(copy, batch[b].data + at, len);
                 carry(n, i, &batch[b].path, copy, len, batch[b].ecn);

@@ -205,7 +205,7 @@ static void bench_init(struct bench *b)
     memset(b, 0, sizeof *b);
     memory_arena(&b->arena, 4u << 20);
     chan_recovery_init(&b->r, CHAN_CC_RENO, 0);
-    b->sink = (struct chan_sink){&b->v, count_acked, count_lost};
+    b->sink = (struct chan_sink){&b->v, count_acked, count_lost, count_lost};
 }
 
 static void bench_end(struct bench *b)

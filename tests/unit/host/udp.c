@@ -246,7 +246,7 @@ static void a_datagram_that_is_too_long_is_told(void **state)
     b[0].len = 66000;
     assert_int_equal(udp_send(&n->a, b, 1, fail), 1);
     assert_int_equal(fail[0].batch_id, 7);
-    assert_int_equal(fail[0].rc, UV_EMSGSIZE);
+    assert_int_equal(fail[0].rc, SENT_TOO_LONG);
     int value = 0;
     socklen_t len = sizeof value;
     assert_int_equal(getsockopt(n->a.fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, &len), 0);
