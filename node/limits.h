@@ -16,6 +16,7 @@
 #define NODE_READ_BYTES 4096u
 // Sends of one channel before the next channel gets its turn.
 #define NODE_CHANNEL_BATCHES 8u
+#define NODE_CHANNEL_BYTES 65536u // and bytes: one whole batch of full packets
 #define NODE_STORE_BYTES_DEFAULT (64u * 1024 * 1024)
 #define NODE_NETWORK_DEFAULT "bauta"
 

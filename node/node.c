@@ -157,30 +157,46 @@ bool node_contact(const struct node *n, const struct path *bound, struct contact
 
 // ---- datagrams in ---------------------------------------------------------------------------------
 
-static void receive_one(struct node *n, usec_t now, const struct path *from, uint8_t ecn,
-                        uint8_t *data, size_t len)
+struct arrival { // a buffer on its way in
+    const struct rx *rx;
+    struct conversation *c; // had packets out of it, and node_touch is due; NULL: none
+    uint8_t cid[CID_BYTES]; // of the last of those
+    uint8_t phase;
+};
+
+static void settle(struct node *n, usec_t now, struct arrival *a)
 {
-    n->datagrams_in++;
-    n->bytes_in += len;
-    if (len < DATAGRAM_BYTES_MIN) {
-        n->dropped_short++;
+    if (a->c == NULL)
         return;
+    node_touch(n, a->c);
+    a->c = NULL;
+    node_pump(n, now);
+}
+
+// The conversation that a packet belongs to becomes the arrival's. A packet may be under a cid that came
+// with the one before it, so what that one did is carried on first.
+static bool recognise(struct node *n, usec_t now, struct arrival *a,
+                      const uint8_t cid[static CID_BYTES])
+{
+    if (a->c != NULL && memcmp(a->cid, cid, CID_BYTES) == 0)
+        return true;
+    const struct cid_slot *slot = cids_find(&n->cids, cid);
+    if (a->c != NULL && (slot == NULL || slot->owner != a->c->index + 1u)) {
+        settle(n, now, a);
+        slot = cids_find(&n->cids, cid);
     }
-    if (!dht_is_answer(n->dht, data, len)) {
-        uint8_t cid[CID_BYTES];
-        packet_cid(cid, data, len, n->recv_mask);
-        const struct cid_slot *slot = cids_find(&n->cids, cid);
-        if (slot != NULL) {
-            struct conversation *c = n->busy->conversation[slot->owner - 1];
-            assert(c != NULL && c->channel != NULL);
-            if (channel_receive(c->channel, now, cid, slot->phase, from, ecn, data, len) !=
-                BAUTA_OK)
-                n->dropped_channel++;
-            node_touch(n, c);
-            node_pump(n, now);
-            return;
-        }
-    }
+    if (slot == NULL)
+        return false;
+    a->c = n->busy->conversation[slot->owner - 1];
+    assert(a->c != NULL && a->c->channel != NULL);
+    a->phase = slot->phase;
+    memcpy(a->cid, cid, CID_BYTES);
+    return true;
+}
+
+static void receive_request(struct node *n, usec_t now, const struct path *from, uint8_t *data,
+                            size_t len)
+{
     int rc = dht_receive(n->dht, now, from, data, len);
     n->dropped_unknown += rc == BAUTA_EUNKNOWN;
     if (rc != BAUTA_EUNKNOWN &&
@@ -188,14 +204,35 @@ static void receive_one(struct node *n, usec_t now, const struct path *from, uin
         node_pump(n, now);
 }
 
+static void receive_one(struct node *n, usec_t now, struct arrival *a, uint8_t *data, size_t len)
+{
+    uint8_t cid[CID_BYTES];
+    n->bytes_in += len;
+    n->datagrams_in++;
+    if (len < DATAGRAM_BYTES_MIN) {
+        n->dropped_short++;
+        return;
+    }
+    bool packet = false;
+    if (a->c != NULL || !dht_is_answer(n->dht, data, len)) {
+        packet_cid(cid, data, len, n->recv_mask);
+        packet = recognise(n, now, a, cid);
+    }
+    if (!packet)
+        receive_request(n, now, &a->rx->path, data, len);
+    else if (channel_receive(a->c->channel, now, cid, a->phase, &a->rx->path, a->rx->ecn, data,
+                             len) != BAUTA_OK)
+        n->dropped_channel++;
+}
+
 void node_receive(struct node *n, usec_t now, const struct rx *rx, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        struct arrival a = {.rx = &rx[i]};
         uint32_t seg = rx[i].seg_size != 0 ? rx[i].seg_size : rx[i].len;
-        for (uint32_t at = 0; at < rx[i].len; at += seg) {
-            uint32_t len = rx[i].len - at < seg ? rx[i].len - at : seg;
-            receive_one(n, now, &rx[i].path, rx[i].ecn, rx[i].data + at, len);
-        }
+        for (uint32_t at = 0; at < rx[i].len; at += seg)
+            receive_one(n, now, &a, rx[i].data + at, rx[i].len - at < seg ? rx[i].len - at : seg);
+        settle(n, now, &a);
     }
 }
 
@@ -250,24 +287,26 @@ size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struc
         n->cfg.out->count = n->cfg.out->taken = 0;
     size_t k = transmit_outbox(n, batch, max);
     size_t used = 0;
+    uint32_t turn = n->turn;
     for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX && k < max; i++) {
-        uint32_t at = (n->turn + i) % NODE_CONVERSATIONS_MAX;
+        uint32_t at = (turn + i) % NODE_CONVERSATIONS_MAX;
         struct conversation *c = n->busy->conversation[at];
         if (c == NULL || !c->ready)
             continue;
         size_t want = max - k < NODE_CHANNEL_BATCHES ? max - k : NODE_CHANNEL_BATCHES;
-        size_t got = channel_transmit(c->channel, now, buf + used, cap - used, batch + k, want);
+        size_t room = cap - used < NODE_CHANNEL_BYTES ? cap - used : NODE_CHANNEL_BYTES;
+        size_t got = channel_transmit(c->channel, now, buf + used, room, batch + k, want);
         for (size_t j = 0; j < got; j++) {
             batch[k + j].id = (uint64_t)at + 1;
             used += batch[k + j].len;
             dht_contacted(n->dht, &batch[k + j].path);
+            n->turn = (at + 1) % NODE_CONVERSATIONS_MAX; // whoever comes after it is served first
         }
         k += got;
-        if (got == 0 && cap - used >= CHANNEL_PACKET_BYTES_MAX)
+        if (got == 0 && room >= CHANNEL_PACKET_BYTES_MAX)
             c->ready = false;
         heap_set(&n->heap, &c->timer, channel_deadline(c->channel));
     }
-    n->turn = (n->turn + 1) % NODE_CONVERSATIONS_MAX;
     for (size_t i = 0; i < k; i++) {
         n->datagrams_out += batch[i].count;
         n->bytes_out += batch[i].len;
