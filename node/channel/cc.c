@@ -40,6 +40,16 @@ bool chan_cc_may(struct chan_cc *cc, bool wanted)
     return !cc->pace.waits;
 }
 
+bool chan_cc_urgent(const struct chan_cc *cc)
+{
+    uint64_t more = CHAN_URGENT_PACKETS * (uint64_t)cc->window.packet_bytes;
+    int64_t debt = (int64_t)(more * USEC_PER_S);
+    if (more > cc->window.cwnd_bytes / 4)
+        more = cc->window.cwnd_bytes / 4;
+    return cc->in_flight_bytes < cc->window.cwnd_bytes + more &&
+           (cc->pace.rate == 0 || cc->pace.credit > -debt);
+}
+
 struct chan_mark chan_cc_sent(struct chan_cc *cc, usec_t now, uint16_t bytes)
 {
     struct chan_mark mark = chan_rate_sent(&cc->rate, now, cc->in_flight_bytes, bytes);

@@ -33,6 +33,8 @@ static inline bool chan_cc_open(const struct chan_cc *cc)
 }
 // May a packet of data go out? Notes what stops it: the window or the pace. `wanted`: there is one.
 bool chan_cc_may(struct chan_cc *, bool wanted);
+// May one go out that does not wait for bulk? A little beyond the window and the pace: bulk makes up for it.
+bool chan_cc_urgent(const struct chan_cc *);
 struct chan_mark chan_cc_sent(struct chan_cc *, usec_t now, uint16_t bytes);
 // Out of flight: acknowledged, lost, or without a verdict.
 static inline void chan_cc_forgotten(struct chan_cc *cc, uint16_t bytes)

@@ -286,16 +286,21 @@ static void expire_recovery(struct channel *c, usec_t now)
         c->ping_due = true;
 }
 
-static void on_idle(struct channel *c, usec_t now)
+void chan_tidy(struct channel *c, usec_t now)
 {
-    c->ping_due = true;
-    c->active_at = now;
-    c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
     chan_recovery_shrink(&c->recovery, now, c->arena);
     if (c->datagrams != NULL && c->datagrams->count == 0 && c->datagrams->out.len == 0) {
         arena_give(c->arena, c->datagrams, sizeof *c->datagrams);
         c->datagrams = NULL;
     }
+}
+
+static void on_idle(struct channel *c, usec_t now)
+{
+    c->ping_due = true;
+    c->active_at = now;
+    c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    chan_tidy(c, now);
 }
 
 static void expire_alive(struct channel *c, usec_t now)

@@ -99,6 +99,8 @@ void chan_found(struct channel *);            // after a packet that came: is it
 
 // ---- channel.c --------------------------------------------------------------------------------------
 struct chan_sink chan_sink(struct channel *);
+// It has been silent for a while: memory that only bulk needs is given back.
+void chan_tidy(struct channel *, usec_t now);
 // Ends the channel from our side: CLOSE goes out where there is a path.
 void chan_end(struct channel *, usec_t now, enum channel_reason, enum chan_close_kind,
               uint16_t code);

@@ -37,7 +37,8 @@
 #define CHAN_ACK_DELAY_US (25 * USEC_PER_MS)
 #define CHAN_SKIP_MIN 200u // packets between two numbers that are left out on purpose
 #define CHAN_SKIP_MAX 1000u
-#define CHAN_STREAM_FRAMES 2u // STREAM frames in one packet, so a sent packet has a fixed record
+#define CHAN_URGENT_PACKETS 4u // of control and text, beyond what the window and the pace allow
+#define CHAN_STREAM_FRAMES 2u  // STREAM frames in one packet, so a sent packet has a fixed record
 
 // ---- recovery and congestion (RFC 9002) ---------------------------------------------------------------
 #define CHAN_LOSS_PACKETS 3u
@@ -93,6 +94,7 @@
 #define CHAN_OLD_KEYS_US (3 * USEC_PER_S)
 #define CHAN_IDLE_US_MIN (16 * USEC_PER_S) // 18 s +- 2 s: under the 20 s of the shortest NAT timers
 #define CHAN_IDLE_US_MAX (20 * USEC_PER_S)
+#define CHAN_TIDY_US (10 * USEC_PER_S) // of silence, after which bulk's memory is given back
 #define CHAN_GONE_US (8 * USEC_PER_S)
 #define CHAN_GONE_EARLY_US (4 * USEC_PER_S) // until the first step is done: meet tries again sooner
 #define CHAN_ASK_US_MIN (50 * USEC_PER_MS)  // and who waits for it asks no more often

@@ -220,6 +220,8 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
     c->packets_in++;
     c->bytes_in += len;
     c->step_bytes += len;
+    if (now - c->active_at >= CHAN_TIDY_US)
+        chan_tidy(c, now);
     c->active_at = now;
     if (!c->heard)
         c->heard = c->tell_heard = true;

@@ -164,12 +164,24 @@ static void send_mtu_probe(struct channel *c, usec_t now, struct pack *p)
 }
 
 // ---- everything else ----------------------------------------------------------------------------------
-static bool has_data(const struct channel *c)
+// What may go into a packet, or waits for one.
+enum load { LOAD_CONTROL = 1, LOAD_TEXT = 2, LOAD_BULK = 4, LOAD_ALL = 7 };
+
+static unsigned waiting(const struct channel *c)
 {
-    return c->message_out.due_bytes > 0 || c->ping_due || c->ask_due ||
-           (c->ready &&
-            (c->reunion.due || c->streams.credit_due != 0 || chan_streams_ready(&c->streams) != 0 ||
-             (c->datagrams != NULL && c->datagrams->out.len > 0)));
+    unsigned load = 0;
+    if (c->message_out.due_bytes > 0 || c->ping_due || c->ask_due)
+        load = LOAD_CONTROL;
+    if (!c->ready)
+        return load;
+    uint8_t streams = chan_streams_ready(&c->streams);
+    if (c->reunion.due || c->streams.credit_due != 0)
+        load |= LOAD_CONTROL;
+    if ((streams & ~c->streams.bulk) || (c->datagrams != NULL && c->datagrams->out.len > 0))
+        load |= LOAD_TEXT;
+    if (streams & c->streams.bulk)
+        load |= LOAD_BULK;
+    return load;
 }
 
 static void put_message(struct channel *c, struct wr *w, struct chan_sent *s)
@@ -192,11 +204,13 @@ static void put_message(struct channel *c, struct wr *w, struct chan_sent *s)
     s->flags |= CHAN_SENT_ELICITING;
 }
 
-static void put_streams(struct channel *c, struct wr *w, struct chan_sent *s)
+static void put_streams(struct channel *c, unsigned load, struct wr *w, struct chan_sent *s)
 {
+    uint8_t bulk = c->streams.bulk;
+    uint8_t from = (uint8_t)((load & LOAD_TEXT ? ~bulk : 0) | (load & LOAD_BULK ? bulk : 0));
     for (unsigned i = 0; i < CHAN_STREAM_FRAMES && w->left > CHAN_STREAM_HEADER_BYTES; i++) {
         struct chan_chunk chunk;
-        if (!chan_streams_take(&c->streams, UINT8_MAX, w->left - CHAN_STREAM_HEADER_BYTES, &chunk))
+        if (!chan_streams_take(&c->streams, from, w->left - CHAN_STREAM_HEADER_BYTES, &chunk))
             return;
         uint8_t *to = chan_wire_stream(w, chunk.stream, chunk.offset, chunk.len);
         chan_streams_copy(&c->streams, &chunk, to);
@@ -207,7 +221,7 @@ static void put_streams(struct channel *c, struct wr *w, struct chan_sent *s)
     }
 }
 
-static void put_data(struct channel *c, struct wr *w, struct chan_sent *s)
+static void put_data(struct channel *c, unsigned load, struct wr *w, struct chan_sent *s)
 {
     put_message(c, w, s);
     if (c->ready) {
@@ -223,7 +237,7 @@ static void put_data(struct channel *c, struct wr *w, struct chan_sent *s)
             d->len = 0;
             s->flags |= CHAN_SENT_ELICITING;
         }
-        put_streams(c, w, s);
+        put_streams(c, load, w, s);
     }
     if (c->ping_due || !(s->flags & CHAN_SENT_ELICITING)) {
         if (w->left > 0) {
@@ -234,10 +248,20 @@ static void put_data(struct channel *c, struct wr *w, struct chan_sent *s)
     c->ping_due = false;
 }
 
+// What window and pace let out now. Control and text don't wait behind bulk.
+static unsigned may_leave(struct channel *c)
+{
+    unsigned load = waiting(c), urgent = load & (LOAD_CONTROL | LOAD_TEXT);
+    if (chan_cc_may(&c->recovery.cc, load != 0) || c->probes > 0)
+        return LOAD_ALL;
+    return urgent != 0 && chan_cc_urgent(&c->recovery.cc) ? LOAD_CONTROL | LOAD_TEXT : 0;
+}
+
 // One packet of ACK and data to a path. False: nothing to send, or no room.
 static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path, uint64_t allowance)
 {
-    bool data = chan_cc_may(&c->recovery.cc, has_data(c)) || c->probes > 0;
+    unsigned load = may_leave(c);
+    bool data = load != 0 || c->probes > 0;
     if (!data && !chan_seen_due(&c->seen, now))
         return false;
     struct chan_path *to = &c->paths.path[path];
@@ -256,7 +280,7 @@ static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path,
         chan_seen_put(&c->seen, now, &w);
     }
     if (data)
-        put_data(c, &w, &s);
+        put_data(c, load, &w, &s);
     if (data && c->probes > 0)
         c->probes--;
     finish(c, now, p, path, &w, &s);

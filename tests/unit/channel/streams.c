@@ -199,6 +199,106 @@ static void credit_is_told_when_it_is_worth_it(void **state)
     assert_int_equal(chan_credit_offer(&c), CHAN_OFFSET_MAX);
 }
 
+// ---- two ends --------------------------------------------------------------------------------------------
+// Words while seven files fill the window and all the credit there is.
+static usec_t slowest_word(struct net *n, unsigned words)
+{
+    struct prng p = {n->prng.state};
+    usec_t slowest = 0;
+    net_connect(n);
+    for (unsigned s = 1; s < CHANNEL_STREAMS_MAX; s++)
+        n->end[0].want[s] = UINT64_C(1) << 40;
+    end_turn(n, 0);
+    net_run(n, n->now + 500000);
+    for (unsigned i = 0; i < words; i++) {
+        net_run(n, n->now + prng_next(&p) % 30000);
+        usec_t said = n->now;
+        n->end[0].want[0] += 64;
+        end_turn(n, 0);
+        NET_UNTIL(n, 5 * USEC_PER_S, n->end[1].got[0] == n->end[0].want[0]);
+        assert_int_equal(n->end[1].got[0], n->end[0].want[0]);
+        slowest = n->now - said > slowest ? n->now - said : slowest;
+    }
+    for (unsigned s = 1; s < CHANNEL_STREAMS_MAX; s++) {
+        assert_true(n->end[1].got[s] > 0);
+        uint64_t first = n->end[1].got[1], other = n->end[1].got[s];
+        assert_in_range(other, first / 10 * 8, first / 8 * 10); // files share alike
+    }
+    return slowest;
+}
+
+static void words_do_not_wait_behind_files(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct net *n = net_new(70 + i, (enum packet_aead)(i % 2));
+        // The smallest memory at the other end, so that credit is what stops the files.
+        n->end[1].config.receive_bytes = i < 2 ? 1 : 0;
+        assert_in_range(slowest_word(n, 60), n->delay_us, n->delay_us + 100);
+        net_free(n);
+    }
+    struct net *n = net_new(80, PACKET_AEGIS256);
+    n->loss_pm =
+        20; // a word that is lost goes again before all else: two round trips, three at the worst
+    assert_in_range(slowest_word(n, 100), n->delay_us, 6 * n->delay_us + 20000);
+    net_free(n);
+}
+
+static void nobody_reads_the_files(void **state)
+{
+    (void)state;
+    // The reader takes words only: files fill what memory they may, and words still come through.
+    struct net *n = net_new(90, PACKET_CHACHA20POLY1305);
+    n->end[1].config.receive_bytes = 300000;
+    net_connect(n);
+    n->end[1].lazy = true;
+    for (unsigned s = 1; s < CHANNEL_STREAMS_MAX; s++)
+        n->end[0].want[s] = 1000000;
+    end_turn(n, 0);
+    net_run(n, n->now + 5 * USEC_PER_S);
+    for (unsigned i = 0; i < 200; i++) {
+        n->end[0].want[0] += 1000;
+        end_turn(n, 0);
+        net_run(n, n->now + 100000);
+        n->end[1].lazy = false;
+        end_read(n, 1, 0);
+        n->end[1].lazy = true;
+        end_turn(n, 1);
+        assert_int_equal(n->end[1].got[0], n->end[0].want[0]);
+    }
+    assert_in_range(n->end[1].arena.used_bytes, 100000,
+                    300000 + CHANNEL_STREAMS_MAX * 2 * CHAN_BLOCK_BYTES + 32 * 1024);
+    net_free(n);
+}
+
+static void an_idle_channel_is_small(void **state)
+{
+    (void)state;
+    for (unsigned aead = 0; aead < 2; aead++) {
+        struct net *n = net_new(95, (enum packet_aead)aead);
+        net_connect(n);
+        net_run(n, n->now + 60 * USEC_PER_S);
+        for (unsigned i = 0; i < 2; i++) {
+            print_message("idle: %zu bytes\n", n->end[i].arena.used_bytes);
+            assert_in_range(n->end[i].arena.used_bytes, 1, 32 * 1024);
+        }
+        for (unsigned s = 0; s < CHANNEL_STREAMS_MAX; s++)
+            n->end[0].want[s] = n->end[1].want[s] = 3000000;
+        n->loss_pm = 10;
+        n->reorder_pm = 10;
+        end_turn(n, 0);
+        end_turn(n, 1);
+        NET_UNTIL(n, 600 * USEC_PER_S, net_done(n));
+        assert_true(net_done(n));
+        net_run(n, n->now + 21 * USEC_PER_S);
+        for (unsigned i = 0; i < 2; i++) {
+            print_message("after bulk: %zu bytes\n", n->end[i].arena.used_bytes);
+            assert_in_range(n->end[i].arena.used_bytes, 1, 32 * 1024);
+        }
+        net_free(n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +308,9 @@ int main(void)
         cmocka_unit_test(bulk_leaves_memory_to_text),
         cmocka_unit_test(a_window_grows_where_the_path_needs_it),
         cmocka_unit_test(credit_is_told_when_it_is_worth_it),
+        cmocka_unit_test(words_do_not_wait_behind_files),
+        cmocka_unit_test(nobody_reads_the_files),
+        cmocka_unit_test(an_idle_channel_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
