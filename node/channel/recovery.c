@@ -115,7 +115,7 @@ bool chan_recovery_room(struct chan_recovery *r, struct arena *a)
 void chan_recovery_shrink(struct chan_recovery *r, usec_t now, struct arena *a)
 {
     advance(r, now);
-    if (r->base == r->next && r->cap > CHAN_SENT_PACKETS_MIN)
+    if (r->next - r->base < CHAN_SENT_PACKETS_MIN && r->cap > CHAN_SENT_PACKETS_MIN)
         (void)resize(r, a, CHAN_SENT_PACKETS_MIN); // what is there is better than nothing
 }
 

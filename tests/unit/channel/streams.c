@@ -290,7 +290,7 @@ static void an_idle_channel_is_small(void **state)
         end_turn(n, 1);
         NET_UNTIL(n, 600 * USEC_PER_S, net_done(n));
         assert_true(net_done(n));
-        net_run(n, n->now + 21 * USEC_PER_S);
+        net_run(n, n->now + 30 * USEC_PER_S);
         for (unsigned i = 0; i < 2; i++) {
             print_message("after bulk: %zu bytes\n", n->end[i].arena.used_bytes);
             assert_in_range(n->end[i].arena.used_bytes, 1, 32 * 1024);
