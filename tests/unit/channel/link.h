@@ -94,6 +94,7 @@ struct net {
     // sees each datagram before the link does; false: the link does not carry it
     bool (*tap)(struct net *, unsigned from, const struct path *to, uint8_t *data, size_t *len);
     void *tap_ctx;
+    uint8_t tap_ecn; // of that datagram; the tap may change it
     uint8_t buf[256 * 1024];
 };
 
@@ -169,8 +170,10 @@ static UNUSED void carry(struct net *n, unsigned from, const struct path *to, ui
 {
     uint8_t copy[2048];
     memcpy(copy, data, len);
+    n->tap_ecn = ecn;
     if (n->tap != NULL && !n->tap(n, from, to, copy, &len))
         return;
+    ecn = n->tap_ecn;
     unsigned target = from ^ 1;
     if (n->cut || n->end[target].dead || memcmp(to, &n->end[target].address, sizeof *to) != 0)
         return;

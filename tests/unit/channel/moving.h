@@ -6,7 +6,11 @@
 
 #define IP_UDP_BYTES 28u // of an IPv4 datagram's headers
 
+enum ecn_road { ECN_KEPT, ECN_BLEACHED, ECN_ECT1, ECN_ALL_CE, ECN_DROPPED, ECN_SOME_CE };
+
 struct moving {
+    enum ecn_road road;    // what becomes of marked datagrams
+    uint64_t marked[2];    // how many were sent
     unsigned mtu[2];       // of what end i sends, with headers; longer ones vanish
     uint64_t too_long[2];  // how many did
     uint64_t carried[2];   // bytes
@@ -21,6 +25,18 @@ static UNUSED bool moving_tap(struct net *n, unsigned from, const struct path *t
     (void)to;
     (void)data;
     struct moving *m = n->tap_ctx;
+    if (n->tap_ecn != 0) {
+        assert_int_equal(n->tap_ecn, CHAN_ECT0);
+        assert_true(*len > CLASS_MEDIUM);
+        m->marked[from]++;
+        if (m->road == ECN_DROPPED)
+            return false;
+        n->tap_ecn = m->road == ECN_BLEACHED                               ? 0
+                     : m->road == ECN_ECT1                                 ? 1
+                     : m->road == ECN_ALL_CE                               ? CHAN_CE
+                     : m->road == ECN_SOME_CE && m->marked[from] % 50 == 0 ? CHAN_CE
+                                                                           : CHAN_ECT0;
+    }
     if (*len + IP_UDP_BYTES > m->mtu[from]) {
         m->too_long[from]++;
         return false;
