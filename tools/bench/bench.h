@@ -13,7 +13,8 @@ struct bench_options {
     // link: where the sender and the receiver stand, for how long, and how much of that does not count
     char *netns[2], *address[2];
     unsigned seconds, skip;
-    int series; // ten lines a second of what the controller does
+    unsigned rate; // flood: datagrams a second
+    int series;    // ten lines a second of what the controller does
 };
 
 // Each returns the process's exit status.
@@ -24,6 +25,7 @@ int bench_throughput(const struct bench_options *);
 int bench_handshake(const struct bench_options *);
 int bench_link(const struct bench_options *);
 int bench_dht(const struct bench_options *);
+int bench_flood(const struct bench_options *);
 
 double bench_now_s(void); // monotonic
 double bench_cpu_s(void); // of this process

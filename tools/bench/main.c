@@ -13,18 +13,23 @@ static const struct {
     int (*run)(const struct bench_options *);
     struct bench_options defaults;
 } modes[] = {
-    {"connect", bench_connect, {.nodes = 16, .runs = 30}}, {"rtt", bench_rtt, {.count = 10000}},
-    {"throughput", bench_throughput, {.bytes = 1u << 30}}, {"memory", bench_memory, {.nodes = 64}},
-    {"handshake", bench_handshake, {.runs = 1}},           {"link", bench_link, {.seconds = 8}},
+    {"connect", bench_connect, {.nodes = 16, .runs = 30}},
+    {"rtt", bench_rtt, {.count = 10000}},
+    {"throughput", bench_throughput, {.bytes = 1u << 30}},
+    {"memory", bench_memory, {.nodes = 64}},
+    {"handshake", bench_handshake, {.runs = 1}},
+    {"link", bench_link, {.seconds = 8}},
     {"dht", bench_dht, {.nodes = 64, .runs = 200}},
+    {"flood", bench_flood, {.rate = 200000, .seconds = 3}},
 };
 
 static int usage(const char *what)
 {
     fprintf(stderr,
-            "bauta-bench: %s; usage: bauta-bench connect|rtt|throughput|memory|handshake|link|dht "
+            "bauta-bench: %s; usage: bauta-bench "
+            "connect|rtt|throughput|memory|handshake|link|dht|flood "
             "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once] "
-            "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series]\n",
+            "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series] [--rate N]\n",
             what);
     return 2;
 }
@@ -49,13 +54,19 @@ static int two(char *text, char *part[2])
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"nodes", required_argument, NULL, 'n'},   {"runs", required_argument, NULL, 'r'},
-        {"count", required_argument, NULL, 'c'},   {"bytes", required_argument, NULL, 'b'},
-        {"aead", required_argument, NULL, 'a'},    {"at-once", no_argument, NULL, 'o'},
-        {"netns", required_argument, NULL, 'N'},   {"address", required_argument, NULL, 'A'},
-        {"seconds", required_argument, NULL, 's'}, {"skip", required_argument, NULL, 'k'},
-        {"series", no_argument, NULL, 'S'},        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"nodes", required_argument, NULL, 'n'},
+                                            {"runs", required_argument, NULL, 'r'},
+                                            {"count", required_argument, NULL, 'c'},
+                                            {"bytes", required_argument, NULL, 'b'},
+                                            {"aead", required_argument, NULL, 'a'},
+                                            {"at-once", no_argument, NULL, 'o'},
+                                            {"netns", required_argument, NULL, 'N'},
+                                            {"address", required_argument, NULL, 'A'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"skip", required_argument, NULL, 'k'},
+                                            {"series", no_argument, NULL, 'S'},
+                                            {"rate", required_argument, NULL, 'R'},
+                                            {NULL, 0, NULL, 0}};
     if (argc < 2)
         return usage("which mode?");
     size_t mode = 0;
@@ -69,7 +80,7 @@ int main(int argc, char **argv)
     opterr = 0;
     optind = 2;
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (strchr("nrcsk", opt) != NULL && number(optarg, 1000000, &v) != 0)
+        if (strchr("nrcskR", opt) != NULL && number(optarg, 1000000, &v) != 0)
             return usage("a number from 1 to 1000000 is needed");
         if (opt == 'b' && number(optarg, 1ull << 40, &v) != 0)
             return usage("a number of bytes is needed");
@@ -103,6 +114,9 @@ int main(int argc, char **argv)
             break;
         case 'S':
             o.series = 1;
+            break;
+        case 'R':
+            o.rate = (unsigned)v;
             break;
         case 'N':
         case 'A':

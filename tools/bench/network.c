@@ -57,7 +57,7 @@ bool bench_network_knows(struct bench_network *w, struct host_node *n, unsigned 
 int bench_network_open(struct bench_network *w, unsigned servers)
 {
     memset(w, 0, sizeof *w);
-    w->server = calloc(servers, sizeof *w->server);
+    w->server = calloc(servers + 1, sizeof *w->server);
     if (w->server == NULL || uv_loop_init(&w->loop) != 0 || host_new(&w->host, &w->loop) != 0)
         return -1;
     uv_timer_init(&w->loop, &w->tick);
@@ -73,7 +73,7 @@ int bench_network_open(struct bench_network *w, unsigned servers)
             (void)host_node_bootstrap(w->server[i], &w->first);
         w->servers++;
     }
-    unsigned want = servers - 1 < KNOWN_CONTACTS ? servers - 1 : KNOWN_CONTACTS;
+    unsigned want = servers > 0 && servers - 1 < KNOWN_CONTACTS ? servers - 1 : KNOWN_CONTACTS;
     for (unsigned i = 0; i < servers;) {
         if (bench_network_knows(w, w->server[i], want)) {
             i++;
