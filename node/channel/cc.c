@@ -2,22 +2,23 @@
 
 static void start(struct chan_cc *cc, usec_t rtt_us)
 {
-    chan_reno_init(&cc->reno, &cc->window);
-    // Twice the window in a round trip, until there is a sample.
-    cc->window.pace_rate = 2 * cc->window.cwnd_bytes * USEC_PER_S / (rtt_us > 0 ? rtt_us : 1);
+    cc->window = (struct chan_window){.packet_bytes = CLASS_FULL};
+    if (cc->kind == CHAN_CC_BBR)
+        chan_bbr_init(&cc->of.bbr, &cc->window, rtt_us, cc->seed);
+    else
+        chan_reno_init(&cc->of.reno, &cc->window, rtt_us);
     chan_pace_init(&cc->pace, cc->window.packet_bytes);
     cc->pace.rate = cc->window.pace_rate;
 }
 
-void chan_cc_init(struct chan_cc *cc, enum chan_cc_kind kind, usec_t rtt_us)
+void chan_cc_init(struct chan_cc *cc, enum chan_cc_kind kind, usec_t rtt_us, uint64_t seed)
 {
-    *cc = (struct chan_cc){.kind = kind, .window.packet_bytes = CLASS_FULL};
+    *cc = (struct chan_cc){.kind = kind, .seed = seed};
     start(cc, rtt_us);
 }
 
 void chan_cc_new_path(struct chan_cc *cc, usec_t rtt_us)
 {
-    cc->window = (struct chan_window){.packet_bytes = CLASS_FULL};
     start(cc, rtt_us);
 }
 
@@ -63,13 +64,20 @@ void chan_cc_feedback(struct chan_cc *cc, struct chan_feedback *f)
     f->rate = &cc->rate;
     if (f->acked_sent_at > cc->newest_acked_at)
         cc->newest_acked_at = f->acked_sent_at;
-    chan_reno_feedback(&cc->reno, &cc->window, f);
+    if (cc->kind == CHAN_CC_BBR)
+        chan_bbr_feedback(&cc->of.bbr, &cc->window, f);
+    else
+        chan_reno_feedback(&cc->of.reno, &cc->window, f);
     cc->pace.rate = cc->window.pace_rate;
 }
 
 void chan_cc_ecn(struct chan_cc *cc, usec_t now, uint32_t marked)
 {
-    if (marked > 0)
-        chan_reno_marked(&cc->reno, &cc->window, now, cc->newest_acked_at);
+    if (marked == 0)
+        return;
+    if (cc->kind == CHAN_CC_BBR)
+        chan_bbr_marked(&cc->of.bbr, &cc->window, now, cc->in_flight_bytes);
+    else
+        chan_reno_marked(&cc->of.reno, &cc->window, now, cc->newest_acked_at);
     cc->pace.rate = cc->window.pace_rate;
 }

@@ -3,21 +3,27 @@
 #ifndef BAUTA_NODE_CHANNEL_CC_H
 #define BAUTA_NODE_CHANNEL_CC_H
 
+#include "node/channel/bbr.h"
 #include "node/channel/channel.h"
 #include "node/channel/pace.h"
 #include "node/channel/reno.h"
 
 struct chan_cc {
     enum chan_cc_kind kind;
+    uint64_t seed;
     uint64_t in_flight_bytes;
     usec_t newest_acked_at; // when the newest packet acknowledged was sent
     struct chan_window window;
     struct chan_rate rate;
     struct chan_pace pace;
-    struct chan_reno reno;
+    union { // of the kind
+        struct chan_bbr bbr;
+        struct chan_reno reno;
+    } of;
 };
 
-void chan_cc_init(struct chan_cc *, enum chan_cc_kind, usec_t rtt_us);
+// `seed`: so that two channels don't probe at the same moments.
+void chan_cc_init(struct chan_cc *, enum chan_cc_kind, usec_t rtt_us, uint64_t seed);
 // The path is another one: everything is learnt anew, what is in flight stays so.
 void chan_cc_new_path(struct chan_cc *, usec_t rtt_us);
 // The path carries full packets of so many bytes.

@@ -121,7 +121,7 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     window = window < CHAN_CREDIT_INITIAL ? CHAN_CREDIT_INITIAL : window;
     window = window > CHAN_RECEIVE_BYTES_MAX ? CHAN_RECEIVE_BYTES_MAX : window;
     chan_seen_init(&c->seen);
-    chan_recovery_init(&c->recovery, config->cc, config->rtt_hint_us);
+    chan_recovery_init(&c->recovery, config->cc, config->rtt_hint_us, rng_u64(&c->rng));
     chan_streams_init(&c->streams, a, window);
     if (!chan_recovery_room(&c->recovery, a)) {
         arena_give(a, c, sizeof *c);

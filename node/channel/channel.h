@@ -19,7 +19,7 @@ struct channel;
 #define CHANNEL_MEETING_BYTES_MAX 160u // two introducers, their IPv6 addresses and handles
 #define CHANNEL_REUNION_BYTES_MAX 128u // six candidates
 
-enum chan_cc_kind { CHAN_CC_RENO };
+enum chan_cc_kind { CHAN_CC_BBR, CHAN_CC_RENO }; // congestion control; the first is the default
 
 struct channel_config {
     bool initiator; // of the Noise handshake

@@ -1,6 +1,7 @@
 #include "node/channel/recovery.h"
 
-void chan_recovery_init(struct chan_recovery *r, enum chan_cc_kind kind, usec_t rtt_hint_us)
+void chan_recovery_init(struct chan_recovery *r, enum chan_cc_kind kind, usec_t rtt_hint_us,
+                        uint64_t seed)
 {
     memset(r, 0, sizeof *r);
     r->srtt_us = rtt_hint_us > 0 ? rtt_hint_us : CHAN_INITIAL_RTT_US;
@@ -10,7 +11,7 @@ void chan_recovery_init(struct chan_recovery *r, enum chan_cc_kind kind, usec_t 
     r->pto_max_us = CHAN_PTO_EARLY_US_MAX;
     r->loss_at = USEC_NEVER;
     r->unanswered_at = USEC_NEVER;
-    chan_cc_init(&r->cc, kind, r->srtt_us);
+    chan_cc_init(&r->cc, kind, r->srtt_us, seed);
 }
 
 // ---- the ring -----------------------------------------------------------------------------------------

@@ -67,7 +67,8 @@ struct chan_recovery {
     struct chan_cc cc;
 };
 
-void chan_recovery_init(struct chan_recovery *r, enum chan_cc_kind kind, usec_t rtt_hint_us);
+void chan_recovery_init(struct chan_recovery *r, enum chan_cc_kind kind, usec_t rtt_hint_us,
+                        uint64_t seed);
 void chan_recovery_free(struct chan_recovery *r, struct arena *a);
 // Is there a slot for one more packet? False: memory or the window is full until ACKs come.
 bool chan_recovery_room(struct chan_recovery *r, struct arena *a);

@@ -1,9 +1,10 @@
 #include "node/channel/reno.h"
 
-void chan_reno_init(struct chan_reno *c, struct chan_window *w)
+void chan_reno_init(struct chan_reno *c, struct chan_window *w, usec_t rtt_us)
 {
     *c = (struct chan_reno){.ssthresh_bytes = UINT64_MAX};
     w->cwnd_bytes = CHAN_CWND_INITIAL;
+    w->pace_rate = 2 * w->cwnd_bytes * USEC_PER_S / (rtt_us > 0 ? rtt_us : 1);
 }
 
 static void grow(struct chan_reno *c, struct chan_window *w, const struct chan_feedback *f)

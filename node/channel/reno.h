@@ -3,13 +3,7 @@
 #define BAUTA_NODE_CHANNEL_RENO_H
 
 #include "node/channel/rate.h"
-
-struct chan_window { // what a controller decides
-    uint64_t cwnd_bytes;
-    uint64_t pace_rate;    // bytes a second; 0: not paced
-    uint16_t packet_bytes; // of a full packet
-    bool limited;          // the window, not the application, stopped the last transmit
-};
+#include "node/channel/window.h"
 
 struct chan_reno {
     uint64_t ssthresh_bytes;
@@ -21,7 +15,7 @@ struct chan_reno {
     uint64_t undo_packets; // 0: nothing to undo
 };
 
-void chan_reno_init(struct chan_reno *, struct chan_window *);
+void chan_reno_init(struct chan_reno *, struct chan_window *, usec_t rtt_us);
 void chan_reno_feedback(struct chan_reno *, struct chan_window *, const struct chan_feedback *);
 // A packet sent at `sent_at` came with a CE mark.
 void chan_reno_marked(struct chan_reno *, struct chan_window *, usec_t now, usec_t sent_at);

@@ -1,5 +1,6 @@
 // Two channels over a simulated link in virtual time: delay, jitter, loss, duplication, reordering, all
-// from a seed. Not modelled: bandwidth, queues, MTU. The checker is the stream of each direction, a known
+// from a seed; where a test says so, a bottleneck with a rate and a queue, which several links may share.
+// Not modelled: MTU. The checker is the stream of each direction, a known
 // function of its offset.
 #ifndef BAUTA_TESTS_CHANNEL_LINK_H
 #define BAUTA_TESTS_CHANNEL_LINK_H
@@ -47,6 +48,37 @@ struct flight {
     uint8_t ecn;
 };
 
+// A rate with a queue before it that drops what does not fit, and marks above a threshold.
+struct bottleneck {
+    uint64_t rate;        // bytes a second
+    uint64_t queue_bytes; // that may wait
+    uint64_t mark_bytes; // a packet that finds more waiting gets CE, where it has ECT; 0: none does
+    uint64_t free_ns;    // when all that waits has left
+    uint64_t passed_bytes, dropped, marked;
+    uint64_t most_bytes; // that waited
+};
+
+// When the packet has left it, in microseconds; false: dropped.
+static UNUSED bool bottleneck_pass(struct bottleneck *b, usec_t now, size_t len, uint8_t *ecn,
+                                   usec_t *at)
+{
+    uint64_t now_ns = now * 1000, wait_ns = b->free_ns > now_ns ? b->free_ns - now_ns : 0;
+    uint64_t waiting = wait_ns * b->rate / 1000000000;
+    if (waiting + len > b->queue_bytes) {
+        b->dropped++;
+        return false;
+    }
+    b->most_bytes = waiting > b->most_bytes ? waiting : b->most_bytes;
+    if (b->mark_bytes > 0 && waiting > b->mark_bytes && *ecn != 0) {
+        *ecn = CHAN_CE;
+        b->marked++;
+    }
+    b->passed_bytes += len;
+    b->free_ns = now_ns + wait_ns + (uint64_t)len * 1000000000 / b->rate;
+    *at = (b->free_ns + 999) / 1000;
+    return true;
+}
+
 struct known_cid {
     uint8_t cid[CID_BYTES];
     uint8_t phase;
@@ -69,7 +101,8 @@ struct end {
     struct path path_used;
     uint64_t want[CHANNEL_STREAMS_MAX]; // to send in all
     uint64_t sent[CHANNEL_STREAMS_MAX], got[CHANNEL_STREAMS_MAX];
-    bool lazy; // does not read
+    bool lazy;  // does not read
+    bool blank; // sends zeros and takes what comes: for many bytes
     uint64_t datagrams;
     uint64_t datagrams_ok;
     unsigned lost, found; // CHANNEL_LOST, CHANNEL_FOUND
@@ -85,6 +118,8 @@ struct net {
     usec_t delay_us, jitter_us;
     unsigned loss_pm, dup_pm, reorder_pm; // per mille
     bool cut;                             // nothing passes
+    bool scatter;                         // jitter does not keep the order
+    struct bottleneck *neck[2];           // from each end; NULL: none
     struct end end[2];
     struct flight *heap;
     size_t count, cap;
@@ -181,11 +216,14 @@ static UNUSED void carry(struct net *n, unsigned from, const struct path *to, ui
         return;
     unsigned copies = prng_next(&n->prng) % 1000 < n->dup_pm ? 2 : 1;
     for (unsigned i = 0; i < copies; i++) {
+        usec_t left = n->now;
+        if (n->neck[from] != NULL && !bottleneck_pass(n->neck[from], n->now, len, &ecn, &left))
+            continue;
         usec_t at =
-            n->now + n->delay_us + (n->jitter_us > 0 ? prng_next(&n->prng) % n->jitter_us : 0);
+            left + n->delay_us + (n->jitter_us > 0 ? prng_next(&n->prng) % n->jitter_us : 0);
         if (prng_next(&n->prng) % 1000 < n->reorder_pm)
             at += 2 * n->jitter_us + n->delay_us / 2; // overtaken
-        else if (at < n->arrival[target])
+        else if (at < n->arrival[target] && !n->scatter)
             at = n->arrival[target]; // a queue keeps the order
         else
             n->arrival[target] = at;
@@ -200,22 +238,25 @@ static UNUSED void end_read(struct net *n, unsigned i, unsigned stream)
     uint8_t buf[4096];
     size_t got;
     while (!e->lazy &&
-           (got = channel_stream_receive(e->channel, n->now, stream, buf, sizeof buf)) > 0)
-        for (size_t k = 0; k < got; k++)
+           (got = channel_stream_receive(e->channel, n->now, stream, buf, sizeof buf)) > 0) {
+        if (e->blank)
+            e->got[stream] += got;
+        for (size_t k = 0; !e->blank && k < got; k++)
             if (buf[k] != stream_byte(i ^ 1, stream, e->got[stream]++))
                 fail_msg("stream %u of end %u differs at %llu", stream, i,
                          (unsigned long long)e->got[stream] - 1);
+    }
 }
 
 static UNUSED void end_write(struct net *n, unsigned i)
 {
     struct end *e = &n->end[i];
-    uint8_t buf[4096];
+    uint8_t buf[4096] = {0};
     for (unsigned s = 0; e->ready && !e->closed && s < CHANNEL_STREAMS_MAX; s++)
         while (e->sent[s] < e->want[s]) {
             size_t len = e->want[s] - e->sent[s] < sizeof buf ? (size_t)(e->want[s] - e->sent[s])
                                                               : sizeof buf;
-            for (size_t k = 0; k < len; k++)
+            for (size_t k = 0; !e->blank && k < len; k++)
                 buf[k] = stream_byte(i, s, e->sent[s] + k);
             int took = channel_stream_send(e->channel, n->now, s, buf, len);
             if (took <= 0)
@@ -341,8 +382,8 @@ static UNUSED void end_receive(struct net *n, unsigned i, const struct path *fro
     e->last_rc = BAUTA_EUNKNOWN;
 }
 
-// Advances to the next thing that happens, not beyond `until`. False: nothing happens before it.
-static UNUSED bool net_step(struct net *n, usec_t until)
+// When something happens next.
+static UNUSED usec_t net_next(const struct net *n)
 {
     usec_t next = n->count > 0 ? n->heap[0].at : USEC_NEVER;
     for (unsigned i = 0; i < 2; i++) {
@@ -351,6 +392,13 @@ static UNUSED bool net_step(struct net *n, usec_t until)
         usec_t deadline = channel_deadline(n->end[i].channel);
         next = deadline < next ? deadline : next;
     }
+    return next;
+}
+
+// Advances to the next thing that happens, not beyond `until`. False: nothing happens before it.
+static UNUSED bool net_step(struct net *n, usec_t until)
+{
+    usec_t next = net_next(n);
     if (next > until) {
         n->now = until > n->now ? until : n->now;
         return false;

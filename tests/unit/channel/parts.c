@@ -204,7 +204,7 @@ static void bench_init(struct bench *b)
 {
     memset(b, 0, sizeof *b);
     memory_arena(&b->arena, 4u << 20);
-    chan_recovery_init(&b->r, CHAN_CC_RENO, 0);
+    chan_recovery_init(&b->r, CHAN_CC_RENO, 0, 1);
     b->sink = (struct chan_sink){&b->v, count_acked, count_lost, count_lost};
 }
 
@@ -359,7 +359,7 @@ static void the_window_grows_only_when_used(void **state)
     (void)state;
     struct chan_reno c;
     struct chan_window w = {.packet_bytes = CLASS_FULL};
-    chan_reno_init(&c, &w);
+    chan_reno_init(&c, &w, 1000);
     struct chan_feedback f = {.now = 2,
                               .srtt_us = 1000,
                               .acked_sent_at = 1,
