@@ -78,7 +78,7 @@ static void a_narrow_path_from_the_start(void **state)
             end_turn(n, 1);
             NET_UNTIL(n, 2 * USEC_PER_S, net_done(n));
             assert_true(net_done(n));
-            bulk_more(n, 0, 2000000, 120 * USEC_PER_S);
+            bulk_more(n, 0, 6000000, 120 * USEC_PER_S);
             assert_int_equal(mtu_of(n, 0), mtus[i]);
             for (unsigned k = 0; k < 300; k++) { // steps later on get through as well
                 n->end[k % 2].want[0] += 10;
