@@ -42,6 +42,8 @@ int node_new(struct node **, usec_t now,
              const struct node_config *); // 0, BAUTA_ESPACE, BAUTA_EFORMAT (network)
 void node_free(struct node *);            // wipes
 void node_clock(struct node *, usec_t now, int64_t unix_us);
+// A warning for the person (NODE_WARNING), each code once until it was told. Both texts outlive the node.
+void node_warn(struct node *, const char *code, const char *text);
 void node_local_paths(struct node *, usec_t now, const struct path *, size_t count);
 int node_bootstrap(struct node *, usec_t now, const struct contact *);
 // A client becomes a candidate for being a server: as dht_serve. Contacts out and in: as

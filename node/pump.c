@@ -23,7 +23,7 @@ void node_free_conversation(struct node *n, struct conversation *c)
     conversation_free(c, n->cfg.arena);
 }
 
-static void node_warn(struct node *n, const char *code, const char *text)
+void node_warn(struct node *n, const char *code, const char *text)
 {
     for (uint32_t i = 0; i < n->warnings; i++)
         if (strcmp(n->busy->warning[i].code, code) == 0)

@@ -562,6 +562,14 @@ int host_node_add_contacts(struct host_node *hn, const struct contact *c, size_t
     return rc;
 }
 
+bool host_node_clamped(const struct host_node *hn)
+{
+    for (size_t i = 0; i < hn->sockets; i++)
+        if (udp_clamped(&hn->udp[i]))
+            return true;
+    return false;
+}
+
 void host_node_counters(const struct host_node *hn, struct host_counters *out)
 {
     memset(out, 0, sizeof *out);

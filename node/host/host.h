@@ -63,6 +63,8 @@ bool host_node_contact(const struct host_node *, struct contact *);
 struct host_counters {
     uint64_t dropped_full, dropped_long, send_failed;
 };
+// The kernel gave one of the sockets smaller buffers than bulk needs.
+bool host_node_clamped(const struct host_node *);
 void host_node_counters(const struct host_node *, struct host_counters *);
 
 // Runs a job that belongs to no machine, such as the puzzle before a server's start.

@@ -14,6 +14,16 @@
 
 #define IDLE_POLL_MS 5u // how often a leaving node is asked if all is said
 
+#ifdef __linux__
+#define CLAMPED_SETTING "net.core.rmem_max and net.core.wmem_max (sysctl) to 4194304"
+#else
+#define CLAMPED_SETTING "kern.ipc.maxsockbuf (sysctl) to 8388608"
+#endif
+#define CLAMPED_TEXT                                                                               \
+    "The system gives network sockets little memory, so that large transfers are slower than "     \
+    "they "                                                                                        \
+    "could be; talking is not affected. Its administrator can raise " CLAMPED_SETTING "."
+
 struct serve {
     uv_loop_t *loop;
     struct serve_config cfg;
@@ -258,6 +268,8 @@ static void open_node(struct serve *s)
         give_up(s, EXIT_FAILED);
         return;
     }
+    if (host_node_clamped(s->node))
+        node_warn(host_node_machine(s->node), "buffers", CLAMPED_TEXT);
     bootstrap(s);
     s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
     lend_a_hand(s);
