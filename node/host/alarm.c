@@ -5,6 +5,17 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+static void arm(struct alarm *a, usec_t at)
+{
+    struct itimerspec when = {0};
+    a->armed = at;
+    when.it_value.tv_sec = (time_t)(at / USEC_PER_S);
+    when.it_value.tv_nsec = (long)(at % USEC_PER_S * 1000);
+    if (at == 0)
+        when.it_value.tv_nsec = 1; // all zero would disarm
+    (void)timerfd_settime(a->fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     struct alarm *a = (struct alarm *)((char *)handle - offsetof(struct alarm, handle));
@@ -13,6 +24,14 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     (void)events;
     if (read(a->fd, &rung, sizeof rung) != (ssize_t)sizeof rung)
         return;
+    usec_t at = a->at;
+    a->armed = USEC_NEVER;
+    if (at == USEC_NEVER)
+        return;
+    if (at > uv_hrtime() / 1000) { // it was put off since the timer was set
+        arm(a, at);
+        return;
+    }
     a->at = USEC_NEVER;
     a->ring(a->ctx);
 }
@@ -21,7 +40,7 @@ int alarm_open(struct alarm *a, uv_loop_t *loop, void (*ring)(void *ctx), void *
 {
     a->ring = ring;
     a->ctx = ctx;
-    a->at = USEC_NEVER;
+    a->at = a->armed = USEC_NEVER;
     a->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (a->fd < 0)
         return -errno;
@@ -35,17 +54,10 @@ int alarm_open(struct alarm *a, uv_loop_t *loop, void (*ring)(void *ctx), void *
 
 void alarm_set(struct alarm *a, usec_t at)
 {
-    if (at == a->at)
-        return;
     a->at = at;
-    struct itimerspec when = {0};
-    if (at != USEC_NEVER) {
-        when.it_value.tv_sec = (time_t)(at / USEC_PER_S);
-        when.it_value.tv_nsec = (long)(at % USEC_PER_S * 1000);
-        if (at == 0)
-            when.it_value.tv_nsec = 1; // all zero would disarm
-    }
-    (void)timerfd_settime(a->fd, TFD_TIMER_ABSTIME, &when, NULL);
+    // A deadline that moves away with each packet costs no system call: the timer rings once too early.
+    if (at < a->armed)
+        arm(a, at);
 }
 
 uv_handle_t *alarm_close(struct alarm *a, uv_close_cb closed)

@@ -10,8 +10,9 @@
 struct alarm {
     void (*ring)(void *ctx);
     void *ctx;
-    usec_t at; // armed for; USEC_NEVER: not armed
+    usec_t at; // when it rings; USEC_NEVER: it does not
 #ifdef __linux__
+    usec_t armed; // what the timer is set to, at most `at` while that is wanted
     int fd;
     uv_poll_t handle;
 #else
