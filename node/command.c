@@ -181,6 +181,7 @@ static void part(struct node *n, usec_t now, struct encounter *e)
     if (c == NULL)
         return;
     conversation_leave(c, now);
+    reunion_end(n, now, c);
     if (!c->closed)
         node_touch(n, c);
 }

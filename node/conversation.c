@@ -17,6 +17,7 @@ int conversation_new(struct conversation **out, usec_t now, const struct channel
     if (c == NULL)
         return BAUTA_ESPACE;
     c->timer.deadline = USEC_NEVER;
+    reunion_init(&c->reunion);
     int rc = talk_new(&c->talk, arena);
     if (rc == BAUTA_OK)
         rc = channel_new(&c->channel, now, cfg, arena);

@@ -7,6 +7,7 @@
 #include "node/heap.h"
 #include "node/limits.h"
 #include "node/node.h"
+#include "node/reunion.h"
 #include "node/talk/talk.h"
 
 struct conversation {
@@ -27,6 +28,7 @@ struct conversation {
     uint8_t topic;
     uint8_t peer[32]; // pseudonym
     struct path path;
+    struct reunion reunion;
     uint16_t words[SAS_WORDS];
     uint16_t read_at, read_len; // what was read from the stream and talk has not taken yet
     uint8_t read[NODE_READ_BYTES];

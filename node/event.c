@@ -64,6 +64,8 @@ static bool talk_event_of(struct node *n, usec_t now, struct conversation *c, st
     bool over;
     bool got = conversation_event(c, now, ev, &over);
     c->news = got;
+    if (c->ending)
+        reunion_end(n, now, c);
     struct encounter *e = node_find_encounter(n, c->encounter);
     if (got && ev->kind == NODE_ENDED && e != NULL && e->talk == c) {
         e->state = ENCOUNTER_ENDED;

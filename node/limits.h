@@ -17,6 +17,23 @@
 // Sends of one channel before the next channel gets its turn.
 #define NODE_CHANNEL_BATCHES 8u
 #define NODE_CHANNEL_BYTES 65536u // and bytes: one whole batch of full packets
+// Users of the DHT's events from here on are conversations that look for the other end; below, meet's.
+#define REUNION_USER 0x10000u
+// Are the own meeting points still known? Costs no datagram.
+#define REUNION_CHECK_US (60 * USEC_PER_S)
+#define REUNION_TELL_US (2 * USEC_PER_S) // between two points that are drawn anew
+// For an introducer to say where we are: two round trips and more.
+#define REUNION_SEEN_US (700 * USEC_PER_MS)
+#define REUNION_GAP_US_MIN (400 * USEC_PER_MS) // between two times of asking, doubled each time
+#define REUNION_GAP_US_MAX (2 * USEC_PER_S)
+// Between two beginnings: a peer can break its path at will.
+#define REUNION_PAUSE_US (3 * USEC_PER_S)
+#define REUNION_LINGER_US (3 * USEC_PER_S) // to answer who has not noticed yet
+#define REUNION_FAILURES_MAX 4u            // of one of the peer's introducers, in one reunion
+// Taken in one reunion, each of which has up to six addresses probed: the peer asks fewer than twenty times in
+// 30 s, at two introducers at most.
+#define REUNION_NOTES_MAX 48u
+#define REUNION_CANDIDATE_BYTES 92u // of a note: four IPv6 and two IPv4, with any tag
 #define NODE_STORE_BYTES_DEFAULT (64u * 1024 * 1024)
 #define NODE_NETWORK_DEFAULT "bauta"
 

@@ -112,6 +112,11 @@ void node_clock(struct node *n, usec_t now, int64_t unix_us)
 void node_local_paths(struct node *n, usec_t now, const struct path *path, size_t count)
 {
     meet_local_paths(n->meet, path, count);
+    for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
+        if (n->busy->conversation[i] != NULL && !n->busy->conversation[i]->closed) {
+            reunion_moved(n, now, n->busy->conversation[i]);
+            node_touch(n, n->busy->conversation[i]);
+        }
     node_pump(n, now);
 }
 
@@ -250,6 +255,7 @@ bool node_expire(struct node *n, usec_t now, unsigned budget)
             return more;
         struct conversation *c = (struct conversation *)e;
         (void)channel_expire(c->channel, now, budget);
+        reunion_expire(n, now, c);
         node_touch(n, c);
         node_pump(n, now);
     }
@@ -305,7 +311,7 @@ size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struc
         k += got;
         if (got == 0 && room >= CHANNEL_PACKET_BYTES_MAX)
             c->ready = false;
-        heap_set(&n->heap, &c->timer, channel_deadline(c->channel));
+        node_rearm(n, c);
     }
     for (size_t i = 0; i < k; i++) {
         n->datagrams_out += batch[i].count;

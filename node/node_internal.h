@@ -70,6 +70,7 @@ struct encounter *node_find_encounter(const struct node *, uint32_t id);
 void node_free_encounter(struct node *, struct encounter *);
 // After any call into a conversation's channel: it may want to send, its deadline may have moved.
 void node_touch(struct node *, struct conversation *);
+void node_rearm(struct node *, struct conversation *); // its deadline may have moved
 void node_free_conversation(struct node *, struct conversation *);
 // Carries what the layers below reported to those above, until all is quiet.
 void node_pump(struct node *, usec_t now);

@@ -8,7 +8,13 @@ void node_touch(struct node *n, struct conversation *c)
 {
     c->ready = true;
     c->dirty = true;
-    heap_set(&n->heap, &c->timer, channel_deadline(c->channel));
+    node_rearm(n, c);
+}
+
+void node_rearm(struct node *n, struct conversation *c)
+{
+    usec_t channel = channel_deadline(c->channel), reunion = reunion_deadline(&c->reunion);
+    heap_set(&n->heap, &c->timer, channel < reunion ? channel : reunion);
 }
 
 void node_free_conversation(struct node *n, struct conversation *c)
@@ -112,6 +118,7 @@ static void on_closed(struct node *n, usec_t now, struct conversation *c,
         c->reason = ev->reason;
     c->closed = true;
     c->news = true;
+    reunion_end(n, now, c);
     heap_set(&n->heap, &c->timer, USEC_NEVER);
     if (ev->reason == CHANNEL_ENDED_MIDDLE)
         node_warn(n, "middle",
@@ -154,6 +161,7 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
             e->state = ENCOUNTER_TALKING;
             meet_channel_matched(n->meet, now, c->encounter);
         }
+        reunion_matched(n, now, c);
         return;
     case CHANNEL_CLOSED:
         on_closed(n, now, c, ev);
@@ -167,9 +175,15 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         return;
     case CHANNEL_READY:
     case CHANNEL_DATAGRAM:
+        return;
     case CHANNEL_MEETING:
+        reunion_meeting(c, ev->data, ev->len);
+        return;
     case CHANNEL_LOST:
+        reunion_lost(n, now, c);
+        return;
     case CHANNEL_FOUND:
+        reunion_found(n, now, c);
         return;
     }
 }
@@ -190,9 +204,26 @@ static bool pump_channels(struct node *n, usec_t now)
         while (channel_event(c->channel, &ev))
             on_channel(n, now, c, &ev);
         if (!c->closed)
-            heap_set(&n->heap, &c->timer, channel_deadline(c->channel));
+            node_rearm(n, c);
     }
     return any;
+}
+
+static void on_dht(struct node *n, usec_t now, const struct dht_event *d)
+{
+    if (d->user < REUNION_USER) {
+        meet_dht_event(n->meet, now, d);
+        return;
+    }
+    // Its ids decide: another conversation may have the index by now.
+    uint32_t at = d->user - REUNION_USER;
+    struct conversation *c =
+        n->busy != NULL && at < NODE_CONVERSATIONS_MAX ? n->busy->conversation[at] : NULL;
+    if (c == NULL)
+        return;
+    reunion_dht_event(n, now, c, d);
+    if (!c->closed)
+        node_touch(n, c);
 }
 
 void node_pump(struct node *n, usec_t now)
@@ -203,7 +234,7 @@ void node_pump(struct node *n, usec_t now)
         struct meet_event m;
         again = false;
         while (dht_event(n->dht, &d)) {
-            meet_dht_event(n->meet, now, &d);
+            on_dht(n, now, &d);
             again = true;
         }
         while (meet_event(n->meet, &m)) {

@@ -248,6 +248,7 @@ usec_t channel_deadline(const struct channel *c)
     first = earlier(first, chan_step_deadline(c));
     first = earlier(first, earlier(gone_at(c), silent_at(c)));
     first = earlier(first, ask_at(c));
+    first = earlier(first, chan_lost_at(c));
     first = earlier(first, c->retry_at);
     first = earlier(first, c->active_at + c->idle_us);
     if (!c->heard)
@@ -272,7 +273,6 @@ static void probe_timeout(struct channel *c, usec_t now)
         chan_message_lost(&c->message_out, c->message_out.serial, 0, c->message_out.len);
     if (c->recovery.pto_count >= 2) {
         chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
-        chan_lost(c, now);
     }
 }
 
@@ -327,6 +327,8 @@ static void expire_alive(struct channel *c, usec_t now)
     if (!chan_alive(c))
         return;
     expire_recovery(c, now);
+    if (chan_lost_at(c) <= now)
+        chan_lost(c, now);
     if (ask_at(c) <= now)
         c->ping_due = true;
     if (c->active_at + c->idle_us <= now)

@@ -81,6 +81,10 @@ bool channel_meeting_told(const struct channel *); // the peer has the newest
 // most CHANNEL_REUNION_BYTES_MAX). BAUTA_ESTATE, BAUTA_ELIMIT, BAUTA_ESPACE.
 int channel_reunion_seal(struct channel *, usec_t now, const uint8_t *data, size_t len,
                          uint8_t *packet, size_t size);
+// Where the peer may be now: each address is probed, as those of the configuration were.
+void channel_candidates(struct channel *, usec_t now, const struct path *, size_t n);
+// The own network changed: asks at once whether the peer still hears us, and waits longer before it is gone.
+void channel_moved(struct channel *, usec_t now);
 // Such a packet, opened in place as by channel_receive; `data` has room for CHANNEL_REUNION_BYTES_MAX. Also
 // BAUTA_EFORMAT where it holds nothing of that kind.
 int channel_reunion_open(struct channel *, usec_t now, const uint8_t cid[static CID_BYTES],
@@ -102,7 +106,7 @@ enum channel_event_kind {
     CHANNEL_WRITABLE, // stream has room again
     CHANNEL_DATAGRAM, // data, len
     CHANNEL_MEETING,  // data, len: where the peer could be asked for
-    CHANNEL_LOST,     // the path in use gave no answer through two probe timeouts
+    CHANNEL_LOST,     // nothing was answered for three probe timeouts, and half a second
     CHANNEL_FOUND,    // something was answered again, on whatever path
     CHANNEL_CLOSED    // reason, code: the last event
 };

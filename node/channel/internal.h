@@ -94,8 +94,10 @@ usec_t chan_step_deadline(const struct channel *);
 void chan_step_ask_lost(struct channel *);
 
 // ---- reunion.c --------------------------------------------------------------------------------------
-void chan_lost(struct channel *, usec_t now); // after a probe timeout: is the path lost?
-void chan_found(struct channel *);            // after a packet that came: is it found again?
+usec_t
+chan_lost_at(const struct channel *); // when the path is lost unless something is answered before
+void chan_lost(struct channel *, usec_t now);
+void chan_found(struct channel *); // after a packet that came: is it found again?
 
 // ---- channel.c --------------------------------------------------------------------------------------
 struct chan_sink chan_sink(struct channel *);

@@ -101,7 +101,7 @@
 // An end that moved, or that hears of the other through an introducer, waits so long: the other may notice
 // only with its next PING, 20 s later at most, that it is looked for.
 #define CHAN_GONE_REUNION_US (30 * USEC_PER_S)
-#define CHAN_LOST_US (300 * USEC_PER_MS)        // a path that is silent for less is only slow
+#define CHAN_LOST_US (500 * USEC_PER_MS)        // a path that is silent for less is only slow
 #define CHAN_LINGER_US (2 * USEC_PER_S)         // for stream data that is pending at channel_close
 #define CHAN_CLOSE_GAP_US_MAX (2 * USEC_PER_S)  // the peer's ACKs make the round trip, not our end
 #define CHAN_CLOSE_ANSWER_US (10 * USEC_PER_MS) // to answer the peer's CLOSE, or never

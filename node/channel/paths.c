@@ -63,6 +63,49 @@ static int new_slot(struct chan_paths *p)
     return oldest;
 }
 
+// The slot for a candidate: it is known, or there is room, or one that leads nowhere gives way.
+static int candidate_slot(struct chan_paths *p, const struct path *path)
+{
+    int worst = CHAN_NO_PATH;
+    for (int i = 0; i < p->count; i++) {
+        const struct chan_path *at = &p->path[i];
+        if (same(&at->path, path))
+            return i;
+        // Not those of this very turn, nor where the peer is or may be.
+        if (i == p->active || i == p->last || at->fresh)
+            continue;
+        if (worst < 0 || at->heard_at < p->path[worst].heard_at)
+            worst = i;
+    }
+    if (p->count < CHAN_PATHS_MAX)
+        return new_slot(p);
+    if (worst >= 0 && worst == p->speaking)
+        p->speaking = CHAN_NO_PATH;
+    if (worst >= 0)
+        p->path[worst].path.family = 0;
+    return worst;
+}
+
+void chan_paths_candidates(struct chan_paths *p, usec_t now, const struct path *path, size_t n,
+                           usec_t gap_us)
+{
+    gap_us = gap_us < CHAN_PROBE_GAP_US ? gap_us : CHAN_PROBE_GAP_US;
+    for (int i = 0; i < p->count; i++)
+        p->path[i].fresh = false;
+    for (size_t k = 0; k < n; k++) {
+        int i = candidate_slot(p, &path[k]);
+        if (i < 0)
+            return;
+        struct chan_path *at = &p->path[i];
+        if (!same(&at->path, &path[k]))
+            at = begin(p, i, &path[k]);
+        at->candidate = at->fresh = true;
+        at->challenges = at->unasked = 0;
+        at->challenge_at = now;
+        at->challenge_gap_us = gap_us > CHAN_PROBE_GAP_US_MIN ? gap_us : CHAN_PROBE_GAP_US_MIN;
+    }
+}
+
 int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, size_t bytes,
                      usec_t gap_us)
 {

@@ -12,6 +12,7 @@
 struct chan_path {
     struct path path;
     bool candidate, heard, validated;
+    bool fresh;   // of the newest candidates: it does not give way to others of them
     bool respond; // a PATH_RESPONSE is due
     uint8_t response[8];
     uint8_t challenge[8]; // the n-th challenge is this with n added to its last byte
@@ -37,6 +38,9 @@ struct chan_paths {
 
 // All candidates are begun at once.
 void chan_paths_init(struct chan_paths *, usec_t now, const struct channel_config *);
+// More addresses at which the peer may be, or the same once more: each is probed anew.
+void chan_paths_candidates(struct chan_paths *, usec_t now, const struct path *, size_t n,
+                           usec_t gap_us);
 // A valid packet came from there: its index (an unknown address takes a slot), or CHAN_NO_PATH when full.
 int chan_paths_heard(struct chan_paths *, usec_t now, const struct path *, size_t bytes,
                      usec_t gap_us);

@@ -43,7 +43,8 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
             chan_recovery_forget(&c->recovery, &sink);
         }
         c->burst_path = CHAN_NO_PATH;
-    } else if (i != active && (i == c->paths.speaking || c->recovery.pto_count >= 2)) {
+    } else if (i != active &&
+               (i == c->paths.speaking || c->recovery.pto_count >= 2 || c->reunion.lost)) {
         // The peer speaks from another address now, or the one in use has fallen silent.
         use_path(c, i, true);
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);

@@ -101,20 +101,47 @@ int channel_reunion_open(struct channel *c, usec_t now, const uint8_t cid[static
     return 0;
 }
 
+void channel_candidates(struct channel *c, usec_t now, const struct path *path, size_t n)
+{
+    if (chan_alive(c))
+        chan_paths_candidates(&c->paths, now, path, n, c->recovery.srtt_us / 2);
+}
+
+void channel_moved(struct channel *c, usec_t now)
+{
+    if (!c->matched || c->state != CHAN_OPEN)
+        return;
+    c->reunion.patient = true;
+    c->ping_due = true;
+    chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
+}
+
+// A probe timeout begins anew with each packet that is sent, so who talks all the time would never see two: what
+// counts is how long nothing was answered.
+usec_t chan_lost_at(const struct channel *c)
+{
+    if (c->reunion.lost || !c->matched || c->state != CHAN_OPEN ||
+        c->recovery.unanswered_at == USEC_NEVER)
+        return USEC_NEVER;
+    usec_t wait = 3 * chan_recovery_pto(&c->recovery);
+    return c->recovery.unanswered_at + (wait > CHAN_LOST_US ? wait : CHAN_LOST_US);
+}
+
 void chan_lost(struct channel *c, usec_t now)
 {
     struct chan_reunion *r = &c->reunion;
-    if (r->lost || !c->matched || c->state != CHAN_OPEN ||
-        c->recovery.unanswered_at + CHAN_LOST_US > now)
-        return;
     r->lost = r->tell_lost = true;
+    r->unanswered_at = c->recovery.unanswered_at;
+    chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
 }
 
 void chan_found(struct channel *c)
 {
     struct chan_reunion *r = &c->reunion;
-    if (!r->lost || c->recovery.pto_count > 0)
+    bool waits = c->ping_due || c->recovery.unanswered_at != USEC_NEVER;
+    if (r->lost ? c->recovery.unanswered_at == r->unanswered_at : waits)
         return;
+    if (r->lost && !r->tell_lost)
+        r->tell_found = true;
     r->lost = r->patient = r->tell_lost = false;
-    r->tell_found = true;
 }

@@ -22,7 +22,8 @@ struct chan_reunion {
     uint8_t note_len;
     uint8_t note[CHANNEL_REUNION_BYTES_MAX];
 
-    bool lost; // the path in use gave no answer through two probe timeouts
+    bool lost;            // nothing that was sent has been answered for three probe timeouts
+    usec_t unanswered_at; // of the recovery when it was lost
     bool tell_lost, tell_found;
     bool
         patient; // we moved, or heard of the peer through others since it was lost: gone takes longer

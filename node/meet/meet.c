@@ -2,6 +2,7 @@
 
 #include "node/meet/encounter.h"
 #include "node/meet/offer.h"
+#include "node/meet/reach.h"
 
 #include <sodium.h>
 
@@ -222,6 +223,51 @@ void meet_channel_failed(struct meet *m, usec_t now, uint32_t encounter)
     if (e != NULL)
         encounter_failed(env, e);
     end(m);
+}
+
+// ---- addresses ------------------------------------------------------------------------------------
+
+// Of two that servers see, the one of that family; the first where the family is 0.
+static const struct path *seen_as(const struct path seen[static 2], uint8_t family)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (seen[i].family != 0 && (family == 0 || seen[i].family == family))
+            return &seen[i];
+    return NULL;
+}
+
+void meet_candidates_own(struct meet *m, const struct path seen[static 2],
+                         const struct meet_candidates *peer, struct meet_candidates *own)
+{
+    struct wire_reach reach;
+    const struct path *theirs = peer != NULL && peer->observed ? &peer->path[0] : NULL;
+    reach_own(&m->env, &reach, seen_as(seen, theirs != NULL ? theirs->family : 0), seen, theirs);
+    own->observed = reach.observed;
+    own->count = reach.candidates;
+    memcpy(own->path, reach.candidate, sizeof own->path);
+}
+
+void meet_candidates_take(struct meet *m, usec_t now, struct meet_candidates *peer,
+                          const struct path seen[static 2])
+{
+    struct meet_env *env = begin(m, now);
+    struct channel_config config = {.candidates = 0};
+    struct wire_reach reach = {.observed = peer->observed, .candidates = peer->count};
+    memcpy(reach.candidate, peer->path, sizeof reach.candidate);
+    if (env->block == NULL ||
+        reach_take(env, &config, &reach, seen_as(seen, peer->path[0].family)) != BAUTA_OK)
+        config.candidates = 0;
+    peer->observed = config.observed < config.candidates;
+    peer->count = config.candidates;
+    memcpy(peer->path, config.candidate, sizeof peer->path);
+    end(m);
+}
+
+bool meet_probe(struct meet *m, usec_t now, const struct path *path)
+{
+    struct meet_env *env = &m->env;
+    return env->lab || (env->block != NULL && !block_has_address(env->block, path) &&
+                        block_probe(env->block, now, path));
 }
 
 // ---- what happens ---------------------------------------------------------------------------------

@@ -60,6 +60,22 @@ void meet_channel_matched(struct meet *, usec_t now, uint32_t encounter); // nev
 // It ended before that: seek on. The same candidate is tried at most twice more.
 void meet_channel_failed(struct meet *, usec_t now, uint32_t encounter);
 
+// Addresses for somebody one talks to already (node/reunion), by the rules for strangers who meet.
+struct meet_candidates {
+    bool observed; // servers see the first
+    uint8_t count;
+    struct path path[CHANNEL_CANDIDATES_MAX];
+};
+// Our own. `seen`: where servers have just seen us, one of each family at most (family 0: nowhere); `peer`: what the
+// other told of itself last, or NULL.
+void meet_candidates_own(struct meet *, const struct path seen[static 2],
+                         const struct meet_candidates *peer, struct meet_candidates *own);
+// Keeps those that may be probed now, each of which counts against the minute's budget.
+void meet_candidates_take(struct meet *, usec_t now, struct meet_candidates *peer,
+                          const struct path seen[static 2]);
+// May we send to this address at a stranger's word? Counts it if so.
+bool meet_probe(struct meet *, usec_t now, const struct path *);
+
 void meet_dht_event(struct meet *, usec_t now, const struct dht_event *);
 bool meet_expire(struct meet *, usec_t now, unsigned budget);
 usec_t meet_deadline(const struct meet *); // O(1)

@@ -117,9 +117,9 @@ static void keep_prefix(uint8_t *ip, const struct path *within, unsigned bits)
 // Addresses are spread over the whole of IPv4, so that a thousand nodes have nearly a thousand /16s, and
 // over 2400::/8 to 2f00::/8. Each has one to itself, unless its prefix is too narrow for that.
 static struct path address(const struct sim_network *n, uint32_t node, bool lab, uint8_t family,
-                           const struct sim_site_config *cfg)
+                           const struct sim_site_config *cfg, uint8_t moves)
 {
-    for (uint64_t attempt = 0;; attempt++) {
+    for (uint64_t attempt = (uint64_t)moves << 32;; attempt++) {
         uint64_t draw_no = 2 * attempt + (family == 6);
         uint64_t v = sim_prf_u64(n->prf, SIM_PRF_ADDRESS, node, 0, draw_no);
         uint64_t w = sim_prf_u64(n->prf, SIM_PRF_ADDRESS, node, 1, draw_no);
@@ -138,8 +138,19 @@ static struct path address(const struct sim_network *n, uint32_t node, bool lab,
         port += SIM_PORT_MIN;
         struct path p = family == 4 ? path_v4(ip, (uint16_t)port) : path_v6(ip, (uint16_t)port);
         if (path_reachable(&p, lab) &&
-            (attempt < SIM_ADDRESS_TRIES ? !taken(n, &p) : sim_network_find(n, &p) == SIM_NOBODY))
+            ((uint32_t)attempt < SIM_ADDRESS_TRIES ? !taken(n, &p)
+                                                   : sim_network_find(n, &p) == SIM_NOBODY))
             return p;
+    }
+}
+
+static void enter_all(struct sim_network *n)
+{
+    memset(n->slot, 0, n->slots * sizeof *n->slot);
+    for (uint32_t i = 0; i < n->sites; i++) {
+        enter(n, i, &n->site[i].path);
+        if (n->site[i].path6.family != 0)
+            enter(n, i, &n->site[i].path6);
     }
 }
 
@@ -149,12 +160,42 @@ static void grow(struct sim_network *n)
     n->site = sim_regrow(n->site, n->sites, n->sites_room, sizeof *n->site);
     n->slots = 4 * n->sites_room;
     n->slot = sim_regrow(n->slot, 0, n->slots, sizeof *n->slot);
-    memset(n->slot, 0, n->slots * sizeof *n->slot);
-    for (uint32_t i = 0; i < n->sites; i++) {
-        enter(n, i, &n->site[i].path);
-        if (n->site[i].path6.family != 0)
-            enter(n, i, &n->site[i].path6);
+    enter_all(n);
+}
+
+// Addresses and NAT of a site, where it is now.
+static void settle(struct sim_network *n, uint32_t i, bool lab, const struct sim_site_config *cfg,
+                   struct sim_site *s)
+{
+    s->path = cfg->at.family != 0 ? cfg->at : address(n, i, lab, cfg->no_v4 ? 6 : 4, cfg, s->moves);
+    s->path6 = (struct path){.family = 0};
+    if (cfg->v6 && s->path.family == 4) {
+        s->path6 = address(n, i, lab, 6, cfg, s->moves);
+        s->path6.port = s->path.port; // one socket
     }
+    s->nat = NULL;
+    if (cfg->nat != SIM_NAT_NONE) {
+        s->nat = sim_grow(NULL, 1, sizeof *s->nat);
+        sim_nat_init(s->nat, cfg->nat, n->prf, i);
+    }
+}
+
+void sim_network_move(struct sim_network *n, bool lab, uint32_t site,
+                      const struct sim_site_config *cfg)
+{
+    struct sim_site *s = &n->site[site], old = *s;
+    s->was = old.path;
+    s->was6 = old.path6;
+    s->moves++;
+    settle(n, site, lab, cfg, s);
+    if (s->path.family == old.path.family)
+        s->path.port = old.path.port; // the socket stays
+    if (s->path6.family != 0)
+        s->path6.port = s->path.port;
+    if (old.nat != NULL)
+        sim_nat_free(old.nat);
+    free(old.nat);
+    enter_all(n);
 }
 
 uint32_t sim_network_add(struct sim_network *n, bool lab, const struct sim_site_config *cfg)
@@ -173,15 +214,7 @@ uint32_t sim_network_add(struct sim_network *n, bool lab, const struct sim_site_
         .down_kbit = cfg->down_kbit,
         .queue_us = cfg->queue_ms * 1000,
     };
-    s.path = cfg->at.family != 0 ? cfg->at : address(n, i, lab, cfg->no_v4 ? 6 : 4, cfg);
-    if (cfg->v6 && s.path.family == 4) {
-        s.path6 = address(n, i, lab, 6, cfg);
-        s.path6.port = s.path.port; // one socket
-    }
-    if (cfg->nat != SIM_NAT_NONE) {
-        s.nat = sim_grow(NULL, 1, sizeof *s.nat);
-        sim_nat_init(s.nat, cfg->nat, n->prf, i);
-    }
+    settle(n, i, lab, cfg, &s);
     n->site[i] = s;
     n->sites++;
     enter(n, i, &s.path);
@@ -196,7 +229,8 @@ size_t sim_network_local(const struct sim_network *n, uint32_t site, struct path
     out[0] = s->path;
     out[1] = s->path6;
     if (s->nat != NULL && s->path.family == 4)
-        out[0] = path_v4((const uint8_t[4]){192, 168, (uint8_t)(1 + site % 7), 2}, s->path.port);
+        out[0] = path_v4((const uint8_t[4]){192, 168, (uint8_t)(1 + (site + s->moves) % 7), 2},
+                         s->path.port);
     return s->path6.family != 0 ? 2 : 1;
 }
 
@@ -288,6 +322,8 @@ bool sim_network_carry(struct sim_network *n, usec_t now, uint32_t from, const s
     w->to_port = to->port;
     w->from_port = own->port;
     w->takes_us = 0;
+    w->from_moves = s->moves;
+    w->to_moves = w->destination != SIM_NOBODY ? n->site[w->destination].moves : 0;
     if (s->nat != NULL)
         w->from_port = sim_nat_out(s->nat, now, to, own->port, n->prf, from);
     if (!queue(&s->up_free_us, now, s->up_kbit, s->queue_us, len, &w->takes_us)) {
@@ -312,14 +348,19 @@ bool sim_network_carry(struct sim_network *n, usec_t now, uint32_t from, const s
 bool sim_network_forge(const struct sim_network *n, uint32_t as, struct sim_way *w)
 {
     const struct path *p = of_family(&n->site[as], w->family);
-    if (p != NULL)
+    if (p != NULL) {
         w->from_port = p->port;
+        w->from_moves = n->site[as].moves;
+    }
     return p != NULL;
 }
 
 struct path sim_network_source(const struct sim_network *n, uint32_t from, const struct sim_way *w)
 {
-    struct path p = *of_family(&n->site[from], w->family);
+    const struct sim_site *s = &n->site[from];
+    struct path p = s->was.family == w->family ? s->was : s->was6;
+    if (w->from_moves == s->moves)
+        p = *of_family(s, w->family);
     p.port = w->from_port;
     return p;
 }
@@ -329,6 +370,10 @@ bool sim_network_admit(struct sim_network *n, usec_t now, uint32_t from, const s
 {
     struct sim_site *s = &n->site[w->destination];
     *wait_us = 0;
+    if (w->to_moves != s->moves) {
+        n->nowhere++;
+        return false;
+    }
     if (s->nat != NULL) {
         struct path source = sim_network_source(n, from, w);
         if (!sim_nat_in(s->nat, now, &source, w->to_port, s->path.port)) {

@@ -30,6 +30,8 @@ struct sim_site {        // of one node
     uint32_t up_kbit, down_kbit, queue_us;
     usec_t up_free_us, down_free_us; // when its queues are empty
     struct sim_nat *nat;             // NULL: none
+    struct path was, was6;           // before the last move
+    uint8_t moves;                   // so far, modulo 256
 };
 
 struct sim_fault {
@@ -56,6 +58,10 @@ void sim_network_init(struct sim_network *, const struct sim_prf *, uint32_t los
 void sim_network_free(struct sim_network *);
 // The next site: its number is the node's. With `lab` it has an address of 127.0.0.0/8.
 uint32_t sim_network_add(struct sim_network *, bool lab, const struct sim_site_config *);
+// It is somewhere else from now on: other addresses, a NAT (of the kind of cfg) that knows no flow, the same
+// line. What is on the way to the old address is lost; what it sent from there still comes from there.
+void sim_network_move(struct sim_network *, bool lab, uint32_t site,
+                      const struct sim_site_config *);
 // SIM_NOBODY: nobody lives there. Who is behind a NAT is found at any port of it.
 uint32_t sim_network_find(const struct sim_network *, const struct path *);
 // Its addresses as the host itself knows them; behind a NAT a private one. How many.
@@ -73,6 +79,7 @@ struct sim_way { // of one datagram
     usec_t takes_us;             // from when it leaves the host, queue included
     uint16_t from_port, to_port; // as the world sees them
     uint8_t family;
+    uint8_t from_moves, to_moves; // of both ends, when it left
 };
 // The datagram `number` of `from`, of `len` bytes without headers. False: it is lost.
 bool sim_network_carry(struct sim_network *, usec_t now, uint32_t from, const struct path *to,

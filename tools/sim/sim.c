@@ -505,6 +505,41 @@ void sim_node_kill(struct sim *s, usec_t at_us, uint32_t node)
     sim_command(s, at_us, node, SIM_NOBODY, kill_host, NULL, node);
 }
 
+// ---- moving -------------------------------------------------------------------------------------------
+
+struct move {
+    struct sim_site_config site;
+    usec_t notice_us;
+};
+
+static void notice_move(struct sim *s, void *ctx, uint64_t node)
+{
+    (void)ctx;
+    uint32_t i = (uint32_t)node;
+    struct path local[2];
+    if (s->host[i]->node != NULL)
+        node_local_paths(s->host[i]->node, s->now, local, sim_network_local(&s->net, i, local));
+}
+
+static void move_host(struct sim *s, void *ctx, uint64_t node)
+{
+    struct move *m = ctx;
+    uint32_t i = (uint32_t)node;
+    sim_network_move(&s->net, s->config.lab, i, &m->site);
+    if (m->notice_us != USEC_NEVER)
+        sim_command(s, s->now + m->notice_us, i, i, notice_move, NULL, i);
+    slab_give(&s->slab, m, sizeof *m);
+}
+
+void sim_node_move(struct sim *s, usec_t at_us, uint32_t node, const struct sim_site_config *site,
+                   usec_t notice_us)
+{
+    assert(s->shards <= 1); // others read where it is meanwhile
+    struct move *m = slab_take(&s->slab, sizeof *m);
+    *m = (struct move){*site, notice_us};
+    sim_command(s, at_us, node, SIM_NOBODY, move_host, m, node);
+}
+
 // ---- actors -----------------------------------------------------------------------------------------
 
 void sim_actor_send(struct sim *s, uint32_t host, uint32_t as, const struct path *to,

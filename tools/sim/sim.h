@@ -50,6 +50,10 @@ uint32_t sim_node_add(struct sim *, usec_t at_us,
                       const struct sim_node_config *); // its number, from 0
 // At once and for ever, without a word to anybody.
 void sim_node_kill(struct sim *, usec_t at_us, uint32_t node);
+// It lives at another site from then on (sim_network_move): what a laptop does that is carried from one network to
+// another. The host notices after `notice_us`; USEC_NEVER: it does not, as when its router gets another address.
+void sim_node_move(struct sim *, usec_t at_us, uint32_t node, const struct sim_site_config *,
+                   usec_t notice_us);
 uint32_t sim_nodes(const struct sim *);
 bool sim_node_alive(const struct sim *, uint32_t node);
 struct node *sim_node(const struct sim *, uint32_t node); // NULL unless alive
