@@ -13,6 +13,7 @@ struct bench_options {
     // link: where the sender and the receiver stand, for how long, and how much of that does not count
     char *netns[2], *address[2];
     unsigned seconds, skip;
+    const char *cc; // "bbr" or "reno"; NULL: the default
     unsigned rate; // flood: datagrams a second
     int series;    // ten lines a second of what the controller does
 };

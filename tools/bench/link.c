@@ -3,6 +3,8 @@
 #include "tools/bench/bench.h"
 #include "tools/bench/pair.h"
 
+#include "node/channel/internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,8 @@
 
 struct shared {        // between the two processes, each field written by one of them
     usec_t start, end; // by the sender: from when to when bytes count
-    uint64_t got;      // by the receiver
+    // by the receiver: bytes for the application in all, and those that count
+    uint64_t arrived, got;
     usec_t gap_us_max; // by the receiver: without a byte for the application
     bool wrong;        // by the receiver: a byte that was not sent so
 };
@@ -27,7 +30,7 @@ struct flow {
     const struct bench_options *options;
     struct pair_end *end;
     uv_timer_t tick;
-    uint64_t sent, position, tick_count, told_got;
+    uint64_t sent, tick_count, told_arrived;
     usec_t told_at;
     struct channel_status told;
     usec_t last_at;
@@ -56,22 +59,45 @@ static void begin(struct pair_end *e)
     push(e, STREAM);
 }
 
+// What BBR believes; nothing of another controller.
+static void tell_model(const struct chan_cc *cc)
+{
+    static const char *const states[] = {"startup", "drain", "down",     "cruise",
+                                         "refill",  "up",    "probe_rtt"};
+    const struct chan_bbr *b = &cc->of.bbr;
+    if (cc->kind != CHAN_CC_BBR)
+        return;
+    printf(", \"state\": \"%s\", \"bw_MBps\": %.2f, \"bw_low_MBps\": %.2f, \"model_rtt_ms\": %.1f, "
+           "\"high\": %lld, \"low\": %lld, \"extra\": %llu, \"base_loss\": %.4f",
+           states[b->state], (double)chan_bbr_bandwidth(b) / 1e6,
+           b->bounds.bw_low == UINT64_MAX ? -1.0 : (double)b->bounds.bw_low / 1e6,
+           (double)b->min_rtt_us / 1e3, (long long)b->bounds.inflight_high_bytes,
+           (long long)b->bounds.inflight_low_bytes,
+           (unsigned long long)(b->extra_bytes[0] > b->extra_bytes[1] ? b->extra_bytes[0]
+                                                                      : b->extra_bytes[1]),
+           (double)b->base_loss / 65536);
+}
+
 // What the controller does, ten times a second.
 static void tell(struct flow *f, usec_t now)
 {
     struct channel_status s;
-    uint64_t got = f->shared->got;
+    uint64_t arrived = f->shared->arrived;
     double us = (double)(now - (f->told_at != 0 ? f->told_at : f->shared->start));
+    const struct chan_cc *cc = &f->end->channel->recovery.cc;
     channel_status(f->end->channel, &s);
     printf("{\"t_ms\": %llu, \"MBps\": %.2f, \"sent_MBps\": %.2f, \"cwnd\": %llu, "
-           "\"in_flight\": %llu, \"srtt_ms\": %.1f, \"min_rtt_ms\": %.1f, \"lost\": %llu}\n",
+           "\"in_flight\": %llu, \"pace_MBps\": %.2f, \"srtt_ms\": %.1f, \"min_rtt_ms\": %.1f, "
+           "\"lost\": %lld",
            (unsigned long long)((now - f->shared->start) / USEC_PER_MS),
-           (double)(got - f->told_got) / us, (double)(s.bytes_out - f->told.bytes_out) / us,
+           (double)(arrived - f->told_arrived) / us, (double)(s.bytes_out - f->told.bytes_out) / us,
            (unsigned long long)s.cwnd_bytes, (unsigned long long)s.in_flight_bytes,
-           (double)s.srtt_us / 1e3, (double)s.min_rtt_us / 1e3,
-           (unsigned long long)(s.packets_lost - f->told.packets_lost));
+           (double)cc->window.pace_rate / 1e6, (double)s.srtt_us / 1e3, (double)s.min_rtt_us / 1e3,
+           (long long)(s.packets_lost - f->told.packets_lost));
+    tell_model(cc);
+    printf("}\n");
     f->told = s;
-    f->told_got = got;
+    f->told_arrived = arrived;
     f->told_at = now;
 }
 
@@ -126,11 +152,11 @@ static void pull(struct pair_end *e, unsigned stream)
         f->last_at = now;
         bool counts = now >= s->start + f->options->skip * USEC_PER_S;
         for (size_t done = 0; done < n;) { // every byte is compared
-            size_t at = (size_t)(f->position % 2048),
+            size_t at = (size_t)(s->arrived % 2048),
                    len = n - done < CHUNK_BYTES - at ? n - done : CHUNK_BYTES - at;
             s->wrong = s->wrong || memcmp(buf + done, f->chunk + at, len) != 0;
             done += len;
-            f->position += len;
+            s->arrived += len;
         }
         s->got += counts ? n : 0;
     }
@@ -150,24 +176,29 @@ static int receiving(struct pair_end *e, void *ctx)
 
 static void report(const struct flow *f, bool aegis)
 {
+    const struct bench_options *o = f->options;
     const struct shared *s = f->shared;
     const struct channel_status *t = &f->told;
-    printf(
-        "{\"mode\": \"link\", \"seconds\": %u, \"aead\": \"%s\", \"bytes\": %llu, \"MBps\": %.2f, "
-        "\"gap_ms_max\": %.1f, \"packets\": %llu, \"lost_share\": %.4f, \"srtt_ms\": %.1f, "
-        "\"min_rtt_ms\": %.1f, \"cwnd\": %llu}\n",
-        f->options->seconds, aegis ? "aegis256" : "chacha20poly1305", (unsigned long long)s->got,
-        (double)s->got / (double)(s->end - s->start - f->options->skip * USEC_PER_S),
-        (double)s->gap_us_max / 1e3, (unsigned long long)t->packets_out,
-        t->packets_out > 0 ? (double)t->packets_lost / (double)t->packets_out : 0.0,
-        (double)t->srtt_us / 1e3, (double)t->min_rtt_us / 1e3, (unsigned long long)t->cwnd_bytes);
+    printf("{\"mode\": \"link\", \"seconds\": %u, \"aead\": \"%s\", \"cc\": \"%s\", \"mtu\": %u, "
+           "\"bytes\": %llu, \"MBps\": %.2f, "
+           "\"gap_ms_max\": %.1f, \"packets\": %llu, \"lost_share\": %.4f, \"srtt_ms\": %.1f, "
+           "\"min_rtt_ms\": %.1f, \"cwnd\": %llu}\n",
+           o->seconds, aegis ? "aegis256" : "chacha20poly1305",
+           o->cc != NULL && o->cc[0] == 'r' ? "reno" : "bbr", (unsigned)t->mtu_bytes,
+           (unsigned long long)s->got,
+           (double)s->got / (double)(s->end - s->start - o->skip * USEC_PER_S),
+           (double)s->gap_us_max / 1e3, (unsigned long long)t->packets_out,
+           t->packets_out > 0 ? (double)t->packets_lost / (double)t->packets_out : 0.0,
+           (double)t->srtt_us / 1e3, (double)t->min_rtt_us / 1e3,
+           (unsigned long long)t->cwnd_bytes);
 }
 
 int bench_link(const struct bench_options *o)
 {
     struct flow *f = calloc(1, sizeof *f);
     struct pair_setup setup = {.aegis = o->aead == NULL || o->aead[0] == 'a',
-                               .receive_bytes = RECEIVE_BYTES};
+                               .receive_bytes = RECEIVE_BYTES,
+                               .cc = o->cc != NULL && o->cc[0] == 'r' ? CHAN_CC_RENO : CHAN_CC_BBR};
     for (int i = 0; i < 2; i++) {
         setup.netns[i] = o->netns[i];
         setup.address[i] = o->address[i];

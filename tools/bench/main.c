@@ -54,19 +54,14 @@ static int two(char *text, char *part[2])
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"nodes", required_argument, NULL, 'n'},
-                                            {"runs", required_argument, NULL, 'r'},
-                                            {"count", required_argument, NULL, 'c'},
-                                            {"bytes", required_argument, NULL, 'b'},
-                                            {"aead", required_argument, NULL, 'a'},
-                                            {"at-once", no_argument, NULL, 'o'},
-                                            {"netns", required_argument, NULL, 'N'},
-                                            {"address", required_argument, NULL, 'A'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"skip", required_argument, NULL, 'k'},
-                                            {"series", no_argument, NULL, 'S'},
-                                            {"rate", required_argument, NULL, 'R'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"nodes", required_argument, NULL, 'n'},   {"runs", required_argument, NULL, 'r'},
+        {"count", required_argument, NULL, 'c'},   {"bytes", required_argument, NULL, 'b'},
+        {"aead", required_argument, NULL, 'a'},    {"at-once", no_argument, NULL, 'o'},
+        {"netns", required_argument, NULL, 'N'},   {"address", required_argument, NULL, 'A'},
+        {"seconds", required_argument, NULL, 's'}, {"cc", required_argument, NULL, 'C'},
+        {"skip", required_argument, NULL, 'k'},    {"series", no_argument, NULL, 'S'},
+        {"rate", required_argument, NULL, 'R'},    {NULL, 0, NULL, 0}};
     if (argc < 2)
         return usage("which mode?");
     size_t mode = 0;
@@ -109,6 +104,9 @@ int main(int argc, char **argv)
         case 's':
             o.seconds = (unsigned)v;
             break;
+        case 'C':
+            o.cc = optarg;
+            break;
         case 'k':
             o.skip = (unsigned)v;
             break;
@@ -127,6 +125,8 @@ int main(int argc, char **argv)
     }
     if (optind != argc)
         return usage("unknown argument");
+    if (o.cc != NULL && strcmp(o.cc, "bbr") != 0 && strcmp(o.cc, "reno") != 0)
+        return usage("--cc takes bbr or reno");
     if (o.skip > 0 && o.skip >= o.seconds)
         return usage("--skip has to be less than --seconds");
     if (o.aead != NULL && strcmp(o.aead, "aegis256") != 0 &&

@@ -226,7 +226,8 @@ int pair_run_in(const struct pair_setup *setup, int (*parent)(struct pair_end *,
 {
     struct channel_config cfg = {.aead = setup->aegis ? PACKET_AEGIS256 : PACKET_CHACHA20POLY1305,
                                  .lab = true,
-                                 .receive_bytes = setup->receive_bytes};
+                                 .receive_bytes = setup->receive_bytes,
+                                 .cc = setup->cc};
     int pair[2], status = 0;
     randombytes_buf(cfg.k_ir, sizeof cfg.k_ir);
     randombytes_buf(cfg.k_ri, sizeof cfg.k_ri);

@@ -32,6 +32,7 @@ struct pair_end {
 struct pair_setup {
     bool aegis; // which AEAD
     uint32_t receive_bytes;
+    enum chan_cc_kind cc;
     // Of the parent's end and the child's: where its socket is opened. All NULL: loopback.
     const char *netns[2];   // a network namespace's file (Linux)
     const char *address[2]; // IPv4, in that namespace
