@@ -32,9 +32,18 @@
 #define CHAN_SENT_PACKETS_MAX 16384u
 #define CHAN_BATCH_SEGMENTS 64u     // UDP_MAX_SEGMENTS of Linux
 #define CHAN_BATCH_BYTES_MAX 65000u // one GSO send stays under 64 KiB
-#define CHAN_ACK_RANGES 32u         // in one ACK: 148 bytes at most
-#define CHAN_ACK_EVERY 2u           // full packets (RFC 9000, 13.2.2)
+#define CHAN_ACK_RANGES 128u        // in one ACK: a path that scatters packets over 20 ms has 70
+#define CHAN_ACK_RANGES_BESIDE 32u  // where other frames stand beside it: 148 bytes at most
+// An ACK goes after so many full packets: 2 (RFC 9000, 13.2.2), in bulk an eighth of what comes in a round trip.
+#define CHAN_ACK_EVERY 2u
+#define CHAN_ACK_EVERY_MAX 128u
+#define CHAN_ACK_WINDOW_SHARE 8u
+// And after a quarter of a round trip, at most 25 ms; timers are no finer than 1 ms.
+#define CHAN_ACK_RTT_SHARE 4u
 #define CHAN_ACK_DELAY_US (25 * USEC_PER_MS)
+#define CHAN_ACK_DELAY_US_MIN USEC_PER_MS
+// After a gap at once, but not more often than this: in bulk with losses each packet would have its own.
+#define CHAN_ACK_GAP_RTT_SHARE 16u
 #define CHAN_SKIP_MIN 200u // packets between two numbers that are left out on purpose
 #define CHAN_SKIP_MAX 1000u
 #define CHAN_URGENT_PACKETS 4u // of control and text, beyond what the window and the pace allow

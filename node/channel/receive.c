@@ -167,7 +167,7 @@ static void on_body(struct channel *c, usec_t now, struct turn *t, const uint8_t
     }
     if (chan_alive(c) && kept)
         chan_seen_acknowledge(&c->seen, now, t->pn, t->eliciting,
-                              t->soon || t->bytes <= CLASS_MEDIUM);
+                              t->soon || t->bytes <= CLASS_MEDIUM, c->recovery.srtt_us);
 }
 
 // After our CLOSE only the peer's matters; ours goes again, ever more rarely.

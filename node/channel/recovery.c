@@ -185,8 +185,11 @@ static usec_t four_var(const struct chan_recovery *r)
 
 usec_t chan_recovery_pto(const struct chan_recovery *r)
 {
-    // The peer delays only its answers to full packets.
-    return r->srtt_us + four_var(r) + (r->last_full ? CHAN_ACK_DELAY_US : 0);
+    // The peer delays only its answers to full packets: by a quarter of the round trip as it knows it.
+    usec_t delay = r->srtt_us / 2 + 2 * CHAN_ACK_DELAY_US_MIN;
+    if (delay > CHAN_ACK_DELAY_US)
+        delay = CHAN_ACK_DELAY_US;
+    return r->srtt_us + four_var(r) + (r->last_full ? delay : 0);
 }
 
 usec_t chan_recovery_deadline(const struct chan_recovery *r)

@@ -67,7 +67,48 @@ static void insert(struct chan_seen *s, uint64_t pn)
     r[i] = (struct chan_range){pn, pn + 1};
 }
 
-void chan_seen_acknowledge(struct chan_seen *s, usec_t now, uint64_t pn, bool eliciting, bool soon)
+// Packets that came in this round trip or the last one.
+static uint32_t window(struct chan_seen *s, usec_t now, usec_t rtt_us)
+{
+    if (now - s->round_at >= rtt_us) {
+        s->window_packets = now - s->round_at < 2 * rtt_us ? s->round_packets : 0;
+        s->round_packets = 0;
+        s->round_at = now;
+    }
+    s->round_packets++;
+    return s->window_packets > s->round_packets ? s->window_packets : s->round_packets;
+}
+
+static uint32_t limit(uint32_t packets, uint32_t least, uint32_t most)
+{
+    return packets < least ? least : packets > most ? most : packets;
+}
+
+static void due_by(struct chan_seen *s, usec_t at)
+{
+    if (at < s->ack_deadline)
+        s->ack_deadline = at;
+}
+
+static void schedule(struct chan_seen *s, usec_t now, bool soon, bool in_order, usec_t rtt_us)
+{
+    uint32_t every =
+        limit(window(s, now, rtt_us) / CHAN_ACK_WINDOW_SHARE, CHAN_ACK_EVERY, CHAN_ACK_EVERY_MAX);
+    usec_t wait = rtt_us / CHAN_ACK_RTT_SHARE,
+           gap_at = s->acked_at + rtt_us / CHAN_ACK_GAP_RTT_SHARE;
+    wait = wait < CHAN_ACK_DELAY_US_MIN ? CHAN_ACK_DELAY_US_MIN : wait;
+    s->unacked++;
+    if (soon || s->unacked >= every || (!in_order && gap_at <= now)) {
+        s->ack_now = true;
+        return;
+    }
+    due_by(s, now + (wait < CHAN_ACK_DELAY_US ? wait : CHAN_ACK_DELAY_US));
+    if (!in_order)
+        due_by(s, gap_at);
+}
+
+void chan_seen_acknowledge(struct chan_seen *s, usec_t now, uint64_t pn, bool eliciting, bool soon,
+                           usec_t rtt_us)
 {
     bool in_order = s->ranges > 0 && pn == s->range[0].hi;
     bool largest = s->ranges == 0 || pn >= s->range[0].hi;
@@ -82,28 +123,28 @@ void chan_seen_acknowledge(struct chan_seen *s, usec_t now, uint64_t pn, bool el
         s->range[s->ranges - 1].lo = s->next - CHAN_REPLAY_PACKETS;
     if (largest)
         s->largest_at = now;
-    if (!eliciting)
-        return;
-    s->unacked++;
-    if (soon || !in_order || s->unacked >= CHAN_ACK_EVERY)
-        s->ack_now = true;
-    else if (s->ack_deadline == USEC_NEVER)
-        s->ack_deadline = now + CHAN_ACK_DELAY_US;
+    if (eliciting)
+        schedule(s, now, soon, in_order, rtt_us);
 }
 
-void chan_seen_put(struct chan_seen *s, usec_t now, struct wr *w)
+void chan_seen_put(struct chan_seen *s, usec_t now, struct wr *w, bool beside)
 {
     if (s->ranges == 0)
         return;
+    size_t room = (w->left - CHAN_ACK_BYTES(1) - CHAN_ACK_ECN_BYTES) / 4 + 1;
+    uint32_t most = beside ? CHAN_ACK_RANGES_BESIDE : CHAN_ACK_RANGES;
+    most = room < most ? (uint32_t)room : most;
+    uint32_t ranges = s->ranges < most ? s->ranges : most;
     if (s->ect != s->told_ect || s->ce != s->told_ce)
-        chan_wire_ack_ecn(w, s->range, s->ranges, now - s->largest_at, s->ect, s->ce);
+        chan_wire_ack_ecn(w, s->range, ranges, now - s->largest_at, s->ect, s->ce);
     else
-        chan_wire_ack(w, s->range, s->ranges, now - s->largest_at);
+        chan_wire_ack(w, s->range, ranges, now - s->largest_at);
     s->told_ect = s->ect;
     s->told_ce = s->ce;
     s->unacked = 0;
     s->ack_now = false;
     s->ack_deadline = USEC_NEVER;
+    s->acked_at = now;
 }
 
 void chan_seen_told(struct chan_seen *s, uint64_t next)

@@ -275,9 +275,9 @@ static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path,
         return false;
     struct chan_sent s = {0};
     struct wr w = frames(c, packet, size);
-    if (c->seen.unacked > 0 && w.left >= CHAN_ACK_BYTES_MAX) {
+    if (c->seen.unacked > 0 && w.left >= CHAN_ACK_BYTES(1) + CHAN_ACK_ECN_BYTES) {
         s.ack_next = c->seen.range[0].hi;
-        chan_seen_put(&c->seen, now, &w);
+        chan_seen_put(&c->seen, now, &w, data);
     }
     if (data)
         put_data(c, load, &w, &s);

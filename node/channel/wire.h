@@ -30,7 +30,7 @@ enum chan_close_kind { CHAN_CLOSE_APPLICATION = 0, CHAN_CLOSE_PROTOCOL = 1, CHAN
 
 #define CHAN_ACK_BYTES(ranges) (16u + 4u * ((ranges)-1u)) // ranges >= 1
 #define CHAN_ACK_ECN_BYTES 8u                             // more in ACK_ECN
-#define CHAN_ACK_BYTES_MAX (CHAN_ACK_BYTES(CHAN_ACK_RANGES) + CHAN_ACK_ECN_BYTES)
+#define CHAN_ACK_BYTES_BESIDE (CHAN_ACK_BYTES(CHAN_ACK_RANGES_BESIDE) + CHAN_ACK_ECN_BYTES)
 #define CHAN_STREAM_HEADER_BYTES 10u
 #define CHAN_MAX_DATA_BYTES 8u
 #define CHAN_DATAGRAM_HEADER_BYTES 3u
@@ -46,14 +46,18 @@ static_assert(PACKET_HEADER_BYTES + CHAN_PATH_BYTES + PACKET_TAG_BYTES_MAX <= CL
               "a probe is tiny");
 static_assert(PACKET_HEADER_BYTES + CHAN_ACK_BYTES(1) + PACKET_TAG_BYTES_MAX <= CLASS_TINY,
               "an ACK is tiny");
-static_assert(CHAN_ACK_BYTES_MAX == 148, "the longest ACK");
+static_assert(CHAN_ACK_BYTES_BESIDE == 148, "the longest ACK beside other frames");
+static_assert(PACKET_HEADER_BYTES + CHAN_ACK_BYTES(CHAN_ACK_RANGES) + CHAN_ACK_ECN_BYTES +
+                      PACKET_TAG_BYTES_MAX <=
+                  CLASS_MEDIUM,
+              "the longest ACK fits where little may be sent");
 static_assert(PACKET_HEADER_BYTES + CHAN_DATAGRAM_HEADER_BYTES + 1024 + PACKET_TAG_BYTES_MAX +
-                      CHAN_ACK_BYTES_MAX <=
+                      CHAN_ACK_BYTES_BESIDE <=
                   CLASS_FULL,
               "a datagram fits beside the longest ACK");
 
 static_assert(PACKET_HEADER_BYTES + CHAN_MEETING_HEADER_BYTES + CHANNEL_MEETING_BYTES_MAX +
-                      PACKET_TAG_BYTES_MAX + CHAN_ACK_BYTES(CHAN_ACK_RANGES) <=
+                      PACKET_TAG_BYTES_MAX + CHAN_ACK_BYTES_BESIDE <=
                   CLASS_MEDIUM,
               "a meeting point fits beside the longest ACK where little may be sent");
 

@@ -134,7 +134,7 @@ static void acks_say_what_arrived(void **state)
         model[pn] = true;
         chan_seen_mark(s, pn, 0);
         assert_int_equal(chan_seen_check(s, pn), BAUTA_EREPLAY);
-        chan_seen_acknowledge(s, i, pn, true, false);
+        chan_seen_acknowledge(s, i, pn, true, false, 1000);
         top = pn >= top ? pn + 1 : top;
         assert_in_range(s->ranges, 1, CHAN_ACK_RANGES);
         assert_int_equal(s->range[0].hi, top);
@@ -156,24 +156,67 @@ static void acks_are_timely(void **state)
     chan_seen_init(s);
     uint8_t buf[200];
     struct wr w = wr_init(buf, sizeof buf);
+    const usec_t rtt = 40000;
     assert_false(chan_seen_due(s, 1000));
-    chan_seen_acknowledge(s, 1000, 0, false, true); // an ACK is not acknowledged
+    chan_seen_acknowledge(s, 1000, 0, false, true, rtt); // an ACK is not acknowledged
     assert_false(chan_seen_due(s, 999999));
-    chan_seen_acknowledge(s, 1000, 1, true, false); // one full packet: wait
+    chan_seen_acknowledge(s, 1000, 1, true, false, rtt); // one full packet: wait
     assert_false(chan_seen_due(s, 1000));
-    assert_false(chan_seen_due(s, 1000 + CHAN_ACK_DELAY_US - 1));
-    assert_true(chan_seen_due(s, 1000 + CHAN_ACK_DELAY_US));
-    chan_seen_acknowledge(s, 1001, 2, true, false); // two: now
+    assert_false(chan_seen_due(s, 1000 + rtt / 4 - 1));
+    assert_true(chan_seen_due(s, 1000 + rtt / 4));
+    chan_seen_acknowledge(s, 1001, 2, true, false, rtt); // two: now
     assert_true(chan_seen_due(s, 1001));
-    chan_seen_put(s, 1002, &w);
+    chan_seen_put(s, 1002, &w, false);
     assert_int_equal(wr_len(&w), CHAN_ACK_BYTES(1));
     assert_false(chan_seen_due(s, 9999999));
-    chan_seen_acknowledge(s, 1003, 3, true, true); // a small one: now
+    chan_seen_acknowledge(s, 1003, 3, true, true, rtt); // a small one: now
     assert_true(chan_seen_due(s, 1003));
-    chan_seen_put(s, 1003, &w);
-    chan_seen_acknowledge(s, 1004, 5, true, false); // a gap: now
-    assert_true(chan_seen_due(s, 1004));
+    chan_seen_put(s, 1003, &w, false);
+    chan_seen_acknowledge(s, 6003, 5, true, false, rtt); // a gap: now
+    assert_true(chan_seen_due(s, 6003));
+    chan_seen_put(s, 6003, &w, false);
+    chan_seen_acknowledge(s, 6004, 7, true, false, rtt); // the next one: soon
+    assert_false(chan_seen_due(s, 6003 + rtt / 16 - 1));
+    assert_true(chan_seen_due(s, 6003 + rtt / 16));
     free(s);
+}
+
+// In bulk an ACK goes for an eighth of what comes in a round trip; ever more seldom as that grows.
+static void acks_get_thin_in_bulk(void **state)
+{
+    (void)state;
+    static const struct {
+        usec_t rtt, gap;                   // gap between packets
+        uint32_t packets_min, packets_max; // an ACK
+    } bulk[] = {
+        {40000, 50, 90, 110},   // 200 Mbit/s: 800 in a round trip
+        {40000, 2, 128, 128},   // 5 Gbit/s
+        {40000, 1000, 4, 6},    // 10 Mbit/s: 40
+        {40000, 10000, 2, 2},   // 1 Mbit/s
+        {100, 1, 11, 13},       // loopback
+        {300000, 1000, 24, 38}, // a long way: after 25 ms
+    };
+    for (unsigned i = 0; i < sizeof bulk / sizeof *bulk; i++) {
+        struct chan_seen *s = calloc(1, sizeof *s);
+        assert_non_null(s);
+        chan_seen_init(s);
+        usec_t now = 1000000;
+        uint32_t acks = 0, packets = 0;
+        for (uint64_t pn = 0; now < 1000000 + 20 * bulk[i].rtt; pn++, now += bulk[i].gap) {
+            chan_seen_mark(s, pn, 0);
+            chan_seen_acknowledge(s, now, pn, true, false, bulk[i].rtt);
+            bool late = now >= 1000000 + 10 * bulk[i].rtt;
+            packets += late;
+            if (!chan_seen_due(s, now))
+                continue;
+            acks += late;
+            uint8_t buf[200];
+            struct wr w = wr_init(buf, sizeof buf);
+            chan_seen_put(s, now, &w, false);
+        }
+        assert_in_range(packets / acks, bulk[i].packets_min, bulk[i].packets_max);
+        free(s);
+    }
 }
 
 // ---- recovery ---------------------------------------------------------------------------------------------------
@@ -289,7 +332,7 @@ static void probe_timeouts(usec_t max_us)
     assert_int_equal(b.r.pto_max_us, CHAN_PTO_EARLY_US_MAX);
     b.r.pto_max_us = max_us;
     chan_recovery_rtt(&b.r, 1, 40000, 0);
-    usec_t now = 1000000, pto = 40000 + 80000 + CHAN_ACK_DELAY_US;
+    usec_t now = 1000000, pto = 40000 + 80000 + 22000;
     send_at(&b, now);
     for (unsigned i = 0; i < 5; i++) {
         usec_t at = chan_recovery_deadline(&b.r);
@@ -493,6 +536,7 @@ int main(void)
         cmocka_unit_test(an_arena_at_its_cap_loses_nothing),
         cmocka_unit_test(acks_say_what_arrived),
         cmocka_unit_test(acks_are_timely),
+        cmocka_unit_test(acks_get_thin_in_bulk),
         cmocka_unit_test(rtt_follows_rfc9002),
         cmocka_unit_test(losses_are_found_by_number_and_time),
         cmocka_unit_test(probe_timeouts_back_off),

@@ -216,7 +216,7 @@ static void bounds_of_an_ack(void **state)
     struct chan_range r[CHAN_ACK_RANGES];
     for (unsigned i = 0; i < CHAN_ACK_RANGES; i++)
         r[i] = (struct chan_range){2 * (CHAN_ACK_RANGES - i), 2 * (CHAN_ACK_RANGES - i) + 1};
-    uint8_t buf[256];
+    uint8_t buf[600];
     struct chan_frame f;
     struct chan_ack ack;
     for (unsigned count = 1; count <= CHAN_ACK_RANGES; count++) {
