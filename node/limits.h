@@ -6,10 +6,10 @@
 
 // One for each encounter, and as many that are only saying goodbye.
 #define NODE_CONVERSATIONS_MAX (2 * MEET_ENCOUNTERS_MAX)
-// A conversation has at most a live phase, the one before, the next, and phase 0.
-#define NODE_CIDS_MAX (4 * NODE_CONVERSATIONS_MAX)
+// A conversation has at most four live phases of four cids: those of steps that follow each other fast.
+#define NODE_CIDS_MAX (16 * NODE_CONVERSATIONS_MAX)
 // Open addressing at half load; a power of two.
-#define NODE_CID_SLOTS 256u
+#define NODE_CID_SLOTS 1024u
 #define NODE_TOPIC_TEXT_BYTES_MAX 1024u // as typed, before normalising shortens it
 #define NODE_WARNINGS_MAX 8u
 // What is read from a stream at a time, between two events.

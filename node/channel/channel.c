@@ -68,6 +68,8 @@ static void on_again(void *ctx, const struct chan_sent *s)
     if (s->flags & CHAN_SENT_ASK)
         chan_step_ask_lost(c);
     chan_streams_credit_lost(&c->streams, s->credit);
+    if (s->flags & CHAN_SENT_NEW_CID)
+        chan_keys_new_cid_lost(&c->keys);
     chan_reunion_lost(&c->reunion, s->meeting);
 }
 
@@ -437,12 +439,11 @@ static bool event_cid(struct channel *c, struct channel_event *e)
 {
     for (unsigned i = 0; i < CHAN_PHASES; i++) {
         struct chan_phase_in *in = &c->keys.in[i];
-        if (!in->live || in->announced)
+        if (!in->live || in->announced == in->cids)
             continue;
-        in->announced = true;
         e->kind = CHANNEL_CID_ADD;
         e->phase = (uint8_t)i;
-        memcpy(e->cid, in->cid, CID_BYTES);
+        memcpy(e->cid, in->cid[in->announced++], CID_BYTES);
         return true;
     }
     if (c->keys.drops == 0)

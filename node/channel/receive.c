@@ -193,6 +193,16 @@ static int drop(struct channel *c, int rc)
     return rc;
 }
 
+// A peer that took a new cid for a new path finds us doing the same; each has one of the other's to take.
+static void on_cid(struct channel *c, unsigned phase, int which)
+{
+    if (chan_keys_used(&c->keys, phase, which) && phase == c->keys.out_phase &&
+        c->keys.known_used < which)
+        chan_keys_take(&c->keys);
+    if (c->matched)
+        chan_keys_spare(&c->keys, &c->rng);
+}
+
 int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_BYTES],
                     unsigned phase, const struct path *from, uint8_t ecn, uint8_t *datagram,
                     size_t len)
@@ -201,7 +211,8 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
     if (c->state >= CHAN_ENDED || phase >= CHAN_PHASES)
         return drop(c, BAUTA_ESTATE);
     struct chan_phase_in *in = &c->keys.in[phase];
-    if (!in->live || memcmp(in->cid, cid, CID_BYTES) != 0 || in->dies_at <= now)
+    int which = chan_keys_cid(in, cid);
+    if (which < 0 || in->dies_at <= now)
         return drop(c, BAUTA_ESTATE);
     if (len < PACKET_HEADER_BYTES + packet_tag_bytes(c->aead) || len > UINT16_MAX)
         return drop(c, BAUTA_EFORMAT);
@@ -243,6 +254,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
         return 0;
     }
     on_body(c, now, &t, body, body_len);
+    on_cid(c, phase, which);
     chan_found(c);
     if (c->state == CHAN_LINGER && !chan_streams_pending(&c->streams))
         chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);

@@ -14,6 +14,7 @@ enum chan_sent_flags {
     CHAN_SENT_ECT = 8,       // went out with ECT(0)
     CHAN_SENT_SKIPPED = 16,  // a number that was left out on purpose
     CHAN_SENT_LIMITED = 32,  // by the application: its sample says nothing of the path's rate
+    CHAN_SENT_NEW_CID = 128, // held a NEW_CID frame
     CHAN_SENT_ASK = 64       // held a RATCHET frame that asks for a step
 };
 

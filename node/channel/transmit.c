@@ -175,7 +175,7 @@ static unsigned waiting(const struct channel *c)
     if (!c->ready)
         return load;
     uint8_t streams = chan_streams_ready(&c->streams);
-    if (c->reunion.due || c->streams.credit_due != 0)
+    if (c->reunion.due || c->keys.new_cid_due || c->streams.credit_due != 0)
         load |= LOAD_CONTROL;
     if ((streams & ~c->streams.bulk) || (c->datagrams != NULL && c->datagrams->out.len > 0))
         load |= LOAD_TEXT;
@@ -204,6 +204,16 @@ static void put_message(struct channel *c, struct wr *w, struct chan_sent *s)
     s->flags |= CHAN_SENT_ELICITING;
 }
 
+static void put_new_cid(struct channel *c, struct wr *w, struct chan_sent *s)
+{
+    const struct chan_phase_in *in = &c->keys.in[c->keys.newest];
+    if (!c->keys.new_cid_due || w->left < CHAN_NEW_CID_BYTES)
+        return;
+    chan_wire_new_cid(w, in->step, in->cid[in->cids - 1]);
+    s->flags |= CHAN_SENT_ELICITING | CHAN_SENT_NEW_CID;
+    c->keys.new_cid_due = false;
+}
+
 static void put_streams(struct channel *c, unsigned load, struct wr *w, struct chan_sent *s)
 {
     uint8_t bulk = c->streams.bulk;
@@ -228,6 +238,7 @@ static void put_data(struct channel *c, unsigned load, struct wr *w, struct chan
         s->credit = chan_streams_put_credit(&c->streams, UINT16_MAX, w);
         if (s->credit != 0)
             s->flags |= CHAN_SENT_ELICITING;
+        put_new_cid(c, w, s);
         s->meeting = chan_reunion_put(&c->reunion, w);
         if (s->meeting != 0)
             s->flags |= CHAN_SENT_ELICITING;

@@ -81,7 +81,7 @@ static void pump(struct side *from, struct side *to, usec_t now)
                 uint8_t *data = buf + (batch[i].data - buf) + at;
                 packet_cid(cid, data, len, to->config.local_mask);
                 for (unsigned phase = 0; phase < CHAN_PHASES; phase++)
-                    if (memcmp(cid, to->channel->keys.in[phase].cid, CID_BYTES) == 0)
+                    if (chan_keys_cid(&to->channel->keys.in[phase], cid) >= 0)
                         channel_receive(to->channel, now, cid, phase, &from->address, 0, data, len);
             }
     }
@@ -107,7 +107,7 @@ static void give(struct side *to, struct side *peer, usec_t now, uint64_t pn, st
     if (!phase->live)
         return;
     uint8_t cid[CID_BYTES];
-    memcpy(cid, phase->cid, sizeof cid);
+    memcpy(cid, phase->cid[0], sizeof cid);
     size_t size = packet_seal(packet, len, &phase->keys, pn | (uint64_t)k->newest << CHAN_PN_BITS,
                               cid, to->config.local_mask);
     unsigned newest = k->newest;

@@ -9,7 +9,7 @@
 #include "node/host/alarm.h"
 #include "node/host/udp.h"
 
-#define PAIR_CID_SLOTS 32u
+#define PAIR_CID_SLOTS 64u
 
 struct pair_end {
     uv_loop_t loop;

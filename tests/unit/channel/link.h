@@ -92,7 +92,7 @@ struct end {
     size_t chunk_bytes;
     struct prng prng;
     struct path address;
-    struct known_cid cid[8];
+    struct known_cid cid[CHAN_PHASES * CHAN_PHASE_CIDS];
     unsigned cids;
     bool heard, path, ready, matched, closed, dead;
     enum channel_reason reason;
@@ -273,7 +273,7 @@ static UNUSED void end_events(struct net *n, unsigned i)
         assert_false(e->closed); // CLOSED is the last
         switch (ev.kind) {
         case CHANNEL_CID_ADD:
-            assert_true(e->cids < 8);
+            assert_true(e->cids < CHAN_PHASES * CHAN_PHASE_CIDS);
             e->cid[e->cids].phase = ev.phase;
             memcpy(e->cid[e->cids++].cid, ev.cid, CID_BYTES);
             break;

@@ -26,7 +26,7 @@ struct end { // a node with one conversation, or the bare channel that it speaks
     struct node *node;
     struct channel *channel;
     struct cids cids; // of the bare channel
-    struct cid_slot slot[16];
+    struct cid_slot slot[32];
 };
 
 struct kept {
@@ -111,7 +111,7 @@ static struct end *with_channel(usec_t now, const struct node *n)
     assert_non_null(e);
     memory_arena(&e->arena, 8u << 20);
     e->draws = UINT64_C(1) << 32;
-    e->cids = (struct cids){e->slot, 16, 0, 8};
+    e->cids = (struct cids){e->slot, 32, 0, 16};
     struct channel_config cc = config(false, peer_mask, n->recv_mask);
     cc.rng = (struct rng){fill, &e->draws};
     assert_int_equal(channel_new(&e->channel, now, &cc, &e->arena), 0);
