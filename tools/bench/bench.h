@@ -13,9 +13,10 @@ struct bench_options {
     // link: where the sender and the receiver stand, for how long, and how much of that does not count
     char *netns[2], *address[2];
     unsigned seconds, skip;
-    const char *cc; // "bbr" or "reno"; NULL: the default
-    unsigned rate; // flood: datagrams a second
-    int series;    // ten lines a second of what the controller does
+    const char *cc;    // "bbr" or "reno"; NULL: the default
+    unsigned channels; // many
+    unsigned rate;     // flood: datagrams a second
+    int series;        // ten lines a second of what the controller does
 };
 
 // Each returns the process's exit status.
@@ -25,11 +26,13 @@ int bench_rtt(const struct bench_options *);
 int bench_throughput(const struct bench_options *);
 int bench_handshake(const struct bench_options *);
 int bench_link(const struct bench_options *);
+int bench_many(const struct bench_options *);
 int bench_dht(const struct bench_options *);
 int bench_flood(const struct bench_options *);
 
-double bench_now_s(void); // monotonic
-double bench_cpu_s(void); // of this process
+double bench_now_s(void);            // monotonic
+double bench_cpu_s(void);            // of this process
+unsigned long bench_rss_kb(int pid); // resident memory; 0: not known
 void bench_sort(double *value, size_t n);
 // The q-quantile (0..1) of sorted values, by nearest rank.
 double bench_quantile(const double *sorted, size_t n, double q);

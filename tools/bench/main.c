@@ -20,6 +20,7 @@ static const struct {
     {"handshake", bench_handshake, {.runs = 1}},
     {"link", bench_link, {.seconds = 8}},
     {"dht", bench_dht, {.nodes = 64, .runs = 200}},
+    {"many", bench_many, {.channels = 1000, .seconds = 10}},
     {"flood", bench_flood, {.rate = 200000, .seconds = 3}},
 };
 
@@ -27,9 +28,10 @@ static int usage(const char *what)
 {
     fprintf(stderr,
             "bauta-bench: %s; usage: bauta-bench "
-            "connect|rtt|throughput|memory|handshake|link|dht|flood "
+            "connect|rtt|throughput|memory|handshake|link|dht|many|flood "
             "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once] "
-            "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series] [--rate N]\n",
+            "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series] [--rate N] "
+            "[--channels N]\n",
             what);
     return 2;
 }
@@ -54,14 +56,21 @@ static int two(char *text, char *part[2])
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"nodes", required_argument, NULL, 'n'},   {"runs", required_argument, NULL, 'r'},
-        {"count", required_argument, NULL, 'c'},   {"bytes", required_argument, NULL, 'b'},
-        {"aead", required_argument, NULL, 'a'},    {"at-once", no_argument, NULL, 'o'},
-        {"netns", required_argument, NULL, 'N'},   {"address", required_argument, NULL, 'A'},
-        {"seconds", required_argument, NULL, 's'}, {"cc", required_argument, NULL, 'C'},
-        {"skip", required_argument, NULL, 'k'},    {"series", no_argument, NULL, 'S'},
-        {"rate", required_argument, NULL, 'R'},    {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"nodes", required_argument, NULL, 'n'},
+                                            {"runs", required_argument, NULL, 'r'},
+                                            {"count", required_argument, NULL, 'c'},
+                                            {"bytes", required_argument, NULL, 'b'},
+                                            {"aead", required_argument, NULL, 'a'},
+                                            {"at-once", no_argument, NULL, 'o'},
+                                            {"netns", required_argument, NULL, 'N'},
+                                            {"address", required_argument, NULL, 'A'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"skip", required_argument, NULL, 'k'},
+                                            {"series", no_argument, NULL, 'S'},
+                                            {"rate", required_argument, NULL, 'R'},
+                                            {"channels", required_argument, NULL, 'm'},
+                                            {"cc", required_argument, NULL, 'C'},
+                                            {NULL, 0, NULL, 0}};
     if (argc < 2)
         return usage("which mode?");
     size_t mode = 0;
@@ -75,7 +84,7 @@ int main(int argc, char **argv)
     opterr = 0;
     optind = 2;
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (strchr("nrcskR", opt) != NULL && number(optarg, 1000000, &v) != 0)
+        if (strchr("nrcskRm", opt) != NULL && number(optarg, 1000000, &v) != 0)
             return usage("a number from 1 to 1000000 is needed");
         if (opt == 'b' && number(optarg, 1ull << 40, &v) != 0)
             return usage("a number of bytes is needed");
@@ -100,6 +109,9 @@ int main(int argc, char **argv)
             break;
         case 'o':
             o.at_once = 1;
+            break;
+        case 'm':
+            o.channels = (unsigned)v;
             break;
         case 's':
             o.seconds = (unsigned)v;

@@ -18,24 +18,6 @@ static void on_rest(uv_timer_t *t)
     (void)t;
 }
 
-// Resident memory of a process in kB, 0 when it can't be read.
-static unsigned long rss_kb(pid_t pid)
-{
-    static const char label[] = "VmRSS:";
-    char name[64], line[128];
-    unsigned long kb = 0;
-    snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
-    FILE *f = fopen(name, "r");
-    while (f != NULL && fgets(line, sizeof line, f) != NULL)
-        if (strncmp(line, label, sizeof label - 1) == 0) {
-            kb = strtoul(line + sizeof label - 1, NULL, 10);
-            break;
-        }
-    if (f != NULL)
-        fclose(f);
-    return kb;
-}
-
 // One idle `bauta run` beside this program.
 static unsigned long idle_process_kb(void)
 {
@@ -65,7 +47,7 @@ static unsigned long idle_process_kb(void)
     char c;
     while (pid > 0 && read(out[0], &c, 1) == 1 && c != '\n') // the line `ready ...`
         ;
-    unsigned long kb = pid > 0 ? rss_kb(pid) : 0;
+    unsigned long kb = pid > 0 ? bench_rss_kb(pid) : 0;
     if (pid > 0) {
         kill(pid, SIGTERM);
         waitpid(pid, NULL, 0);
@@ -78,7 +60,7 @@ static unsigned long idle_process_kb(void)
 int bench_memory(const struct bench_options *o)
 {
     struct bench_network w;
-    unsigned long before = rss_kb(getpid());
+    unsigned long before = bench_rss_kb(getpid());
     if (bench_network_open(&w, o->nodes) != 0)
         return 1;
     double start = bench_now_s();
@@ -98,7 +80,7 @@ int bench_memory(const struct bench_options *o)
     while (bench_now_s() - start < REST_MS / 1000.0)
         uv_run(&w.loop, UV_RUN_ONCE);
     cpu = (bench_cpu_s() - cpu) / (bench_now_s() - start);
-    unsigned long after = rss_kb(getpid());
+    unsigned long after = bench_rss_kb(getpid());
     printf(
         "{\"mode\": \"memory\", \"nodes\": %u, \"kB_per_node\": %.1f, \"arena_kB_per_node\": %.1f, "
         "\"pool_kB_per_node\": %.1f, "

@@ -126,10 +126,12 @@ int bench_rtt(const struct bench_options *o)
     if (rc == 0) {
         bench_sort(p.us, p.count);
         bench_sort(plain, o->count);
+        double ours = bench_quantile(p.us, p.count, 0.5),
+               bare = bench_quantile(plain, o->count, 0.5);
         printf("{\"mode\": \"rtt\", \"count\": %u, \"us_p50\": %.1f, \"us_p99\": %.1f, "
-               "\"raw_us_p50\": %.1f, \"raw_us_p99\": %.1f}\n",
-               p.count, bench_quantile(p.us, p.count, 0.5), bench_quantile(p.us, p.count, 0.99),
-               bench_quantile(plain, o->count, 0.5), bench_quantile(plain, o->count, 0.99));
+               "\"raw_us_p50\": %.1f, \"raw_us_p99\": %.1f, \"ratio\": %.2f}\n",
+               p.count, ours, bench_quantile(p.us, p.count, 0.99), bare,
+               bench_quantile(plain, o->count, 0.99), ours / bare);
     } else {
         fprintf(stderr, "bauta-bench: the ping-pong did not finish\n");
     }
