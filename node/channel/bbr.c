@@ -14,6 +14,7 @@
 #define HEADROOM 85u    // of the upper bound, left to others while cruising
 #define LOSS_CUT 70u    // as CUBIC
 #define MARK_CUT 85u    // a mark comes before the queue is full (RFC 8511)
+#define HIGH_GROWTH 125u
 #define FULL_GROWTH 125u
 #define FULL_ROUNDS 3u
 #define DRAIN_ROUNDS_MAX 8u // where packets are not paced, no queue shrinks by it
@@ -264,6 +265,14 @@ static void raise_high(struct chan_bbr *c, const struct chan_window *w,
     }
 }
 
+// Probing met no loss: what a loss taught before is worth less, else whoever came late to a full link would
+// keep the small share that its first losses left it.
+static void forget_high(struct chan_bbr *c)
+{
+    uint64_t *high = &c->bounds.inflight_high_bytes;
+    *high = *high > bdp(c, 2 * CWND) ? NONE : percent(*high, HIGH_GROWTH);
+}
+
 static void advance_filter(struct chan_bbr *c)
 {
     if (!c->advance || !c->round_start || c->round < c->phase_round + 2)
@@ -308,8 +317,10 @@ static void cycle(struct chan_bbr *c, const struct chan_window *w, const struct 
         break;
     case CHAN_BBR_UP:
         raise_high(c, w, f);
-        if (c->round > c->phase_round && in_flight >= bdp(c, UP_PACE) + quantum(w, w->pace_rate))
+        if (c->round > c->phase_round && in_flight >= bdp(c, UP_PACE) + quantum(w, w->pace_rate)) {
+            forget_high(c);
             go_down(c, f->now);
+        }
         break;
     case CHAN_BBR_PROBE_RTT:
         break;
