@@ -6,6 +6,8 @@
 #include <sodium.h>
 
 static_assert(RPC_NONCE_BYTES == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
+static_assert(RPC_TOKEN_BYTES == crypto_shorthash_siphash24_BYTES, "token");
+static_assert(RPC_TOKEN_SECRET_BYTES == crypto_shorthash_siphash24_KEYBYTES, "token secret");
 static_assert(RPC_TAG_BYTES == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
 static_assert(RPC_ID_BYTES + RPC_TOKEN_BYTES + KEY_BYTES == RPC_HEADER_BYTES, "request header");
 static_assert(RPC_REQUEST_OVERHEAD == 88 && ANSWER_OVERHEAD == 48, "layout");
@@ -160,9 +162,13 @@ void rpc_light_keys(struct rpc_keys *k, const uint8_t mask_key[static 32],
     hash_pieces(k->s2c, sizeof k->s2c, mask_key, 32, piece, 2);
 }
 
-void rpc_token(uint8_t token[static RPC_TOKEN_BYTES], const uint8_t secret[static 32],
-               const uint8_t *where, size_t where_len, const uint8_t e[static 32])
+void rpc_token(uint8_t token[static RPC_TOKEN_BYTES],
+               const uint8_t secret[static RPC_TOKEN_SECRET_BYTES], const uint8_t *where,
+               size_t where_len, const uint8_t e[static 32])
 {
-    const struct piece piece[] = {{where, where_len}, {e, 32}};
-    hash_pieces(token, RPC_TOKEN_BYTES, secret, 32, piece, 2);
+    uint8_t in[RPC_WHERE_BYTES_MAX + 32];
+    assert(where_len <= RPC_WHERE_BYTES_MAX);
+    memcpy(in, where, where_len);
+    memcpy(in + where_len, e, 32);
+    crypto_shorthash_siphash24(token, in, where_len + 32, secret);
 }

@@ -8,6 +8,8 @@
 
 #define RPC_ID_BYTES 8u
 #define RPC_TOKEN_BYTES 8u
+#define RPC_TOKEN_SECRET_BYTES 16u
+#define RPC_WHERE_BYTES_MAX 32u
 #define RPC_NONCE_BYTES 24u
 #define RPC_TAG_BYTES 16u
 #define RPC_BODY_AT (RPC_HEADER_BYTES + RPC_NONCE_BYTES)   // where a request's body starts
@@ -82,9 +84,10 @@ void rpc_light_id(uint8_t id[static 8], const uint8_t mask_key[static 32],
 void rpc_light_keys(struct rpc_keys *k, const uint8_t mask_key[static 32],
                     const uint8_t e[static 32]); // s2c only
 
-// BLAKE2b-8(key = secret, address || port || e); `where` is the caller's encoding of address and
-// port.
-void rpc_token(uint8_t token[static RPC_TOKEN_BYTES], const uint8_t secret[static 32],
-               const uint8_t *where, size_t where_len, const uint8_t e[static 32]);
+// SipHash-2-4(key = secret, address || port || e); `where` is the caller's encoding of address and
+// port, of at most RPC_WHERE_BYTES_MAX. Only its server reads a token, and each datagram of a flood costs one.
+void rpc_token(uint8_t token[static RPC_TOKEN_BYTES],
+               const uint8_t secret[static RPC_TOKEN_SECRET_BYTES], const uint8_t *where,
+               size_t where_len, const uint8_t e[static 32]);
 
 #endif

@@ -265,10 +265,10 @@ static void rotate(struct guard *g, usec_t now)
     if (g->rotate_at != 0 && now < g->rotate_at)
         return;
     bool both = g->rotate_at == 0 || now >= g->rotate_at + TOKEN_PERIOD_US;
-    memcpy(g->token_secret[1], g->token_secret[0], 32);
-    rng_fill(g->rng, g->token_secret[0], 32);
+    memcpy(g->token_secret[1], g->token_secret[0], sizeof g->token_secret[1]);
+    rng_fill(g->rng, g->token_secret[0], sizeof g->token_secret[0]);
     if (both)
-        rng_fill(g->rng, g->token_secret[1], 32);
+        rng_fill(g->rng, g->token_secret[1], sizeof g->token_secret[1]);
     g->rotate_at = now - now % TOKEN_PERIOD_US + TOKEN_PERIOD_US;
     g->period ^= 1;
     replay_drop(g, &g->replay[1]);
@@ -297,6 +297,7 @@ static void token_of(const struct guard *g, bool before, const struct path *p,
                      const uint8_t e[static 32], uint8_t token[static RPC_TOKEN_BYTES])
 {
     uint8_t where[PATH_WIRE_BYTES_MAX + 4];
+    static_assert(sizeof where <= RPC_WHERE_BYTES_MAX, "a path fits");
     struct wr w = wr_init(where, sizeof where);
     path_put(&w, p);
     wr_le32(&w, p->via);

@@ -44,10 +44,10 @@ struct guard {
     const struct rng *rng;
     bool prefix_limits;
     uint8_t hash_key[16];
-    uint8_t token_secret[2][32];  // in use, the one before
-    usec_t rotate_at;             // 0: never made
-    uint8_t period;               // 0 or 1 by turns
-    struct keycache_entry *cache; // shares x sets x ways
+    uint8_t token_secret[2][RPC_TOKEN_SECRET_BYTES]; // in use, the one before
+    usec_t rotate_at;                                // 0: never made
+    uint8_t period;                                  // 0 or 1 by turns
+    struct keycache_entry *cache;                    // shares x sets x ways
     uint32_t sets, cache_evicted; // keys of use that were lost in this token period
     bool cache_hit;               // in this token period
     struct replay_set replay[2];  // this token period, the one before

@@ -74,7 +74,7 @@ struct call {
     uint8_t mask_key[32];
     struct rpc_header header;
     struct sending sending[RPC_SENDINGS_MAX];
-    uint8_t sendings, sendings_max, token_rounds;
+    uint8_t sendings, sendings_max, token_rounds, asked;
     bool late, slow, failed; // told the owner
     bool has_token;
     usec_t rto;
@@ -93,6 +93,7 @@ struct call_spec {
     struct ekey *ekey;    // NULL: a fresh one for this call alone
     uint16_t class_min;   // pad to at least this
     uint8_t sendings_max; // 0: RPC_SENDINGS_MAX
+    uint8_t asked;        // so often before, by calls that were not answered
 };
 
 // ---- look-ups (lookup.c) --------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 
 // ---- bootstraps and cached contacts ---------------------------------------------------------------
 
-static void ask_to_join(struct dht *d, const struct contact *c)
+static void ask_to_join(struct dht *d, const struct contact *c, uint8_t asked)
 {
     struct wire_request q;
     memset(&q, 0, sizeof q);
@@ -19,7 +19,8 @@ static void ask_to_join(struct dht *d, const struct contact *c)
     struct call_spec spec = {.owner_kind = CALL_BOOTSTRAP,
                              .ref = ref,
                              .class_min = upkeep_first_class(d),
-                             .sendings_max = 1}; // it is retried anyhow
+                             .sendings_max = 1, // it is retried anyhow
+                             .asked = asked};
     (void)call_start(d, &spec, &q, NULL);
     book_drop(d->config.book, ref);
 }
@@ -40,11 +41,13 @@ void join_bootstrap(struct dht *d)
     if ((u->bootstraps == 0 && u->imports == 0) || dht_live(d) > 0)
         return;
     bool first = u->bootstrap_step == BOOTSTRAP_RETRY_MIN_US;
+    uint8_t asked = first ? 0 : u->bootstrap_step == 2 * BOOTSTRAP_RETRY_MIN_US ? 1 : 2;
     for (unsigned i = 0; i < IMPORT_AT_ONCE && i < u->imports; i++)
-        ask_to_join(d, &u->import[u->import_next++ % u->imports]);
+        ask_to_join(d, &u->import[u->import_next++ % u->imports], asked);
     for (unsigned i = 0; i < BOOTSTRAP_AT_ONCE && i < u->bootstraps && (u->imports == 0 || !first);
          i++)
-        ask_to_join(d, &dht_entry(d, u->bootstrap[u->bootstrap_next++ % u->bootstraps])->contact);
+        ask_to_join(d, &dht_entry(d, u->bootstrap[u->bootstrap_next++ % u->bootstraps])->contact,
+                    asked);
     usec_t step = u->bootstrap_step;
     u->bootstrap_at = d->now + step + rng_below(&d->config.rng, step / 4);
     u->bootstrap_step = 2 * step > BOOTSTRAP_RETRY_MAX_US ? BOOTSTRAP_RETRY_MAX_US : 2 * step;

@@ -161,6 +161,7 @@ static uint16_t sending_len(const struct dht *d, const struct call *c, unsigned 
 static void stamp(struct dht *d, const struct call *c, unsigned k,
                   uint8_t nonce[static RPC_NONCE_BYTES])
 {
+    k += c->asked;
     uint32_t tries = k == 1 ? RPC_STAMP_TRIES_SECOND : RPC_STAMP_TRIES_THIRD;
     if (k == 0 || c->has_token || d->unix_us <= 0)
         return;
@@ -309,6 +310,7 @@ int call_start(struct dht *d, const struct call_spec *spec, const struct wire_re
     c->owner = spec->owner;
     c->place = spec->place;
     c->tag = spec->tag;
+    c->asked = spec->asked;
     c->sendings_max = spec->sendings_max == 0 ? RPC_SENDINGS_MAX : spec->sendings_max;
     c->ref = book_keep(d->config.book, spec->ref);
     uint32_t want = (uint32_t)len + RPC_REQUEST_OVERHEAD;

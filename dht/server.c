@@ -558,9 +558,9 @@ int server_receive(struct dht *d, const struct path *from, uint8_t *datagram, si
     }
     r.from = from;
     r.len = len;
-    r.source = guard_source(&d->server->guard, from);
     r.token_ok = guard_token(&d->server->guard, d->now, from, r.header.e, r.header.token);
     bool flooded = !r.token_ok && gate_arrived(&d->server->gate, d->now);
+    r.source = flooded ? 0 : guard_source(&d->server->guard, from);
     if (flooded || !guard_rate(&d->server->guard, d->now, from, r.source, r.token_ok)) {
         if (!r.token_ok) // somebody else may have forged this prefix; his token puts him before all that
             answer_light(d, &r, datagram + RPC_HEADER_BYTES);

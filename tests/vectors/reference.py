@@ -409,8 +409,8 @@ def rpc_vectors():
         stamps.append(dict(mask_key=mask_key, e=e, nonce=stamp_nonce, unix_s=unix_s,
                            bits=64 - int.from_bytes(h[:8], "big").bit_length(),
                            tag=h[8:]))
-        secret, where = some(label + "secret", 32), some(label + "where", (6, 18, 7, 19)[n])
-        tokens.append(dict(secret=secret, where=where, e=e, token=blake(8, where, e, key=secret)))
+        secret, where = some(label + "secret", 16), some(label + "where", (6, 18, 7, 19)[n])
+        tokens.append(dict(secret=secret, where=where, e=e, token=siphash24(secret, where + e)))
     return dict(request=requests, answer=answers, push=pushes, token=tokens, light=lights, stamp=stamps)
 
 

@@ -17,6 +17,12 @@ typedef unsigned char byte;
 typedef unsigned long long ull;
 
 static bool modelled;
+static _Thread_local struct crypto_calls calls;
+
+struct crypto_calls crypto_calls(void)
+{
+    return calls;
+}
 
 void modelled_use(bool on)
 {
@@ -143,6 +149,7 @@ WRAP(int, crypto_shorthash_siphash24, byte *out, const byte *in, ull len, const 
 WRAP(int, crypto_pwhash_argon2id, byte *const out, ull out_len, const char *const passwd,
      ull passwd_len, const byte *const salt, ull passes, size_t memory, int alg)
 {
+    calls.argon2id++;
     if (!modelled)
         return __real_crypto_pwhash_argon2id(out, out_len, passwd, passwd_len, salt, passes, memory,
                                              alg);
@@ -309,16 +316,19 @@ static int agree(byte *q, const byte *n, const byte *p)
 
 WRAP(int, crypto_scalarmult, byte *q, const byte *n, const byte *p)
 {
+    calls.x25519++;
     return modelled ? agree(q, n, p) : __real_crypto_scalarmult(q, n, p);
 }
 
 WRAP(int, crypto_scalarmult_curve25519, byte *q, const byte *n, const byte *p)
 {
+    calls.x25519++;
     return modelled ? agree(q, n, p) : __real_crypto_scalarmult_curve25519(q, n, p);
 }
 
 WRAP(int, crypto_scalarmult_base, byte *q, const byte *n)
 {
+    calls.x25519++;
     return modelled ? multiply_base(q, n) : __real_crypto_scalarmult_base(q, n);
 }
 

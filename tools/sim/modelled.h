@@ -6,6 +6,13 @@
 #define BAUTA_SIM_MODELLED_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+// This thread's calls so far, modelled or not, for tests that count what something costs.
+struct crypto_calls {
+    uint64_t x25519, argon2id;
+};
+struct crypto_calls crypto_calls(void);
 
 void modelled_use(bool on); // off at the start: libsodium
 bool modelled_used(void);

@@ -123,8 +123,8 @@ static void answer_vectors(void **state)
     json_array_foreach (vectors_array(root, "push"), i, row)
         check_answer(row, true);
     json_array_foreach (vectors_array(root, "token"), i, row) {
-        uint8_t secret[32], where[32], e[32], token[RPC_TOKEN_BYTES];
-        vectors_exact(row, "secret", secret, 32);
+        uint8_t secret[RPC_TOKEN_SECRET_BYTES], where[32], e[32], token[RPC_TOKEN_BYTES];
+        vectors_exact(row, "secret", secret, sizeof secret);
         vectors_exact(row, "e", e, 32);
         size_t n = vectors_bytes(row, "where", where, sizeof where);
         rpc_token(token, secret, where, n, e);
