@@ -7,6 +7,8 @@
 static bool datagram_fits(const struct channel *c, size_t len)
 {
     size_t around = PACKET_HEADER_BYTES + CHAN_DATAGRAM_HEADER_BYTES + packet_tag_bytes(c->aead);
+    if (chan_cover_on(&c->cover))
+        return around + CHAN_ACK_BYTES(2) + len <= CHAN_COVER_BYTES;
     return around + len <= chan_paths_mtu(&c->paths);
 }
 
@@ -125,6 +127,7 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     chan_seen_init(&c->seen);
     chan_recovery_init(&c->recovery, config->cc, config->rtt_hint_us, rng_u64(&c->rng));
     chan_streams_init(&c->streams, a, window);
+    chan_cover_init(&c->cover);
     if (!chan_recovery_room(&c->recovery, a)) {
         arena_give(a, c, sizeof *c);
         return BAUTA_ESPACE;
@@ -196,9 +199,9 @@ void channel_close(struct channel *c, usec_t now, uint16_t code)
     if (c->state != CHAN_OPEN)
         return;
     c->code = code;
-    if (c->ready && chan_streams_pending(&c->streams)) {
+    if (c->ready && chan_streams_pending(&c->streams, UINT8_MAX)) {
         c->state = CHAN_LINGER;
-        c->close_end = now + CHAN_LINGER_US;
+        c->close_end = now + (chan_cover_on(&c->cover) ? CHAN_COVER_LINGER_US : CHAN_LINGER_US);
         return;
     }
     chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, code);
@@ -252,6 +255,8 @@ usec_t channel_deadline(const struct channel *c)
     first = earlier(first, ask_at(c));
     first = earlier(first, chan_lost_at(c));
     first = earlier(first, c->retry_at);
+    if (c->matched)
+        first = earlier(first, c->cover.at);
     first = earlier(first, c->active_at + c->idle_us);
     if (!c->heard)
         first = earlier(first, c->started_at + CHAN_NO_PATH_US);
@@ -320,7 +325,8 @@ static void expire_alive(struct channel *c, usec_t now)
         chan_over(c, now);
         return;
     }
-    if (c->state == CHAN_LINGER && (c->close_end <= now || !chan_streams_pending(&c->streams))) {
+    if (c->state == CHAN_LINGER &&
+        (c->close_end <= now || !chan_streams_pending(&c->streams, UINT8_MAX))) {
         chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);
         return;
     }
@@ -402,6 +408,13 @@ void channel_stream_class(struct channel *c, unsigned stream, enum channel_class
 {
     if (stream < CHANNEL_STREAMS_MAX)
         chan_streams_class(&c->streams, stream, class);
+}
+
+void channel_cover(struct channel *c, usec_t now, enum channel_cover level)
+{
+    chan_cover_set(&c->cover, now, level, &c->rng);
+    if (c->datagrams != NULL && !datagram_fits(c, c->datagrams->out.len))
+        c->datagrams->out.len = 0;
 }
 
 size_t channel_stream_pending(const struct channel *c, unsigned stream)
@@ -545,6 +558,7 @@ void channel_status(const struct channel *c, struct channel_status *s)
                                  .ecn = c->ecn.state == CHAN_ECN_CAPABLE,
                                  .step = c->ratchet.step,
                                  .ready = c->ready,
+                                 .cover = c->cover.level,
                                  .aead = c->aead};
     if (chan_paths_target(&c->paths) != CHAN_NO_PATH)
         s->path = c->paths.path[chan_paths_target(&c->paths)].path;

@@ -92,6 +92,10 @@ int channel_reunion_open(struct channel *, usec_t now, const uint8_t cid[static 
 // The application wants new keys: our step begins, or the peer is asked for its own; channel_deadline says when. 0 also
 // where that is under way; BAUTA_ELIMIT: the last one is not 30 s ago; BAUTA_ESTATE: before CHANNEL_MATCHED, after the end.
 int channel_step_ask(struct channel *, usec_t now);
+// Cover traffic of this end, from CHANNEL_MATCHED on: words leave only in datagrams of one size that go at a constant
+// rate, one a second (low) or five (high). Off at first. Datagrams have to fit a tick: about 230 bytes.
+enum channel_cover { CHANNEL_COVER_OFF, CHANNEL_COVER_LOW, CHANNEL_COVER_HIGH };
+void channel_cover(struct channel *, usec_t now, enum channel_cover);
 // Sends CLOSE (a few times, with rising gaps) and ends with CHANNEL_CLOSED. `code` is the application's.
 void channel_close(struct channel *, usec_t now, uint16_t code);
 
@@ -143,6 +147,7 @@ struct channel_status {
     uint32_t step;      // ratchet steps done
     bool ready;
     enum packet_aead aead;
+    enum channel_cover cover; // ours
     struct path path;
 };
 void channel_status(const struct channel *, struct channel_status *);

@@ -4,6 +4,7 @@
 
 #include "crypto/ratchet.h"
 #include "node/channel/channel.h"
+#include "node/channel/cover.h"
 #include "node/channel/ecn.h"
 #include "node/channel/keys.h"
 #include "node/channel/message.h"
@@ -81,6 +82,7 @@ struct channel {
     struct chan_message_in message_in;
     struct chan_datagrams *datagrams;
     struct chan_reunion reunion;
+    struct chan_cover cover;
 
     uint64_t packets_in, packets_out, packets_dropped, bytes_in, bytes_out;
 };

@@ -89,6 +89,12 @@
 #define CHAN_MTU_RAISE_US (600 * USEC_PER_S) // PMTU_RAISE_TIMER of RFC 8899
 #define CHAN_AMPLIFICATION 3u // bytes sent for each received, until the path is validated
 
+// ---- cover --------------------------------------------------------------------------------------------
+#define CHAN_COVER_BYTES CLASS_CHAT // of each tick: a message of 200 letters fits
+#define CHAN_COVER_LOW_US USEC_PER_S
+#define CHAN_COVER_HIGH_US (200 * USEC_PER_MS)
+#define CHAN_COVER_LINGER_US (10 * USEC_PER_S) // at channel_close: ticks carry what is pending
+
 // ---- life -----------------------------------------------------------------------------------------------
 #define CHAN_NO_PATH_US (2 * USEC_PER_S) // meet tries the next candidate after this
 #define CHAN_FIRST_STEP_US (10 * USEC_PER_S)

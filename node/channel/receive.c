@@ -231,6 +231,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
 
     c->packets_in++;
     c->bytes_in += len;
+    c->cover.heard_bulk = c->cover.heard_bulk || len > CLASS_MEDIUM;
     c->step_bytes += len;
     if (now - c->active_at >= CHAN_TIDY_US)
         chan_tidy(c, now);
@@ -256,7 +257,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
     on_body(c, now, &t, body, body_len);
     on_cid(c, phase, which);
     chan_found(c);
-    if (c->state == CHAN_LINGER && !chan_streams_pending(&c->streams))
+    if (c->state == CHAN_LINGER && !chan_streams_pending(&c->streams, UINT8_MAX))
         chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);
     if (highest && t.speaks && t.path != CHAN_NO_PATH)
         c->paths.speaking = (int8_t)t.path;

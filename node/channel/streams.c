@@ -178,10 +178,10 @@ void chan_streams_lost(struct chan_streams *s, const struct chan_chunk *chunk)
     update(s, chunk->stream);
 }
 
-bool chan_streams_pending(const struct chan_streams *s)
+bool chan_streams_pending(const struct chan_streams *s, uint8_t mask)
 {
     for (unsigned i = 0; i < CHANNEL_STREAMS_MAX; i++)
-        if (s->stream[i].acked < s->stream[i].end)
+        if ((mask & 1u << i) && s->stream[i].acked < s->stream[i].end)
             return true;
     return false;
 }

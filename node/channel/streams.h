@@ -77,7 +77,7 @@ void chan_streams_lost(struct chan_streams *, const struct chan_chunk *);
 // Writes the MAX_DATA frames of the mask that are due and fit; returns which, for chan_streams_credit_lost.
 uint16_t chan_streams_put_credit(struct chan_streams *, uint16_t mask, struct wr *);
 void chan_streams_credit_lost(struct chan_streams *, uint16_t mask);
-// Bytes of all streams that are not yet acknowledged.
-bool chan_streams_pending(const struct chan_streams *);
+// Has any stream of the mask bytes that are not yet acknowledged?
+bool chan_streams_pending(const struct chan_streams *, uint8_t mask);
 
 #endif

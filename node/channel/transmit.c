@@ -81,6 +81,8 @@ static void finish(struct channel *c, usec_t now, struct pack *p, int path, stru
     uint16_t size = s->flags & CHAN_SENT_PROBE
                         ? to->mtu.probe
                         : chan_paths_class(&c->paths, path, around + wr_len(w));
+    if (s->len[0] > 0 && size < CLASS_SMALL) // a receipt looks like a sentence
+        size = CLASS_SMALL;
     assert(size > 0 && !w->bad);
     wr_zero(w, size - around - wr_len(w));
     if (c->recovery.next >= c->skip_at) {
@@ -146,7 +148,8 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
 static void send_mtu_probe(struct channel *c, usec_t now, struct pack *p)
 {
     int i = c->paths.active;
-    if (i == CHAN_NO_PATH || !c->matched || !chan_streams_ready(&c->streams) ||
+    uint8_t streams = chan_cover_on(&c->cover) ? c->streams.bulk : UINT8_MAX;
+    if (i == CHAN_NO_PATH || !c->matched || !(chan_streams_ready(&c->streams) & streams) ||
         !chan_cc_open(&c->recovery.cc) || c->recovery.pto_count > 0)
         return;
     struct chan_path *to = &c->paths.path[i];
@@ -184,7 +187,20 @@ static unsigned waiting(const struct channel *c)
     return load;
 }
 
-static void put_message(struct channel *c, struct wr *w, struct chan_sent *s)
+static bool is_covered(const struct channel *c)
+{
+    return c->matched && chan_cover_on(&c->cover);
+}
+
+// Under cover: MAX_DATA that bulk of the peer makes due, and words don't.
+static uint16_t bulk_credit(const struct channel *c)
+{
+    unsigned mask = c->streams.bulk | (c->cover.heard_bulk ? CHAN_CREDIT_OF_CHANNEL : 0);
+    return (uint16_t)(c->streams.credit_due & mask);
+}
+
+// `text` waits for the same packet: it has half of what is left.
+static void put_message(struct channel *c, bool text, struct wr *w, struct chan_sent *s)
 {
     struct chan_message_out *m = &c->message_out;
     if (c->ask_due && w->left >= CHAN_RATCHET_HEADER_BYTES) {
@@ -195,7 +211,8 @@ static void put_message(struct channel *c, struct wr *w, struct chan_sent *s)
     if (m->due_bytes == 0 || w->left <= CHAN_RATCHET_HEADER_BYTES)
         return;
     uint16_t offset, len;
-    if (!chan_message_take(m, w->left - CHAN_RATCHET_HEADER_BYTES, &offset, &len))
+    size_t room = w->left - CHAN_RATCHET_HEADER_BYTES;
+    if (!chan_message_take(m, text ? room / 2 : room, &offset, &len))
         return;
     chan_wire_ratchet(w, m->step, m->type, offset, m->data + offset, len);
     s->ratchet_offset = offset;
@@ -233,30 +250,43 @@ static void put_streams(struct channel *c, unsigned load, struct wr *w, struct c
 
 static void put_data(struct channel *c, unsigned load, struct wr *w, struct chan_sent *s)
 {
-    put_message(c, w, s);
+    bool control = (load & LOAD_CONTROL) != 0, covered = is_covered(c);
+    if (control)
+        put_message(c, covered && (waiting(c) & LOAD_TEXT), w, s);
     if (c->ready) {
-        s->credit = chan_streams_put_credit(&c->streams, UINT16_MAX, w);
-        if (s->credit != 0)
-            s->flags |= CHAN_SENT_ELICITING;
+        s->credit = chan_streams_put_credit(&c->streams, control ? UINT16_MAX : bulk_credit(c), w);
         put_new_cid(c, w, s);
         s->meeting = chan_reunion_put(&c->reunion, w);
-        if (s->meeting != 0)
+        if (s->credit != 0 || s->meeting != 0)
             s->flags |= CHAN_SENT_ELICITING;
         struct chan_datagram *d = c->datagrams != NULL ? &c->datagrams->out : NULL;
-        if (d != NULL && d->len > 0 && w->left >= CHAN_DATAGRAM_HEADER_BYTES + d->len) {
+        if ((load & LOAD_TEXT) && d != NULL && d->len > 0 &&
+            w->left >= CHAN_DATAGRAM_HEADER_BYTES + d->len) {
             chan_wire_datagram(w, d->data, d->len);
             d->len = 0;
             s->flags |= CHAN_SENT_ELICITING;
         }
         put_streams(c, load, w, s);
     }
-    if (c->ping_due || !(s->flags & CHAN_SENT_ELICITING)) {
+    if ((control && c->ping_due) || !(s->flags & CHAN_SENT_ELICITING)) {
         if (w->left > 0) {
             wr_u8(w, CHAN_PING);
             s->flags |= CHAN_SENT_ELICITING;
         }
     }
-    c->ping_due = false;
+    c->ping_due = c->ping_due && !control;
+}
+
+// Between ticks only what has nothing to do with words: bulk, and where to meet. A tick is the probe of a
+// timeout, unless bulk waits for one.
+static unsigned may_leave_covered(struct channel *c)
+{
+    unsigned load = waiting(c) & LOAD_BULK;
+    if (bulk_credit(c) != 0 || c->reunion.due || c->keys.new_cid_due)
+        load |= LOAD_BULK;
+    if (c->probes > 0 && !chan_streams_pending(&c->streams, c->streams.bulk))
+        c->probes = 0;
+    return chan_cc_may(&c->recovery.cc, load != 0) || c->probes > 0 ? LOAD_BULK : 0;
 }
 
 // What window and pace let out now. Control and text don't wait behind bulk.
@@ -271,7 +301,7 @@ static unsigned may_leave(struct channel *c)
 // One packet of ACK and data to a path. False: nothing to send, or no room.
 static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path, uint64_t allowance)
 {
-    unsigned load = may_leave(c);
+    unsigned load = is_covered(c) ? may_leave_covered(c) : may_leave(c);
     bool data = load != 0 || c->probes > 0;
     if (!data && !chan_seen_due(&c->seen, now))
         return false;
@@ -298,6 +328,31 @@ static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path,
     if (s.len[0] > 0 && s.bytes == to->mtu.size)
         chan_mtu_bulk(&to->mtu);
     return true;
+}
+
+// The datagram of a tick, whatever window and pace say: it is no more than a drop.
+static void send_tick(struct channel *c, usec_t now, struct pack *p, int path)
+{
+    if (!is_covered(c) || c->cover.at > now)
+        return;
+    uint8_t *packet = NULL;
+    if (path != CHAN_NO_PATH && chan_paths_allowance(&c->paths, path) >= CHAN_COVER_BYTES) {
+        packet = pack_room(p, &c->paths.path[path].path, CHAN_COVER_BYTES);
+        if (packet == NULL)
+            return; // with the next call
+    }
+    if (packet != NULL && chan_recovery_room(&c->recovery, c->arena)) {
+        struct chan_sent s = {0};
+        struct wr w = frames(c, packet, CHAN_COVER_BYTES);
+        if (c->seen.unacked > 0) {
+            s.ack_next = c->seen.range[0].hi;
+            chan_seen_put(&c->seen, now, &w);
+        }
+        put_data(c, LOAD_CONTROL | LOAD_TEXT, &w, &s);
+        wr_zero(&w, w.left);
+        finish(c, now, p, path, &w, &s);
+    }
+    chan_cover_tick(&c->cover, now);
 }
 
 // The first RATCHET1 beside the first probe, to one address that has not answered yet.
@@ -351,6 +406,7 @@ size_t channel_transmit(struct channel *c, usec_t now, uint8_t *buf, size_t cap,
         if (chan_paths_due(&c->paths, i, now))
             send_probe(c, now, &p, i);
     send_burst(c, now, &p);
+    send_tick(c, now, &p, target);
     send_mtu_probe(c, now, &p);
     if (target != CHAN_NO_PATH)
         while (send_packet(c, now, &p, target, chan_paths_allowance(&c->paths, target)))
