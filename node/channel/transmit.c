@@ -255,7 +255,8 @@ static void put_data(struct channel *c, unsigned load, struct wr *w, struct chan
         put_message(c, covered && (waiting(c) & LOAD_TEXT), w, s);
     if (c->ready) {
         s->credit = chan_streams_put_credit(&c->streams, control ? UINT16_MAX : bulk_credit(c), w);
-        put_new_cid(c, w, s);
+        if (control) // under cover a step takes the longer, the more is said: what follows it stays in ticks
+            put_new_cid(c, w, s);
         s->meeting = chan_reunion_put(&c->reunion, w);
         if (s->credit != 0 || s->meeting != 0)
             s->flags |= CHAN_SENT_ELICITING;
@@ -282,7 +283,7 @@ static void put_data(struct channel *c, unsigned load, struct wr *w, struct chan
 static unsigned may_leave_covered(struct channel *c)
 {
     unsigned load = waiting(c) & LOAD_BULK;
-    if (bulk_credit(c) != 0 || c->reunion.due || c->keys.new_cid_due)
+    if (bulk_credit(c) != 0 || c->reunion.due)
         load |= LOAD_BULK;
     if (c->probes > 0 && !chan_streams_pending(&c->streams, c->streams.bulk))
         c->probes = 0;
@@ -346,7 +347,7 @@ static void send_tick(struct channel *c, usec_t now, struct pack *p, int path)
         struct wr w = frames(c, packet, CHAN_COVER_BYTES);
         if (c->seen.unacked > 0) {
             s.ack_next = c->seen.range[0].hi;
-            chan_seen_put(&c->seen, now, &w);
+            chan_seen_put(&c->seen, now, &w, true);
         }
         put_data(c, LOAD_CONTROL | LOAD_TEXT, &w, &s);
         wr_zero(&w, w.left);
