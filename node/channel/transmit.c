@@ -14,27 +14,27 @@ static bool same_path(const struct path *a, const struct path *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+// May the last batch grow by a datagram of so many bytes, not longer than its segments?
+static bool joins(const struct pack *p, const struct path *to, size_t len)
+{
+    const struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
+    return last != NULL && p->open && len <= last->seg_size && same_path(&last->path, to);
+}
+
 // Room for one more datagram of up to `len` bytes to `to`, or NULL.
 static uint8_t *pack_room(const struct pack *p, const struct path *to, size_t len)
 {
     if (p->cap - p->used < len)
         return NULL;
-    if (p->count < p->max)
-        return p->buf + p->used;
-    // The last batch may still grow by anything not longer than its segments.
-    const struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
-    if (last != NULL && p->open && len <= last->seg_size && same_path(&last->path, to))
-        return p->buf + p->used;
-    return NULL;
+    return p->count < p->max || joins(p, to, len) ? p->buf + p->used : NULL;
 }
 
-// `mark`: with ECT(0); so is a shorter packet that ends a batch of marked ones.
+// `mark`: with ECT(0).
 static void pack_add(struct pack *p, usec_t now, const struct path *to, size_t len, bool mark)
 {
     struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
     uint8_t ecn = mark ? CHAN_ECT0 : 0;
-    if (last != NULL && p->open && len <= last->seg_size && last->ecn == ecn &&
-        same_path(&last->path, to)) {
+    if (joins(p, to, len) && last->ecn == ecn) {
         last->count++;
         last->len += (uint32_t)len;
     } else {
@@ -60,15 +60,19 @@ static struct wr frames(const struct channel *c, uint8_t *packet, size_t bytes)
                    bytes - PACKET_HEADER_BYTES - packet_tag_bytes(c->aead));
 }
 
-// Full packets of an honest try are marked; a probe goes the way that is known to work.
-static bool marked(struct channel *c, const struct chan_path *to, uint16_t size, unsigned flags)
+// Full packets of an honest try are marked; a probe goes the way that is known to work. Who finds
+// no batch but one that is begun is marked as that one is.
+static bool marked(struct channel *c, const struct pack *p, const struct chan_path *to,
+                   uint16_t size, unsigned flags)
 {
-    if (size != to->mtu.size || size <= CLASS_MEDIUM || (flags & CHAN_SENT_PROBE) ||
-        !(flags & CHAN_SENT_ELICITING) || c->recovery.pto_count > 0 || c->ecn_path != to->id ||
-        !chan_ecn_wanted(&c->ecn))
-        return false;
-    chan_ecn_sent(&c->ecn);
-    return true;
+    bool mark = size == to->mtu.size && size > CLASS_MEDIUM && !(flags & CHAN_SENT_PROBE) &&
+                (flags & CHAN_SENT_ELICITING) && c->recovery.pto_count == 0 &&
+                c->ecn_path == to->id && chan_ecn_wanted(&c->ecn);
+    if (p->count == p->max)
+        mark = p->batch[p->count - 1].ecn != 0;
+    if (mark)
+        chan_ecn_sent(&c->ecn);
+    return mark;
 }
 
 // Pads, seals, counts.
@@ -95,7 +99,7 @@ static void finish(struct channel *c, usec_t now, struct pack *p, int path, stru
     (void)len;
     s->bytes = size;
     s->path = to->id;
-    bool mark = marked(c, to, size, s->flags);
+    bool mark = marked(c, p, to, size, s->flags);
     if (mark)
         s->flags |= CHAN_SENT_ECT;
     chan_recovery_sent(&c->recovery, now, s);

@@ -5,12 +5,12 @@
 // under its limits, a channel ends once; and afterwards nothing is left in its arena.
 //
 // CHECKER_SEEDS=A-B in the environment runs those seeds instead; a failure prints its seed.
-#include "tests/unit/channel/link.h"
+#include "tests/unit/channel/bounds.h"
 
 #define SEEDS 256u
-#define STRIDE 1009u // coprime to the number of combinations: a short run meets every value with every other
-#define KEPT 64u     // datagrams that the attacker has recorded
-#define KB 1024u
+#define STRIDE                                                                                     \
+    1009u // coprime to the number of combinations: a short run meets every value with every other
+#define KEPT 64u // datagrams that the attacker has recorded
 
 enum ending { END_NONE, END_EARLY, END_MIDDLE, END_BOTH, END_KILLED, ENDINGS };
 enum moving { MOVE_NOBODY, MOVE_ONE, MOVE_IN_TURN, MOVINGS };
@@ -68,12 +68,12 @@ static void combination(struct check *k)
 static void explain(const struct check *k, const char *what)
 {
     const struct end *e = k->n->end;
-    fail_msg("seed %llu at %llu us: %s (loss %u, dup %u, reorder %u, jitter %d, mtu %zu, moving %d, "
-             "ratchet %d, ending %d; ends %d/%d, reasons %d/%d, moves %u)",
-             (unsigned long long)k->seed, (unsigned long long)k->n->now, what, k->loss_pm,
-             k->dup_pm, k->reorder_pm, k->jitter, k->mtu, (int)k->moving, k->ratchet,
-             (int)k->ending, e[0].closed, e[1].closed, (int)e[0].reason, (int)e[1].reason,
-             k->moves);
+    fail_msg(
+        "seed %llu at %llu us: %s (loss %u, dup %u, reorder %u, jitter %d, mtu %zu, moving %d, "
+        "ratchet %d, ending %d; ends %d/%d, reasons %d/%d, moves %u)",
+        (unsigned long long)k->seed, (unsigned long long)k->n->now, what, k->loss_pm, k->dup_pm,
+        k->reorder_pm, k->jitter, k->mtu, (int)k->moving, k->ratchet, (int)k->ending, e[0].closed,
+        e[1].closed, (int)e[0].reason, (int)e[1].reason, k->moves);
 }
 
 // ---- somebody on the path ---------------------------------------------------------------------------------
@@ -128,28 +128,12 @@ static bool tap(struct net *n, unsigned from, const struct path *to, uint8_t *da
 
 // ---- what must hold --------------------------------------------------------------------------------------------
 
-// What one end may hold: the window of what comes in, what was written and waits, and what it has
-// for each packet in flight.
-static void check_memory(const struct check *k, unsigned i)
-{
-    const struct end *e = &k->n->end[i];
-    const size_t fixed = 32 * KB, blocks = 16 * CHAN_BLOCK_BYTES;
-    size_t in = e->config.receive_bytes == 0 ? CHAN_RECEIVE_BYTES : e->config.receive_bytes;
-    if (in < CHAN_CREDIT_INITIAL)
-        in = CHAN_CREDIT_INITIAL;
-    size_t out = 0;
-    for (unsigned s = 0; s < CHANNEL_STREAMS_MAX; s++)
-        out += e->channel != NULL ? channel_stream_pending(e->channel, s) : 0;
-    size_t ring = 2 * CHAN_SENT_PACKETS_MAX * sizeof(struct chan_sent);
-    if (e->arena.used_bytes > fixed + 2 * blocks + in + out + ring + (in + out) / 64)
-        explain(k, "too much memory");
-}
-
 static void check(const struct check *k)
 {
     for (unsigned i = 0; i < 2; i++) {
         const struct end *e = &k->n->end[i];
-        check_memory(k, i);
+        if (!bounds_hold(e))
+            explain(k, "too much memory");
         if (e->closed && e->reason == CHANNEL_ENDED_PROTOCOL)
             explain(k, "an honest end was taken for a breaker of rules");
         for (unsigned s = 0; s < CHANNEL_STREAMS_MAX; s++)
@@ -225,10 +209,10 @@ static void prepare(struct check *k)
         c->rtt_hint_us = draw(k, 2) ? 2 * n->delay_us : 0;
         n->end[i].lazy = draw(k, 8) == 0;
     }
-    k->end_at = n->now + (k->ending == END_EARLY    ? draw(k, 400000)
-                          : k->ending == END_NONE   ? 280 * USEC_PER_S
-                          : k->ratchet              ? 100 * USEC_PER_S + draw(k, 40000000)
-                                                    : 300000 + draw(k, 3000000));
+    k->end_at = n->now + (k->ending == END_EARLY  ? draw(k, 400000)
+                          : k->ending == END_NONE ? 280 * USEC_PER_S
+                          : k->ratchet            ? 100 * USEC_PER_S + draw(k, 40000000)
+                                                  : 300000 + draw(k, 3000000));
 }
 
 static void wake_readers(struct check *k)
