@@ -156,8 +156,10 @@ static void move(struct check *k)
         e->address.ip[2]++; // or it is on another network
     k->moves++;
     k->move_at = n->now + 3 * USEC_PER_S + draw(k, 3000000);
-    // Whoever has moved speaks: nobody else can know.
-    if (e->want[0] > 0 && !e->closed)
+    // Whoever has moved knows it, and nobody else can.
+    if (!e->closed)
+        channel_sent(e->channel, n->now, -1);
+    if (e->want[0] > 0)
         e->want[0] += 1 + draw(k, 2000);
     end_turn(n, who);
 }
