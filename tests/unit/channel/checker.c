@@ -158,7 +158,7 @@ static void move(struct check *k)
     k->move_at = n->now + 3 * USEC_PER_S + draw(k, 3000000);
     // Whoever has moved knows it, and nobody else can.
     if (!e->closed)
-        channel_sent(e->channel, n->now, -1);
+        channel_moved(e->channel, n->now);
     if (e->want[0] > 0)
         e->want[0] += 1 + draw(k, 2000);
     end_turn(n, who);
