@@ -291,6 +291,19 @@ void attend_timer(struct dht *d, struct attend *a)
     attend_arm(d, a);
 }
 
+void dht_attend_renew(struct dht *d, usec_t now, uint32_t attend)
+{
+    d->now = now;
+    struct attend *a = attend_find(d, attend);
+    if (a == NULL)
+        return;
+    a->told = false;
+    if (a->busy) // it is under way, and goes again until an answer finds us
+        return;
+    a->renew_at = now;
+    attend_timer(d, a);
+}
+
 // An introducer that asks much and acknowledges nothing must not use up all calls of the node.
 static void answers_make_room(struct dht *d, const struct attend *a)
 {

@@ -121,6 +121,9 @@ bool dht_server_live(struct dht *, const struct contact *);
 // Registers a handle with an introducer and keeps it registered. Requests use the place's e.
 int dht_attend_open(struct dht *, usec_t now, uint32_t place, const struct contact *introducer,
                     const uint8_t handle[static DHT_HANDLE_BYTES], uint32_t user, uint32_t *attend);
+// We are at another address: registers it from here at once. DHT_ATTENDING comes again. (Closing and opening
+// it instead would leave it to chance which of the two arrives last.)
+void dht_attend_renew(struct dht *, usec_t now, uint32_t attend);
 // Sends a blob back to who came on this link (relay_back). Acknowledged and retransmitted as an RPC.
 int dht_attend_answer(struct dht *, usec_t now, uint32_t attend,
                       const uint8_t link[static DHT_LINK_BYTES], const uint8_t *blob, size_t len);

@@ -26,6 +26,8 @@
 #define REUNION_SEEN_US (700 * USEC_PER_MS)
 #define REUNION_GAP_US_MIN (400 * USEC_PER_MS) // between two times of asking, doubled each time
 #define REUNION_GAP_US_MAX (2 * USEC_PER_S)
+// Attends, while it lasts: we may have moved again unnoticed.
+#define REUNION_RENEW_US (4 * USEC_PER_S)
 // Between two beginnings: a peer can break its path at will.
 #define REUNION_PAUSE_US (3 * USEC_PER_S)
 #define REUNION_LINGER_US (3 * USEC_PER_S) // to answer who has not noticed yet

@@ -250,7 +250,7 @@ static void begin(struct node *n, usec_t now, struct conversation *c)
         return;
     }
     r->state = REUNION_SEEKS;
-    r->began_at = now;
+    r->began_at = r->renewed_at = now;
     r->notes = 0;
     r->peer_known = false;
     r->gap_us = REUNION_GAP_US_MIN;
@@ -258,6 +258,25 @@ static void begin(struct node *n, usec_t now, struct conversation *c)
     memset(r->attend, 0, sizeof r->attend);
     attend_all(n, now, c);
     // The first of them that answers says where we are; without, what we know has to do.
+    r->ask_at = now + REUNION_SEEN_US;
+}
+
+// From where we are now. The key stays: the handles belong to it.
+static void start_over(struct node *n, usec_t now, struct conversation *c)
+{
+    struct reunion *r = &c->reunion;
+    for (unsigned i = 0; i < REUNION_ATTENDS_MAX; i++) {
+        r->attend[i].ready = false;
+        if (r->attend[i].id != 0)
+            dht_attend_renew(n->dht, now, r->attend[i].id);
+    }
+    for (unsigned i = 0; i < REUNION_POINTS_MAX; i++)
+        r->ask[i].failures = 0;
+    attend_all(n, now, c);
+    r->renewed_at = now;
+    if (r->state != REUNION_SEEKS)
+        return;
+    r->gap_us = REUNION_GAP_US_MIN;
     r->ask_at = now + REUNION_SEEN_US;
 }
 
@@ -283,8 +302,7 @@ void reunion_lost(struct node *n, usec_t now, struct conversation *c)
     if (r->state == REUNION_LINGERS) {
         r->state = REUNION_SEEKS;
         r->due_at = USEC_NEVER;
-        r->ask_at = now;
-        r->gap_us = REUNION_GAP_US_MIN;
+        start_over(n, now, c);
         return;
     }
     if (r->state != REUNION_NONE)
@@ -301,19 +319,8 @@ void reunion_moved(struct node *n, usec_t now, struct conversation *c)
 {
     struct reunion *r = &c->reunion;
     channel_moved(c->channel, now);
-    if (r->state != REUNION_SEEKS)
-        return;
-    // What it had done so far it did where we are not any more. The key stays: handles belong to it.
-    for (unsigned i = 0; i < REUNION_ATTENDS_MAX; i++) {
-        if (r->attend[i].id != 0)
-            dht_attend_close(n->dht, now, r->attend[i].id);
-        r->attend[i] = (struct reunion_attend){0};
-    }
-    for (unsigned i = 0; i < REUNION_POINTS_MAX; i++)
-        r->ask[i].failures = 0;
-    attend_all(n, now, c);
-    r->gap_us = REUNION_GAP_US_MIN;
-    r->ask_at = now + REUNION_SEEN_US;
+    if (r->state == REUNION_SEEKS || r->state == REUNION_LINGERS)
+        start_over(n, now, c); // what it had done so far it did where we are not any more
 }
 
 void reunion_found(struct node *n, usec_t now, struct conversation *c)
@@ -394,6 +401,12 @@ void reunion_expire(struct node *n, usec_t now, struct conversation *c)
     }
     if (r->state == REUNION_SEEKS && r->ask_at <= now) {
         attend_all(n, now, c);
+        if (now >= r->renewed_at + REUNION_RENEW_US) {
+            r->renewed_at = now;
+            for (unsigned i = 0; i < REUNION_ATTENDS_MAX; i++)
+                if (r->attend[i].id != 0)
+                    dht_attend_renew(n->dht, now, r->attend[i].id);
+        }
         if (!any_ready(r) && r->attend[REUNION_POINTS_MAX].id == 0)
             attend_elsewhere(n, now, c);
         ask(n, now, c);

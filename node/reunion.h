@@ -40,7 +40,7 @@ struct reunion {
     struct reunion_ask ask[REUNION_POINTS_MAX];
     bool peer_known; // `peer` holds what it told in this reunion
     struct meet_candidates peer;
-    usec_t began_at, due_at, ask_at, gap_us;
+    usec_t began_at, renewed_at, due_at, ask_at, gap_us;
     uint32_t notes; // of the peer's, taken in this reunion
 };
 
