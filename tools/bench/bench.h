@@ -25,6 +25,7 @@ int bench_memory(const struct bench_options *);
 int bench_rtt(const struct bench_options *);
 int bench_throughput(const struct bench_options *);
 int bench_handshake(const struct bench_options *);
+int bench_mixed(const struct bench_options *);
 int bench_link(const struct bench_options *);
 int bench_many(const struct bench_options *);
 int bench_dht(const struct bench_options *);

@@ -16,6 +16,7 @@ static const struct {
     {"connect", bench_connect, {.nodes = 16, .runs = 30}},
     {"rtt", bench_rtt, {.count = 10000}},
     {"throughput", bench_throughput, {.bytes = 1u << 30}},
+    {"mixed", bench_mixed, {.seconds = 5}},
     {"memory", bench_memory, {.nodes = 64}},
     {"handshake", bench_handshake, {.runs = 1}},
     {"link", bench_link, {.seconds = 8}},
@@ -28,7 +29,7 @@ static int usage(const char *what)
 {
     fprintf(stderr,
             "bauta-bench: %s; usage: bauta-bench "
-            "connect|rtt|throughput|memory|handshake|link|dht|many|flood "
+            "connect|rtt|throughput|mixed|memory|handshake|link|dht|many|flood "
             "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once] "
             "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series] [--rate N] "
             "[--channels N]\n",
