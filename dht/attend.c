@@ -100,6 +100,16 @@ int push_receive(struct dht *d, const struct path *from, struct series *s,
     uint8_t *body;
     size_t body_len;
     struct wire_push p;
+    uint16_t second = (uint16_t)(d->now / USEC_PER_S);
+    if (s->second != second)
+        s->pushes = 0;
+    s->second = second;
+    if (s->pushes ==
+        PUSHES_PER_S) { // what its introducer sends beyond that is lost, and its series with it
+        d->count.dropped_rate++;
+        return BAUTA_ELIMIT;
+    }
+    s->pushes++;
     (void)from; // the key and the id prove it; an introducer may be seen from several addresses
     int rc = rpc_answer_open(datagram, len, &s->keys, &body, &body_len);
     if (rc != 0) {

@@ -237,6 +237,13 @@ bool guard_work(struct guard *g, usec_t now, uint64_t source)
     return true;
 }
 
+void guard_work_wrong(struct guard *g, uint64_t source)
+{
+    uint8_t *part = &g->work_part[(source >> 48) % WORK_PARTS];
+    unsigned used = *part + WORK_WRONG;
+    *part = (uint8_t)(used < WORK_PART_PER_S ? used : WORK_PART_PER_S);
+}
+
 static void rate_grow(struct guard *g)
 {
     if (g->rate_evicted <= g->rates / 4 || g->rates == RATE_ENTRIES_MAX)

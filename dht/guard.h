@@ -75,6 +75,8 @@ bool guard_rate(struct guard *, usec_t now, const struct path *, uint64_t source
 bool guard_dh(struct guard *, usec_t now, uint64_t source, bool proven);
 // May a proof of work of this source be checked?
 bool guard_work(struct guard *, usec_t now, uint64_t source);
+// It passed the cheap test and was wrong: that uses up WORK_WRONG more of what its source has in this second.
+void guard_work_wrong(struct guard *, uint64_t source);
 // Is this a good token for address, port and e? Its lowest bit names the secret that made it, so this
 // costs one hash.
 bool guard_token(struct guard *, usec_t now, const struct path *, const uint8_t e[static 32],

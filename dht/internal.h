@@ -174,6 +174,8 @@ struct series { // of pushes to us
     bool open;
     uint8_t push_key[32];
     struct rpc_keys keys;
+    uint8_t pushes;     // that came
+    uint16_t second;    // in this one
     uint32_t low, high; // ids low .. high - 1 are open or taken
     uint32_t next;      // above the highest that came
     bool is_attend;

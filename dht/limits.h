@@ -169,6 +169,7 @@
 #define INTROS_MAX 64u   // offers in flight: one a topic
 #define PUSH_AHEAD 8u    // ids i .. i+7 are open
 #define PUSH_BEHIND 4u   // and the last few that were overtaken
+#define PUSHES_PER_S 64u // of one series that are opened: twice what an honest introducer passes on
 #define ATTEND_RENEW_CLIENT_MIN_US (20 * USEC_PER_S) // keeps a NAT's mapping open
 #define ATTEND_RENEW_CLIENT_MAX_US (25 * USEC_PER_S)
 #define ATTEND_RENEW_FINDS                                                                         \
@@ -224,6 +225,8 @@
 #define WORK_PER_S 128u // Argon2id checks of announcements: 2 % of a core
 #define WORK_PARTS 16u  // of all sources; each
 #define WORK_PART_PER_S 32u
+#define WORK_WRONG                                                                                 \
+    7u // a wrong proof counts eight: to pass the cheap test costs a fiftieth of a proof
 #define STORE_PLACE_RECORDS_MAX 256u // PROTOCOL 5
 #define STORE_PLACE_FULL 192u
 #define STORE_FULL_PER_S 32u         // announces

@@ -317,7 +317,10 @@ static enum proof check_proof(struct dht *d, const struct request *r)
         return PROOF_BAD;
     if (!guard_work(&d->server->guard, d->now, r->source))
         return PROOF_LATER;
-    return pow_check(m, r->q.record, r->q.nonce, r->q.sol, r->q.effort) ? PROOF_GOOD : PROOF_BAD;
+    if (pow_check(m, r->q.record, r->q.nonce, r->q.sol, r->q.effort))
+        return PROOF_GOOD;
+    guard_work_wrong(&d->server->guard, r->source);
+    return PROOF_BAD;
 }
 
 // A record that is not here yet, at a place that wants work. True: it may be stored.

@@ -285,6 +285,18 @@ static void test_work_budget(void **state)
         all += guard_work(&f.guard, now, i << 48);
     assert_int_equal(one + all, WORK_PER_S);
     assert_true(guard_work(&f.guard, now + USEC_PER_S, UINT64_C(5) << 48));
+    // Who guesses at every source leaves half of it: four wrong ones use up what a source has.
+    now += 2 * USEC_PER_S;
+    all = one = 0;
+    for (unsigned i = 0; i < 1000; i++)
+        if (guard_work(&f.guard, now, (uint64_t)(i % (WORK_PARTS - 1)) << 48)) {
+            all++;
+            guard_work_wrong(&f.guard, (uint64_t)(i % (WORK_PARTS - 1)) << 48);
+        }
+    assert_int_equal(all, (WORK_PARTS - 1) * WORK_PART_PER_S / (1 + WORK_WRONG));
+    for (unsigned i = 0; i < 1000; i++)
+        one += guard_work(&f.guard, now, (uint64_t)(WORK_PARTS - 1) << 48);
+    assert_int_equal(one, WORK_PART_PER_S);
     end(&f);
 }
 

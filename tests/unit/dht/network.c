@@ -291,6 +291,32 @@ static void test_introducer_lost(void **state)
     net_end(&m.w);
 }
 
+// An introducer that pushes without end: so many a second are opened, and all is well after the renewal.
+static void test_pushed_without_end(void **state)
+{
+    (void)state;
+    struct meeting m;
+    start_meeting(&m, 3, 33);
+    struct dht *d = m.w.node[m.a].dht;
+    struct series *s = &d->attends->series;
+    struct wire_push p = {.kind = PUSH_OFFER, .blob = m.handle, .blob_len = 16};
+    uint64_t before = d->count.pushes_in;
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint8_t datagram[CLASS_CHAT] = {0}, id[8], nonce[RPC_NONCE_BYTES] = {(uint8_t)i};
+        size_t len;
+        assert_int_equal(wire_push_encode(&p, datagram + ANSWER_BODY_AT, 200, &len), 0);
+        rpc_push_id(id, s->push_key, s->next);
+        rpc_answer_seal(datagram, sizeof datagram - ANSWER_OVERHEAD, id, &s->keys, nonce);
+        (void)dht_receive(d, m.w.now, &m.introducer.path, datagram, sizeof datagram);
+        net_drain(&m.w, m.a);
+    }
+    assert_int_equal(d->count.pushes_in - before, PUSHES_PER_S);
+    assert_true(d->count.dropped_rate >= 1000 - PUSHES_PER_S);
+    net_run(&m.w, 30 * USEC_PER_S);
+    round_trip(&m, 100, 50);
+    net_end(&m.w);
+}
+
 // A handle belongs to the e that registered it, and a link to the e that opened it.
 static void test_handle_is_not_stolen(void **state)
 {
@@ -490,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_introduce),
         cmocka_unit_test(test_decoy),
         cmocka_unit_test(test_introducer_lost),
+        cmocka_unit_test(test_pushed_without_end),
         cmocka_unit_test(test_handle_is_not_stolen),
         cmocka_unit_test(test_fifty),
         cmocka_unit_test(test_loss),
