@@ -15,7 +15,8 @@ struct bench_options {
     unsigned seconds, skip;
     const char *cc;    // "bbr" or "reno"; NULL: the default
     unsigned channels; // many
-    unsigned rate;     // flood: datagrams a second
+    unsigned rate;     // flood: datagrams a second,
+    const char *kind;  // and of which kind; NULL: each in turn
     int series;        // ten lines a second of what the controller does
 };
 

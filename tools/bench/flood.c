@@ -312,12 +312,20 @@ static bool measure(struct shared *s, pid_t victim, const struct bench_options *
     printf(", \"rss_kB\": %ld}\n", rss_kB(victim));
     bool all = good(&s->r[0]);
     for (unsigned k = 0; k < FORGE_KINDS; k++)
-        all = one_kind(s, victim, (enum forge_kind)k, o) && all;
+        if (o->kind == NULL || strcmp(o->kind, forge_name[k]) == 0)
+            all = one_kind(s, victim, (enum forge_kind)k, o) && all;
     return all && !s->failed;
 }
 
 int bench_flood(const struct bench_options *o)
 {
+    unsigned k = 0;
+    while (o->kind != NULL && k < FORGE_KINDS && strcmp(o->kind, forge_name[k]) != 0)
+        k++;
+    if (k == FORGE_KINDS) {
+        fprintf(stderr, "bauta-bench: --kind takes random, channel, masked, sealed or token\n");
+        return 2;
+    }
     struct shared *s =
         mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s == MAP_FAILED)

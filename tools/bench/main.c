@@ -32,6 +32,7 @@ static int usage(const char *what)
             "connect|rtt|throughput|mixed|memory|handshake|link|dht|many|flood "
             "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once] "
             "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series] [--rate N] "
+            "[--kind NAME] "
             "[--channels N]\n",
             what);
     return 2;
@@ -57,21 +58,15 @@ static int two(char *text, char *part[2])
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"nodes", required_argument, NULL, 'n'},
-                                            {"runs", required_argument, NULL, 'r'},
-                                            {"count", required_argument, NULL, 'c'},
-                                            {"bytes", required_argument, NULL, 'b'},
-                                            {"aead", required_argument, NULL, 'a'},
-                                            {"at-once", no_argument, NULL, 'o'},
-                                            {"netns", required_argument, NULL, 'N'},
-                                            {"address", required_argument, NULL, 'A'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"skip", required_argument, NULL, 'k'},
-                                            {"series", no_argument, NULL, 'S'},
-                                            {"rate", required_argument, NULL, 'R'},
-                                            {"channels", required_argument, NULL, 'm'},
-                                            {"cc", required_argument, NULL, 'C'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"nodes", required_argument, NULL, 'n'},   {"runs", required_argument, NULL, 'r'},
+        {"count", required_argument, NULL, 'c'},   {"bytes", required_argument, NULL, 'b'},
+        {"aead", required_argument, NULL, 'a'},    {"at-once", no_argument, NULL, 'o'},
+        {"netns", required_argument, NULL, 'N'},   {"address", required_argument, NULL, 'A'},
+        {"seconds", required_argument, NULL, 's'}, {"skip", required_argument, NULL, 'k'},
+        {"series", no_argument, NULL, 'S'},        {"rate", required_argument, NULL, 'R'},
+        {"kind", required_argument, NULL, 'K'},    {"channels", required_argument, NULL, 'm'},
+        {"cc", required_argument, NULL, 'C'},      {NULL, 0, NULL, 0}};
     if (argc < 2)
         return usage("which mode?");
     size_t mode = 0;
@@ -128,6 +123,9 @@ int main(int argc, char **argv)
             break;
         case 'R':
             o.rate = (unsigned)v;
+            break;
+        case 'K':
+            o.kind = optarg;
             break;
         case 'N':
         case 'A':
