@@ -24,6 +24,7 @@
 #define LOSS_SIGN (LOSS_UNIT / 100)        // 1 %: somebody has made the queue overflow
 #define LOSS_BLIND (LOSS_UNIT / 100 * 15u) // counts without any sign of a queue
 #define LOSS_PACKETS_MIN 4u
+#define BLIND_PACKETS_MIN 12u // chance alone loses 5 of 30 on a link that loses 5 %
 
 #define QUEUE_US 100u // above an eighth of the round trip: what clocks and schedulers add
 #define WAIT_RTTS 8u  // and as many more at random between two probings
@@ -183,7 +184,8 @@ static void on_loss(struct chan_bbr *c, const struct chan_window *w, const struc
     c->round_lost_bytes += f->lost_bytes;
     if (lost < LOSS_PACKETS_MIN * (uint64_t)w->packet_bytes)
         return;
-    bool blind = exceeds(c, lost, of, LOSS_BLIND);
+    bool blind =
+        lost >= BLIND_PACKETS_MIN * (uint64_t)w->packet_bytes && exceeds(c, lost, of, LOSS_BLIND);
     if (!blind && !(c->queued && exceeds(c, lost, of, LOSS_SIGN)))
         return;
     save(c);

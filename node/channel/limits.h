@@ -68,8 +68,9 @@
 #define CHAN_CWND_MAX (CHAN_SENT_PACKETS_MAX / 4 * 3 * CLASS_FULL)
 #define CHAN_PACE_US USEC_PER_MS // what has been earned leaves together: fewer, larger sends
 #define CHAN_PACE_GAP_US_MAX (16 * USEC_PER_S) // a longer pause earns nothing: no overflow
-#define CHAN_PACE_PACKETS 2u                   // at least
-#define CHAN_PACE_BURST_PACKETS 10u            // after a pause: the initial window (RFC 9002, 7.7)
+#define CHAN_PACE_LATE_QUANTA 8     // a busy computer runs a process so many milliseconds late
+#define CHAN_PACE_PACKETS 2u        // at least
+#define CHAN_PACE_BURST_PACKETS 10u // after a pause: the initial window (RFC 9002, 7.7)
 
 // ---- paths --------------------------------------------------------------------------------------------
 #define CHAN_PATHS_MAX 8u       // six candidates and two that the peer was seen at

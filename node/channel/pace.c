@@ -20,7 +20,9 @@ void chan_pace_init(struct chan_pace *p, uint16_t unit_bytes)
 void chan_pace_refill(struct chan_pace *p, usec_t now)
 {
     usec_t gone = now - p->at < CHAN_PACE_GAP_US_MAX ? now - p->at : CHAN_PACE_GAP_US_MAX;
-    int64_t most = 2 * quantum(p), burst = units(p, CHAN_PACE_BURST_PACKETS);
+    // Something waited for the timer, and the timer was late: that is made good. A pause earns less.
+    int64_t most = (p->waits ? CHAN_PACE_LATE_QUANTA : 2) * quantum(p),
+            burst = units(p, CHAN_PACE_BURST_PACKETS);
     if (most < burst)
         most = burst;
     p->credit += (int64_t)(p->rate * gone);

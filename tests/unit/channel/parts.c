@@ -479,6 +479,16 @@ static void packets_leave_at_the_pace(void **state)
                         rates[r] * 10 + rates[r] / 500 + 14000);
         assert_in_range(calls, 1, 10001);
         assert_in_range(most, 10000, rates[r] / 500 + 12000);
+        // A timer that is late while something waits is made good, within limits.
+        int64_t quantum = rates[r] > 2000000 ? (int64_t)rates[r] * 1000 : INT64_C(2000000000);
+        now += 3 * USEC_PER_MS;
+        chan_pace_refill(&p, now);
+        assert_true(p.credit >= (int64_t)rates[r] * 3000);
+        p.waits = true;
+        now += USEC_PER_S * 1000;
+        chan_pace_refill(&p, now);
+        assert_in_range(p.credit, 8 * quantum, 8 * quantum + INT64_C(10000000000));
+        p.waits = false;
         now += USEC_PER_S * 1000; // a long pause is not saved up
         chan_pace_refill(&p, now);
         assert_in_range(p.credit / 1000000, 10000, rates[r] / 500 + 10000);
