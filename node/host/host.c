@@ -6,6 +6,7 @@
 #include "node/host/addrs.h"
 #include "node/host/alarm.h"
 #include "node/host/jobs.h"
+#include "node/host/netwatch.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -40,6 +41,7 @@ struct host_node {
 struct host {
     uv_loop_t *loop;
     struct alarm alarm;
+    struct netwatch netwatch;
     struct jobs jobs;
     struct heap heap;
     struct host_node *nodes;
@@ -605,9 +607,17 @@ static void host_release(struct host *h)
     free(h);
 }
 
-static void on_alarm_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     host_release(handle->data);
+}
+
+// They come and go in bursts: each node looks a little later, once.
+static void on_addresses(void *ctx)
+{
+    struct host *h = ctx;
+    for (struct host_node *hn = h->nodes; hn != NULL; hn = hn->next)
+        uv_timer_start(&hn->addrs_timer, on_addrs_timer, HOST_ADDRS_SETTLE_MS, HOST_ADDRS_MS);
 }
 
 int host_new(struct host **out, uv_loop_t *loop)
@@ -637,6 +647,10 @@ int host_new(struct host **out, uv_loop_t *loop)
         return rc;
     }
     h->alarm.handle.data = h;
+    if (netwatch_open(&h->netwatch, loop, on_addresses, h) == 0) {
+        h->netwatch.poll.data = h;
+        h->holds++;
+    }
     *out = h;
     return 0;
 }
@@ -648,5 +662,6 @@ void host_free(struct host *h)
     h->closing = true;
     while (h->nodes != NULL)
         host_node_close(h->nodes);
-    (void)alarm_close(&h->alarm, on_alarm_closed);
+    (void)netwatch_close(&h->netwatch, on_handle_closed);
+    (void)alarm_close(&h->alarm, on_handle_closed);
 }

@@ -12,7 +12,8 @@
 #define HOST_CLOCK_US 100000u   // how old the wall clock may be that a node was told
 #define HOST_CONGESTED_US 1000u // while a socket is full, timers run no more often
 #define HOST_STOP_MS 1000u      // a node that leaves gets this long to say so
-#define HOST_ADDRS_MS 30000u    // interfaces are looked at this often
+#define HOST_ADDRS_MS 30000u    // interfaces are looked at this often, and when the system says so:
+#define HOST_ADDRS_SETTLE_MS 200u // then after so long, since addresses come and go in bursts
 
 #define UDP_SENDS 64u // messages a system call; each may be a whole batch of datagrams
 #define UDP_SEGMENTS_MAX                                                                           \
