@@ -14,8 +14,11 @@
 // the two ends wait for the scheduler longer than for the path.
 #define CHAN_WINDOW_RTT_US_MIN (2 * USEC_PER_MS)
 #define CHAN_TEXT_SHARE_BYTES (20u << 10) // of the peer's credit that bulk leaves: the longest text
-#define CHAN_TEXT_MEMORY_BYTES (64u << 10)        // of the arena that bulk leaves: three such texts
-#define CHAN_SEND_BYTES (4u << 20)                // written and not yet acknowledged, each stream
+#define CHAN_TEXT_MEMORY_BYTES (64u << 10) // of the arena that bulk leaves: three such texts
+#define CHAN_SEND_BYTES (4u << 20)         // written and not yet acknowledged, each stream
+// Of that, not sent yet: as much as the congestion window, which is what the next round trip can carry. More
+// would only be more memory to go through, and the first packet would wait until it is filled.
+#define CHAN_UNSENT_BYTES_MIN (128u << 10)
 #define CHAN_OFFSET_MAX ((UINT64_C(1) << 48) - 1) // stream offsets take 6 bytes on the wire
 #define CHAN_RANGES_MAX 512u     // holes in what a stream has received, or had acknowledged
 #define CHAN_DATAGRAM_SLOTS 4u   // received datagrams that wait for the application

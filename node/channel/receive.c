@@ -88,6 +88,7 @@ static int on_ack(struct channel *c, usec_t now, const struct chan_ack *ack)
     struct chan_sink sink = chan_sink(c);
     bool news = ack->range[0].hi > c->recovery.acked_next;
     int rc = chan_recovery_ack(&c->recovery, now, ack, &sink);
+    chan_streams_keep_ready(&c->streams, c->recovery.cc.window.cwnd_bytes);
     if (rc == 0)
         chan_cc_ecn(&c->recovery.cc, now, chan_ecn_on_ack(&c->ecn, ack, news));
     return rc;

@@ -6,6 +6,7 @@ void chan_streams_init(struct chan_streams *s, struct arena *a, uint32_t receive
     s->arena = a;
     s->bulk = (uint8_t)~1u;
     s->limit = CHAN_CREDIT_INITIAL;
+    s->unsent_bytes = CHAN_UNSENT_BYTES_MIN;
     chan_credit_init(&s->credit, receive_bytes);
     // The channel has room for more than a stream: one that is not read can't stop the others.
     chan_credit_widen(&s->credit, 2 * CHAN_CREDIT_INITIAL);
@@ -53,10 +54,26 @@ static size_t memory_left(const struct chan_streams *s, unsigned i)
     return left > keep ? left - keep : 0;
 }
 
+void chan_streams_keep_ready(struct chan_streams *s, uint64_t cwnd_bytes)
+{
+    s->unsent_bytes = cwnd_bytes < CHAN_UNSENT_BYTES_MIN ? CHAN_UNSENT_BYTES_MIN
+                      : cwnd_bytes > CHAN_SEND_BYTES     ? CHAN_SEND_BYTES
+                                                         : (uint32_t)cwnd_bytes;
+}
+
+static uint64_t send_room(const struct chan_streams *s, const struct chan_stream *st)
+{
+    uint64_t held = st->end - st->acked, unsent = st->end - st->next;
+    uint64_t room = CHAN_SEND_BYTES - held;
+    if (unsent >= s->unsent_bytes)
+        return 0;
+    return room < s->unsent_bytes - unsent ? room : s->unsent_bytes - unsent;
+}
+
 size_t chan_streams_write(struct chan_streams *s, unsigned i, const uint8_t *data, size_t len)
 {
     struct chan_stream *st = &s->stream[i];
-    uint64_t room = CHAN_SEND_BYTES - (st->end - st->acked);
+    uint64_t room = send_room(s, st);
     if (room > CHAN_OFFSET_MAX - st->end)
         room = CHAN_OFFSET_MAX - st->end;
     size_t want = len < room ? len : (size_t)room, left = memory_left(s, i);
@@ -94,6 +111,16 @@ static void take_new(struct chan_streams *s, unsigned i, size_t len_max, struct 
     s->sent += len;
 }
 
+static void offer_room(struct chan_streams *s, unsigned i)
+{
+    const struct chan_stream *st = &s->stream[i];
+    if ((s->wants_room & 1u << i) && st->end - st->acked <= CHAN_SEND_BYTES / 4 * 3 &&
+        st->end - st->next <= s->unsent_bytes / 2) {
+        set_bit(&s->wants_room, i, false);
+        set_bit(&s->writable, i, true);
+    }
+}
+
 bool chan_streams_take(struct chan_streams *s, uint8_t from, size_t len_max,
                        struct chan_chunk *chunk)
 {
@@ -113,6 +140,7 @@ bool chan_streams_take(struct chan_streams *s, uint8_t from, size_t len_max,
         take_lost(s, i, len_max, chunk);
     else
         take_new(s, i, len_max, chunk);
+    offer_room(s, i);
     s->turn[bulk] = (uint8_t)((i + 1) % CHANNEL_STREAMS_MAX);
     update(s, i);
     return true;
@@ -121,15 +149,6 @@ bool chan_streams_take(struct chan_streams *s, uint8_t from, size_t len_max,
 void chan_streams_copy(const struct chan_streams *s, const struct chan_chunk *chunk, uint8_t *dst)
 {
     chan_blocks_read(&s->stream[chunk->stream].out, chunk->offset, dst, chunk->len);
-}
-
-static void offer_room(struct chan_streams *s, unsigned i)
-{
-    const struct chan_stream *st = &s->stream[i];
-    if ((s->wants_room & 1u << i) && st->end - st->acked <= CHAN_SEND_BYTES / 4 * 3) {
-        set_bit(&s->wants_room, i, false);
-        set_bit(&s->writable, i, true);
-    }
 }
 
 void chan_streams_acked(struct chan_streams *s, const struct chan_chunk *chunk)

@@ -39,6 +39,7 @@ struct chan_streams {
     uint8_t turn[2];            // the next stream to be served, of text and of bulk
     uint8_t readable, writable; // events to give
     uint8_t wants_room;         // streams whose application was turned away
+    uint32_t unsent_bytes;      // that a stream may have waiting to be sent for the first time
     bool starved;               // by the arena
 };
 
@@ -57,6 +58,9 @@ size_t chan_streams_read(struct chan_streams *, usec_t now, usec_t rtt_us, unsig
 // (not kept: don't acknowledge).
 int chan_streams_on_data(struct chan_streams *, const struct chan_frame *);
 int chan_streams_on_max_data(struct chan_streams *, const struct chan_frame *);
+
+// What the congestion window is: so much is kept ready behind what is in flight, and no more is taken.
+void chan_streams_keep_ready(struct chan_streams *, uint64_t cwnd_bytes);
 
 // Streams of a mask with a chunk to send now. Bulk leaves CHAN_TEXT_SHARE_BYTES of the channel's credit.
 static inline uint8_t chan_streams_ready(const struct chan_streams *s)

@@ -95,6 +95,36 @@ static void streams_of_a_class_share_alike(void **state)
     desk_close(&d);
 }
 
+// No more waits than the next round trip carries; who was turned away is asked again in time.
+static void what_waits_to_be_sent_follows_the_window(void **state)
+{
+    (void)state;
+    static const uint8_t zero[1u << 20];
+    struct desk d;
+    desk_open(&d, 16u << 20);
+    credit(&d, CHAN_WHOLE_CHANNEL, 64u << 20);
+    credit(&d, 1, 64u << 20);
+    assert_int_equal(chan_streams_write(&d.s, 1, zero, sizeof zero), CHAN_UNSENT_BYTES_MIN);
+    assert_int_equal(chan_streams_write(&d.s, 1, zero, sizeof zero), 0);
+    chan_streams_keep_ready(&d.s, 512u << 10);
+    assert_int_equal(chan_streams_write(&d.s, 1, zero, sizeof zero),
+                     (512u << 10) - CHAN_UNSENT_BYTES_MIN);
+    // Half of it is sent, and none is acknowledged.
+    for (uint64_t sent = 0; sent < 256u << 10;) {
+        assert_int_equal(d.s.writable, 0);
+        sent += take(&d, 1024).len;
+    }
+    assert_int_equal(d.s.writable, 1u << 1);
+    assert_int_equal(chan_streams_write(&d.s, 1, zero, sizeof zero), 256u << 10);
+    // A window of any size keeps no more than a stream may hold.
+    chan_streams_keep_ready(&d.s, UINT64_MAX);
+    uint64_t held = 768u << 10;
+    for (size_t n; (n = chan_streams_write(&d.s, 1, zero, sizeof zero)) > 0;)
+        held += n;
+    assert_int_equal(held, CHAN_SEND_BYTES);
+    desk_close(&d);
+}
+
 static void bulk_leaves_credit_to_text(void **state)
 {
     (void)state;
@@ -304,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_goes_before_bulk),
         cmocka_unit_test(streams_of_a_class_share_alike),
+        cmocka_unit_test(what_waits_to_be_sent_follows_the_window),
         cmocka_unit_test(bulk_leaves_credit_to_text),
         cmocka_unit_test(bulk_leaves_memory_to_text),
         cmocka_unit_test(a_window_grows_where_the_path_needs_it),
