@@ -198,11 +198,10 @@ usec_t chan_recovery_deadline(const struct chan_recovery *r)
         return r->loss_at;
     if (r->tracked == 0)
         return USEC_NEVER;
-    usec_t first = chan_recovery_pto(r), most = r->pto_max_us;
-    if (most == CHAN_PTO_US_MAX && most < first)
-        most = first;
-    usec_t pto = first << (r->pto_count < 12 ? r->pto_count : 12);
-    return r->last_at + (pto < most ? pto : most);
+    // Somebody on the path who holds an ACK back for half a minute makes the round trip look that long: the most
+    // holds for it too, and a path that is truly so slow gets two packets more every 2 s.
+    usec_t pto = chan_recovery_pto(r) << (r->pto_count < 12 ? r->pto_count : 12);
+    return r->last_at + (pto < r->pto_max_us ? pto : r->pto_max_us);
 }
 
 // ---- losses -------------------------------------------------------------------------------------------
