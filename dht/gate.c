@@ -54,10 +54,10 @@ bool gate_arrived(struct gate *g, usec_t now)
 {
     run_out(g, now);
     g->arrivals_us += WHOLE_US / GATE_FLOOD_PER_S;
-    if (g->arrivals_us >= WHOLE_US / 2) {
+    if (g->arrivals_us >= GATE_FLOOD_US) {
         g->flooded = true;
-        g->arrivals_us = WHOLE_US / 2; // what spills over is not remembered
-    } else if (g->arrivals_us < WHOLE_US / 4) {
+        g->arrivals_us = GATE_FLOOD_US; // what spills over is not remembered
+    } else if (g->arrivals_us < GATE_FLOOD_US / 2) {
         g->flooded = false;
     }
     return g->flooded;
@@ -110,8 +110,8 @@ bool gate_open(struct gate *g, usec_t now, const uint8_t mask_key[static 32],
                const uint8_t e[static 32], const uint8_t *nonce, uint64_t unix_s)
 {
     run_out(g, now);
-    if (g->answers_us > WHOLE_US / GATE_SHARE_FREE * (GATE_SHARE_FREE - 1) &&
-        (g->answers_us > WHOLE_US || !good_stamp(g, now, mask_key, e, nonce, unix_s)))
+    if (g->answers_us > GATE_ANSWERS_US / GATE_SHARE_FREE * (GATE_SHARE_FREE - 1) &&
+        (g->answers_us > GATE_ANSWERS_US || !good_stamp(g, now, mask_key, e, nonce, unix_s)))
         return false;
     g->answers_us += WHOLE_US / LIGHT_PER_S;
     return true;

@@ -209,10 +209,13 @@
 #define DH_UNPROVEN_PER_S 3000u   // of those for requests without a token
 #define LIGHT_PER_S                                                                                \
     20000u // token answers without DH: 4 % of a core, 1.3 MB/s, never more than came
-// First datagrams a second from which on none of them gets a key exchange, half as many at once.
+// First datagrams a second from which on none of them gets a key exchange, and so long a part of a second's
+// worth at once: what a conversation shares the socket with waits behind 375 of them, 12 ms.
 #define GATE_FLOOD_PER_S RATE_UNPROVEN_PER_S
-#define GATE_SHARE_FREE 4u       // of a second's token answers the last quarter is for stamps
-#define GATE_STAMPED_PER_S 4000u // more make stamps heavier
+#define GATE_FLOOD_US (USEC_PER_S / 16)
+#define GATE_ANSWERS_US (USEC_PER_S / 4) // as much of a second's token answers at once,
+#define GATE_SHARE_FREE 4u               // of which the last quarter is for stamps
+#define GATE_STAMPED_PER_S 4000u         // more make stamps heavier
 // A stamp's zero bits: 0.16 ms of a core are as many forged datagrams as cost the forger 10 us without one;
 // more than 14 nobody makes on his third sending.
 #define GATE_BITS_MIN 10u

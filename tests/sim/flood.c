@@ -169,8 +169,8 @@ static void first_datagrams_get_tokens_and_no_exchange(void **state)
     for (unsigned i = 0; i < 4; i++) {
         struct cost c = cost_of(i % 2 == 0 ? FORGE_MASKED : FORGE_SEALED, i >= 2);
         assert_int_equal(c.argon2id, 0);
-        assert_in_range(c.first, 500, DH_PER_S); // as far as it was no flood yet
-        assert_true(c.x25519 <= 2 * 100); // pings to those who asked to be listed before
+        assert_in_range(c.first, 300, 1000); // as far as it was no flood yet
+        assert_true(c.x25519 <= 2 * 100);    // pings to those who asked to be listed before
         assert_true(c.answers <= 2 * (LIGHT_PER_S + 100));
         assert_true(c.bytes_out * 10 < c.bytes_in);
         assert_true(c.grown <= GATE_SPENT_BITS / 8 + 8192);
