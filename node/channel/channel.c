@@ -233,10 +233,17 @@ static usec_t silent_at(const struct channel *c)
 
 // Who has proved its path and only waits asks whether the other is still there: that one may have used up what
 // it may send to an address that has not answered it yet (RFC 9002, 6.2.2.1).
+// And who received bulk that stopped asks once: it may come to an address that is not ours any more, and who only
+// receives would not notice.
 static usec_t ask_at(const struct channel *c)
 {
-    if (c->matched || c->ping_due || c->paths.active == CHAN_NO_PATH || c->recovery.tracked > 0)
+    if (c->ping_due || c->paths.active == CHAN_NO_PATH || c->recovery.tracked > 0)
         return USEC_NEVER;
+    if (c->matched) {
+        usec_t quiet = 2 * chan_recovery_pto(&c->recovery);
+        quiet = quiet > CHAN_QUIET_US ? quiet : CHAN_QUIET_US;
+        return c->bulk_in < CHAN_MTU_BULK ? USEC_NEVER : c->active_at + quiet;
+    }
     usec_t wait = earlier(chan_recovery_pto(&c->recovery), CHAN_PTO_EARLY_US_MAX);
     return c->active_at + (wait > CHAN_ASK_US_MIN ? wait : CHAN_ASK_US_MIN);
 }
@@ -252,6 +259,7 @@ usec_t channel_deadline(const struct channel *c)
     usec_t first = earlier(chan_paths_deadline(&c->paths), chan_keys_deadline(&c->keys));
     first = earlier(first, chan_step_deadline(c));
     first = earlier(first, earlier(gone_at(c), silent_at(c)));
+    first = earlier(first, chan_trial_deadline(&c->paths));
     first = earlier(first, ask_at(c));
     first = earlier(first, chan_lost_at(c));
     first = earlier(first, c->retry_at);
@@ -337,8 +345,12 @@ static void expire_alive(struct channel *c, usec_t now)
     expire_recovery(c, now);
     if (chan_lost_at(c) <= now)
         chan_lost(c, now);
-    if (ask_at(c) <= now)
+    if (chan_trial_deadline(&c->paths) <= now)
+        chan_decide(c, now);
+    if (ask_at(c) <= now) {
         c->ping_due = true;
+        c->bulk_in = 0;
+    }
     if (c->active_at + c->idle_us <= now)
         on_idle(c, now);
     if (c->seen.unacked > 0 && c->seen.ack_deadline <= now)

@@ -13,6 +13,7 @@
 #include "node/channel/reunion.h"
 #include "node/channel/seen.h"
 #include "node/channel/streams.h"
+#include "node/channel/trial.h"
 
 enum chan_state {
     CHAN_OPEN,
@@ -48,6 +49,8 @@ struct channel {
     usec_t idle_us;   // PING after this much silence, drawn anew each time
     usec_t retry_at;  // offer room again after the arena was full; USEC_NEVER: no need
     bool ping_due;
+    uint8_t bulk_in;   // full packets received since we last asked, up to CHAN_MTU_BULK
+    usec_t cid_at;     // when the peer's use of a new cid was last answered with another one
     uint8_t probes;    // packets to send for a probe timeout, whatever the window says
     uint64_t skip_at;  // the packet number that is left out next
     int8_t burst_path; // where the first RATCHET1 goes unasked; CHAN_NO_PATH: nowhere, or done
@@ -100,6 +103,11 @@ usec_t
 chan_lost_at(const struct channel *); // when the path is lost unless something is answered before
 void chan_lost(struct channel *, usec_t now);
 void chan_found(struct channel *); // after a packet that came: is it found again?
+
+// ---- receive.c --------------------------------------------------------------------------------------
+void chan_decide(struct channel *, usec_t now); // follows the peer where that is clear now
+void chan_own_move(
+    struct channel *); // the own network is another: what was learnt of the path does not hold
 
 // ---- channel.c --------------------------------------------------------------------------------------
 struct chan_sink chan_sink(struct channel *);

@@ -79,6 +79,8 @@
 #define CHAN_PATHS_MAX 8u       // six candidates and two that the peer was seen at
 #define CHAN_PROBES_MAX 3u      // to an address that never answered (PROTOCOL 6)
 #define CHAN_CHALLENGES_MAX 11u // to an address that the peer was heard from
+#define CHAN_RESPONSES_MAX                                                                         \
+    4u // challenges answered at once: somebody may have sent some another way
 #define CHAN_PROBE_GAP_US (50 * USEC_PER_MS)
 #define CHAN_PROBE_GAP_US_MIN (2 * USEC_PER_MS)
 #define CHAN_PROBE_GAP_US_MAX (400 * USEC_PER_MS)
@@ -91,7 +93,8 @@
 #define CHAN_MTU_TRIES 3u // MAX_PROBES of RFC 8899
 #define CHAN_MTU_LOST 3u  // full packets lost in a row while others arrive: a black hole
 #define CHAN_MTU_RAISE_US (600 * USEC_PER_S) // PMTU_RAISE_TIMER of RFC 8899
-#define CHAN_AMPLIFICATION 3u // bytes sent for each received, until the path is validated
+#define CHAN_TRIAL_BACKOFF_MAX 8u // 256 waits, where somebody keeps pretending that the peer moved
+#define CHAN_AMPLIFICATION 3u     // bytes sent for each received, until the path is validated
 
 // ---- cover --------------------------------------------------------------------------------------------
 #define CHAN_COVER_BYTES CLASS_CHAT // of each tick: a message of 200 letters fits
@@ -116,6 +119,7 @@
 #define CHAN_TIDY_US (10 * USEC_PER_S) // of silence, after which bulk's memory is given back
 #define CHAN_GONE_US (8 * USEC_PER_S)
 #define CHAN_GONE_EARLY_US (4 * USEC_PER_S) // until the first step is done: meet tries again sooner
+#define CHAN_QUIET_US (250 * USEC_PER_MS)   // after bulk: then the receiver asks what became of it
 #define CHAN_ASK_US_MIN (50 * USEC_PER_MS)  // and who waits for it asks no more often
 // An end that moved, or that hears of the other through an introducer, waits so long: the other may notice
 // only with its next PING, 20 s later at most, that it is looked for.

@@ -26,7 +26,7 @@ struct chan_path *chan_paths_by_id(struct chan_paths *p, uint8_t id)
 void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_config *config)
 {
     memset(p, 0, sizeof *p);
-    p->active = p->last = p->speaking = CHAN_NO_PATH;
+    p->active = p->last = p->speaking = p->trial = CHAN_NO_PATH;
     usec_t gap = CHAN_PROBE_GAP_US;
     if (config->rtt_hint_us > 0 && config->rtt_hint_us / 2 < gap)
         gap = config->rtt_hint_us / 2;
@@ -45,22 +45,42 @@ void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_conf
     }
 }
 
-// A slot for an address that the peer was seen at; an unproven one gives way.
+int chan_paths_find(const struct chan_paths *p, const struct path *path)
+{
+    for (int i = 0; i < p->count; i++)
+        if (same(&p->path[i].path, path))
+            return i;
+    return CHAN_NO_PATH;
+}
+
+// How much it would be missed: 0 a candidate that never answered, 1 an address that proved nothing, 2 one that did;
+// -1: it must stay.
+static int worth(const struct chan_paths *p, int i)
+{
+    const struct chan_path *at = &p->path[i];
+    bool probing = at->candidate && !at->heard && at->challenge_at != USEC_NEVER;
+    if (i == p->active || i == p->trial || probing ||
+        (p->active < 0 && (i == p->last || at->candidate)))
+        return -1;
+    return at->candidate && !at->heard ? 0 : at->validated || at->used_at != 0 ? 2 : 1;
+}
+
+// A slot for an address that the peer was seen at; the least missed one gives way.
 static int new_slot(struct chan_paths *p)
 {
     if (p->count < CHAN_PATHS_MAX)
         return p->count++;
-    int oldest = CHAN_NO_PATH;
+    int least = CHAN_NO_PATH;
     for (int i = 0; i < p->count; i++) {
-        const struct chan_path *at = &p->path[i];
-        if (at->candidate || i == p->active || (p->active < 0 && i == p->last))
-            continue;
-        if (oldest < 0 || at->heard_at < p->path[oldest].heard_at)
-            oldest = i;
+        int w = worth(p, i), v = least < 0 ? 3 : worth(p, least);
+        if (w >= 0 && (w < v || (w == v && p->path[i].heard_at < p->path[least].heard_at)))
+            least = i;
     }
-    if (oldest >= 0 && oldest == p->speaking)
+    if (least >= 0 && least == p->speaking)
         p->speaking = CHAN_NO_PATH;
-    return oldest;
+    if (least >= 0 && least == p->last)
+        p->last = p->active;
+    return least;
 }
 
 // The slot for a candidate: it is known, or there is room, or one that leads nowhere gives way.
@@ -72,7 +92,7 @@ static int candidate_slot(struct chan_paths *p, const struct path *path)
         if (same(&at->path, path))
             return i;
         // Not those of this very turn, nor where the peer is or may be.
-        if (i == p->active || i == p->last || at->fresh)
+        if (i == p->active || i == p->last || i == p->trial || at->fresh)
             continue;
         if (worst < 0 || at->heard_at < p->path[worst].heard_at)
             worst = i;
@@ -111,9 +131,8 @@ int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, 
 {
     int i = p->last;
     if (i < 0 || !same(&p->path[i].path, from))
-        for (i = 0; i < p->count && !same(&p->path[i].path, from); i++)
-            ;
-    if (i == p->count) {
+        i = chan_paths_find(p, from);
+    if (i < 0) {
         i = new_slot(p);
         if (i < 0)
             return CHAN_NO_PATH;
@@ -194,7 +213,7 @@ uint16_t chan_paths_room(const struct chan_paths *p, int i, uint64_t max)
 
 bool chan_paths_due(const struct chan_paths *p, int i, usec_t now)
 {
-    return p->path[i].respond || p->path[i].challenge_at <= now;
+    return p->path[i].responses > 0 || p->path[i].challenge_at <= now;
 }
 
 usec_t chan_paths_deadline(const struct chan_paths *p)
@@ -227,7 +246,7 @@ void chan_paths_challenge(struct chan_paths *p, int i, usec_t now, const struct 
 void chan_paths_give_up(struct chan_paths *p, int i, usec_t now)
 {
     struct chan_path *at = &p->path[i];
-    at->respond = false;
+    at->responses = 0;
     if (at->challenge_at <= now)
         at->challenge_at = USEC_NEVER;
 }

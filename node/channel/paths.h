@@ -12,9 +12,9 @@
 struct chan_path {
     struct path path;
     bool candidate, heard, validated;
-    bool fresh;   // of the newest candidates: it does not give way to others of them
-    bool respond; // a PATH_RESPONSE is due
-    uint8_t response[8];
+    bool fresh;        // of the newest candidates: it does not give way to others of them
+    uint8_t responses; // PATH_RESPONSEs that are due
+    uint8_t response[CHAN_RESPONSES_MAX][8];
     uint8_t challenge[8]; // the n-th challenge is this with n added to its last byte
     uint8_t challenges;   // sent since the path was last begun: all of them may still be answered
     uint8_t unasked;      // challenges that went out without an allowance
@@ -23,7 +23,12 @@ struct chan_path {
     usec_t challenged_at[CHAN_CHALLENGES_MAX];
     usec_t heard_at;
     uint64_t in_bytes, out_bytes;
-    uint8_t id; // of what was learnt of it; packets name their path by it
+    usec_t used_at;  // when it was first used; 0: never
+    bool answered;   // a challenge of the trial that it takes part in
+    usec_t rtt_us;   // of its last answered challenge
+    uint8_t refused; // trials after which the peer was not there
+    usec_t retry_at; // no other one before
+    uint8_t id;      // of what was learnt of it; packets name their path by it
     struct chan_mtu mtu;
 };
 
@@ -31,9 +36,12 @@ struct chan_paths {
     struct chan_path path[CHAN_PATHS_MAX];
     uint8_t count;
     uint8_t next_id;
-    int8_t active;   // validated and in use
-    int8_t last;     // where the last valid packet came from
-    int8_t speaking; // where the highest packet with more than probes came from
+    int8_t active;     // validated and in use
+    int8_t last;       // where the last valid packet came from
+    int8_t speaking;   // where the highest packet with more than probes came from
+    int8_t trial;      // where the peer may be now (trial.h); CHAN_NO_PATH: no doubt
+    usec_t decide_at;  // when the one in use has had its time to answer
+    uint64_t moved_pn; // packets from this number on came after the last change of paths
 };
 
 // All candidates are begun at once.
@@ -44,6 +52,7 @@ void chan_paths_candidates(struct chan_paths *, usec_t now, const struct path *,
 // A valid packet came from there: its index (an unknown address takes a slot), or CHAN_NO_PATH when full.
 int chan_paths_heard(struct chan_paths *, usec_t now, const struct path *, size_t bytes,
                      usec_t gap_us);
+int chan_paths_find(const struct chan_paths *, const struct path *); // or CHAN_NO_PATH
 // Does the response answer our challenge at any address? Sets *sent_at. The index, or CHAN_NO_PATH.
 int chan_paths_response(struct chan_paths *, const uint8_t data[static 8], usec_t *sent_at);
 // Challenges every address that the peer was heard from anew.

@@ -14,15 +14,54 @@ static void on_datagram(struct channel *c, const struct chan_frame *f)
     d->count++;
 }
 
-static void use_path(struct channel *c, int i, bool reset)
+// Within this a challenge is answered, where the peer is.
+static usec_t answer_wait(const struct channel *c)
 {
-    c->paths.active = (int8_t)i;
+    const struct chan_recovery *r = &c->recovery;
+    usec_t more = 4 * r->rttvar_us > CHAN_GRANULARITY_US ? 4 * r->rttvar_us : CHAN_GRANULARITY_US;
+    return r->srtt_us * 3 / 2 + more;
+}
+
+// What is in flight went to where the peer is not any more: it goes out again at once, and that is no congestion.
+static void use_path(struct channel *c, usec_t now, int i)
+{
+    bool moved = c->paths.active != CHAN_NO_PATH;
+    bool known = chan_trial_use(&c->paths, now, i, answer_wait(c));
+    c->paths.moved_pn = c->seen.next;
     c->tell_path = true;
     c->ecn_path = c->paths.path[i].id;
     chan_ecn_start(&c->ecn);
-    if (reset)
+    if (moved) {
+        struct chan_sink sink = chan_sink(c);
+        chan_recovery_forget(&c->recovery, &sink);
+        if (c->cid_at + 4 * answer_wait(c) < now) // else it has done so, and we did too
+            chan_keys_take(&c->keys);
+    }
+    if (moved && !known)
         chan_recovery_new_path(&c->recovery);
     chan_cc_packet(&c->recovery.cc, chan_paths_mtu(&c->paths));
+}
+
+void chan_decide(struct channel *c, usec_t now)
+{
+    int i = chan_trial_decide(&c->paths, now);
+    if (i == CHAN_NO_PATH)
+        return;
+    usec_t rtt = c->paths.path[i].rtt_us;
+    use_path(c, now, i);
+    chan_recovery_rtt(&c->recovery, now, rtt, 0);
+}
+
+void chan_own_move(struct channel *c)
+{
+    chan_keys_take(&c->keys);
+    if (c->paths.active == CHAN_NO_PATH)
+        return;
+    struct chan_path *at = &c->paths.path[c->paths.active];
+    chan_mtu_init(&at->mtu, &at->path);
+    chan_ecn_start(&c->ecn);
+    chan_recovery_new_path(&c->recovery);
+    chan_cc_packet(&c->recovery.cc, at->mtu.size);
 }
 
 static void on_response(struct channel *c, usec_t now, const struct chan_frame *f)
@@ -31,9 +70,11 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
     int i = chan_paths_response(&c->paths, f->data, &sent_at);
     if (i == CHAN_NO_PATH)
         return; // late, or of a path that gave way
+    c->paths.path[i].rtt_us = now - sent_at;
+    chan_trial_answered(&c->paths, now, i, answer_wait(c));
     int active = c->paths.active;
     if (active == CHAN_NO_PATH) {
-        use_path(c, i, false);
+        use_path(c, now, i);
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
         // A RATCHET1 that went to another address, or so early that its ACK should be here: again.
         usec_t since = now - c->recovery.last_at;
@@ -43,10 +84,8 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
             chan_recovery_forget(&c->recovery, &sink);
         }
         c->burst_path = CHAN_NO_PATH;
-    } else if (i != active &&
-               (i == c->paths.speaking || c->recovery.pto_count >= 2 || c->reunion.lost)) {
-        // The peer speaks from another address now, or the one in use has fallen silent.
-        use_path(c, i, true);
+    } else if (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost)) {
+        use_path(c, now, i); // the one in use has fallen silent
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
     }
 }
@@ -126,8 +165,9 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
         return 0;
     case CHAN_PATH_CHALLENGE:
         if (t->path != CHAN_NO_PATH) {
-            c->paths.path[t->path].respond = true;
-            memcpy(c->paths.path[t->path].response, f->data, 8);
+            struct chan_path *at = &c->paths.path[t->path];
+            if (at->responses < CHAN_RESPONSES_MAX)
+                memcpy(at->response[at->responses++], f->data, 8);
         }
         return 0;
     case CHAN_PATH_RESPONSE:
@@ -198,8 +238,10 @@ static int drop(struct channel *c, int rc)
 static void on_cid(struct channel *c, unsigned phase, int which)
 {
     if (chan_keys_used(&c->keys, phase, which) && phase == c->keys.out_phase &&
-        c->keys.known_used < which)
+        c->keys.known_used < which) {
         chan_keys_take(&c->keys);
+        c->cid_at = c->now;
+    }
     if (c->matched)
         chan_keys_spare(&c->keys, &c->rng);
 }
@@ -225,12 +267,16 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
         return drop(c, rc);
     pn &= PACKET_PN_MAX;
     rc = chan_seen_check(&c->seen, pn);
-    if (rc != 0)
+    if (rc != 0) {
+        if (pn >= c->paths.moved_pn)
+            chan_trial_echo(&c->paths, now, from, answer_wait(c));
         return drop(c, rc);
+    }
     bool highest = pn >= c->seen.next;
     chan_seen_mark(&c->seen, pn, ecn);
 
     c->packets_in++;
+    c->bulk_in = (uint8_t)(c->bulk_in + (len > CLASS_MEDIUM && c->bulk_in < CHAN_MTU_BULK));
     c->bytes_in += len;
     c->cover.heard_bulk = c->cover.heard_bulk || len > CLASS_MEDIUM;
     c->step_bytes += len;
@@ -261,6 +307,8 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
     if (c->state == CHAN_LINGER && !chan_streams_pending(&c->streams, UINT8_MAX))
         chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);
     if (highest && t.speaks && t.path != CHAN_NO_PATH)
-        c->paths.speaking = (int8_t)t.path;
+        chan_trial_speaks(&c->paths, now, t.path, answer_wait(c));
+    if (chan_alive(c))
+        chan_decide(c, now);
     return 0;
 }

@@ -113,7 +113,7 @@ void channel_moved(struct channel *c, usec_t now)
         return;
     c->reunion.patient = true;
     c->ping_due = true;
-    chan_keys_take(&c->keys);
+    chan_own_move(c);
     chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
 }
 

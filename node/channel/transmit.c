@@ -112,6 +112,11 @@ static void finish(struct channel *c, usec_t now, struct pack *p, int path, stru
     pack_add(p, now, &to->path, size, mark);
 }
 
+static_assert(PACKET_HEADER_BYTES + PACKET_TAG_BYTES_MAX +
+                      CHAN_PATH_BYTES * (CHAN_RESPONSES_MAX + 1) <=
+                  CLASS_SMALL,
+              "all that a path wants at a time");
+
 // ---- probes -----------------------------------------------------------------------------------------
 static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
 {
@@ -119,7 +124,7 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
     bool challenge = at->challenge_at <= now;
     // The first probes are bounded by their number, all others by what was received.
     bool first = at->candidate && challenge && at->unasked < CHAN_PROBES_MAX;
-    size_t frame_bytes = CHAN_PATH_BYTES * ((at->respond ? 1u : 0u) + (challenge ? 1u : 0u));
+    size_t frame_bytes = CHAN_PATH_BYTES * (at->responses + (challenge ? 1u : 0u));
     uint16_t size =
         class_of((uint32_t)(PACKET_HEADER_BYTES + frame_bytes + packet_tag_bytes(c->aead)));
     if ((!first && chan_paths_allowance(&c->paths, i) < size) ||
@@ -131,10 +136,8 @@ static void send_probe(struct channel *c, usec_t now, struct pack *p, int i)
     if (packet == NULL)
         return;
     struct wr w = frames(c, packet, CLASS_SMALL);
-    if (at->respond) {
-        chan_wire_path(&w, CHAN_PATH_RESPONSE, at->response);
-        at->respond = false;
-    }
+    while (at->responses > 0)
+        chan_wire_path(&w, CHAN_PATH_RESPONSE, at->response[--at->responses]);
     if (challenge) {
         uint8_t data[8];
         chan_paths_challenge(&c->paths, i, now, &c->rng, data);
