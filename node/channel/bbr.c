@@ -14,7 +14,7 @@
 #define HEADROOM 85u    // of the upper bound, left to others while cruising
 #define LOSS_CUT 70u    // as CUBIC
 #define MARK_CUT 85u    // a mark comes before the queue is full (RFC 8511)
-#define HIGH_GROWTH 125u
+#define HIGH_GROWTH 108u
 #define FULL_GROWTH 125u
 #define FULL_ROUNDS 3u
 #define DRAIN_ROUNDS_MAX 8u // where packets are not paced, no queue shrinks by it
@@ -32,6 +32,8 @@
 #define MIN_RTT_US (10 * USEC_PER_S)
 #define PROBE_RTT_US (200 * USEC_PER_MS)
 #define PROBE_RTT_US_MIN (10 * USEC_PER_MS)
+#define CONTENDED_GROWTH 110u // a part s of the link grows by 125 / (1 + s / 4)
+#define CONTENDED_ROUNDS_MAX 5u
 #define EXTRA_ROUNDS 10u
 
 static uint64_t min_of(uint64_t a, uint64_t b)
@@ -286,6 +288,20 @@ static void advance_filter(struct chan_bbr *c)
     }
 }
 
+// Is a probing over that has filled the pipe by a quarter more? Beside others the bandwidth grows by the more,
+// the smaller the own part is: below about a half it goes on, and so parts even out.
+static bool probed(struct chan_bbr *c)
+{
+    uint64_t rounds = c->round - c->phase_round, bw = chan_bbr_bandwidth(c);
+    if (!c->contended || rounds == 0)
+        return rounds > 0;
+    if (!c->round_start || rounds == 1)
+        return false;
+    bool grows = bw >= percent(c->up_bw, CONTENDED_GROWTH);
+    c->up_bw = bw;
+    return !grows || rounds >= CONTENDED_ROUNDS_MAX;
+}
+
 static void cycle(struct chan_bbr *c, const struct chan_window *w, const struct chan_feedback *f,
                   uint64_t in_flight)
 {
@@ -315,11 +331,13 @@ static void cycle(struct chan_bbr *c, const struct chan_window *w, const struct 
             enter(c, CHAN_BBR_UP);
             c->up_step_bytes = w->packet_bytes;
             c->up_acked_bytes = 0;
+            c->up_bw = chan_bbr_bandwidth(c);
+            c->contended = c->queued;
         }
         break;
     case CHAN_BBR_UP:
         raise_high(c, w, f);
-        if (c->round > c->phase_round && in_flight >= bdp(c, UP_PACE) + quantum(w, w->pace_rate)) {
+        if (in_flight >= bdp(c, UP_PACE) + quantum(w, w->pace_rate) && probed(c)) {
             forget_high(c);
             go_down(c, f->now);
         }
@@ -398,8 +416,10 @@ static void set_window(struct chan_bbr *c, struct chan_window *w, const struct c
 {
     uint64_t least = 4u * (uint64_t)w->packet_bytes, most = CHAN_CWND_MAX;
     uint64_t bw = chan_bbr_bandwidth(c);
-    uint64_t target = bdp(c, c->state == CHAN_BBR_UP ? UP_CWND : CWND) +
-                      max_of(c->extra_bytes[0], c->extra_bytes[1]) + 3 * quantum(w, bw);
+    // Twice the BDP leaves room for ACKs that come together; where a BDP is small they need more.
+    uint64_t extra = max_of(c->extra_bytes[0], c->extra_bytes[1]) + 3 * quantum(w, bw);
+    uint64_t target =
+        max_of(bdp(c, c->state == CHAN_BBR_UP ? UP_CWND : CWND), bdp(c, UP_PACE) + extra);
     if (f->persistent) {
         w->cwnd_bytes = least;
         return;

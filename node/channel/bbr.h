@@ -51,6 +51,8 @@ struct chan_bbr {
     usec_t cycle_at, wait_us;
     uint64_t phase_round;
     uint64_t up_step_bytes, up_acked_bytes; // growth of the upper bound
+    uint64_t up_bw;                         // before the round of probing whose ACKs come in
+    bool contended;                         // there was a queue before the probing began
     bool advance;                           // the bandwidth filter, when the probing's ACKs are in
     // round trip
     usec_t min_rtt_us, min_rtt_at, probe_rtt_end;
