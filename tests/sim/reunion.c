@@ -58,14 +58,21 @@ struct trial {
     bool alone;       // only one of each pair moves
     uint32_t killed;  // of the servers, when everybody moves
     usec_t again_us;  // everybody moves once more, so long after; 0: no
+    bool nowhere;     // until then nobody has a network
+    bool v6;          // everybody has IPv6 as well
 };
+
+static struct sim_site_config site_of(const struct trial *t, uint32_t i)
+{
+    return (struct sim_site_config){.nat = t->nat[i % 2], .v6 = t->v6};
+}
 
 static void settle(struct sim *s, const struct trial *t, uint32_t *seat)
 {
     for (uint32_t i = 0; i < t->servers; i++)
-        (void)node(s, true, (struct sim_site_config){0});
+        (void)node(s, true, (struct sim_site_config){.v6 = t->v6});
     for (uint32_t i = 0; i < 2 * t->pairs; i++)
-        seat[i] = node(s, t->server && i % 2 == 0, (struct sim_site_config){.nat = t->nat[i % 2]});
+        seat[i] = node(s, t->server && i % 2 == 0, site_of(t, i));
     for (uint32_t i = 0; i < 2 * t->pairs; i++) {
         char topic[32];
         snprintf(topic, sizeof topic, "pair %u", i / 2);
@@ -78,10 +85,13 @@ static void settle(struct sim *s, const struct trial *t, uint32_t *seat)
     }
 }
 
-static void move_all(struct sim *s, const struct trial *t, const uint32_t *seat, usec_t at_us)
+static void move_all(struct sim *s, const struct trial *t, const uint32_t *seat, usec_t at_us,
+                     bool nowhere)
 {
     for (uint32_t i = 0; i < 2 * t->pairs; i++) {
-        struct sim_site_config site = {.nat = t->nat[i % 2]};
+        struct sim_site_config site = site_of(t, i);
+        if (nowhere) // nobody else has IPv6 alone
+            site = (struct sim_site_config){.v6 = true, .no_v4 = true};
         if (t->alone && i % 2 == 0)
             continue;
         sim_node_move(s, at_us, seat[i], &site, t->notice_us);
@@ -108,9 +118,9 @@ static void run(const struct trial *t)
     uint32_t seat[2 * PAIRS], talked = 0, kept = 0;
     usec_t took[2 * PAIRS];
     settle(s, t, seat);
-    move_all(s, t, seat, w.moved_us);
+    move_all(s, t, seat, w.moved_us, t->nowhere);
     if (t->again_us > 0)
-        move_all(s, t, seat, w.moved_us + t->again_us);
+        move_all(s, t, seat, w.moved_us + t->again_us, false);
     for (uint32_t i = 0; i < t->killed; i++)
         sim_node_kill(s, w.moved_us, i);
     (void)sim_run(s, w.moved_us, look, &w);
@@ -309,6 +319,44 @@ static void trials(void **state)
          .notice_us = 300 * MS,
          .gap_us = 200 * MS,
          .again_us = S},
+        {.name = "both families",
+         .seed = 21,
+         .loss_percent = 1,
+         .servers = 24,
+         .pairs = 20,
+         .nat = {CONE, SIM_NAT_SYMMETRIC},
+         .notice_us = S,
+         .gap_us = 200 * MS,
+         .v6 = true},
+        {.name = "8 s without a network",
+         .seed = 22,
+         .loss_percent = 1,
+         .servers = 24,
+         .pairs = 20,
+         .nat = {CONE, CONE},
+         .notice_us = S,
+         .gap_us = 200 * MS,
+         .again_us = 8 * S,
+         .nowhere = true},
+        {.name = "20 s without a network",
+         .seed = 23,
+         .loss_percent = 1,
+         .servers = 24,
+         .pairs = 20,
+         .nat = {CONE, CONE},
+         .notice_us = S,
+         .gap_us = 200 * MS,
+         .again_us = 20 * S,
+         .nowhere = true},
+        {.name = "one moves, a message every 25 s",
+         .seed = 24,
+         .loss_percent = 1,
+         .servers = 24,
+         .pairs = 20,
+         .nat = {CONE, CONE},
+         .notice_us = S,
+         .gap_us = 25 * S,
+         .alone = true},
     };
     for (size_t i = 0; i < sizeof trial / sizeof *trial; i++)
         run(&trial[i]);
