@@ -55,12 +55,10 @@ bool gate_arrived(struct gate *g, usec_t now)
     run_out(g, now);
     g->arrivals_us += WHOLE_US / GATE_FLOOD_PER_S;
     if (g->arrivals_us >= GATE_FLOOD_US) {
-        g->flooded = true;
         g->arrivals_us = GATE_FLOOD_US; // what spills over is not remembered
-    } else if (g->arrivals_us < GATE_FLOOD_US / 2) {
-        g->flooded = false;
+        g->flooded_until = now + GATE_CALM_US;
     }
-    return g->flooded;
+    return now < g->flooded_until;
 }
 
 static bool has_spent(struct gate *g, usec_t now, uint64_t tag)

@@ -18,11 +18,10 @@ struct gate {
     uint32_t arrivals_us; // of first datagrams
     uint32_t answers_us;  // token answers
     uint32_t stamped_us;  // of them, those for a stamp
-    bool flooded;
-    uint8_t bits;     // of a stamp
-    usec_t follow_at; // not heavier before, lighter from then on
-    uint64_t *spent;  // bits: stamps that have got their token; while there are any
-    usec_t spent_until;
+    uint8_t bits;         // of a stamp
+    usec_t follow_at;     // not heavier before, lighter from then on
+    uint64_t *spent;      // bits: stamps that have got their token; while there are any
+    usec_t spent_until, flooded_until;
 };
 static_assert(sizeof(struct gate) <= 64, "every server has one");
 

@@ -234,7 +234,8 @@ struct upkeep {
     uint8_t fill_fast;
     uint32_t doubtful[2], exhausted[2]; // bits of buckets: one step, or two, brought nobody new
     // newcomer.c
-    unsigned verifying;
+    uint16_t verifying, verified; // verified: of unproven addresses in this second:
+    uint32_t verified_in;
     // votes.c
     unsigned vote_next;
     struct vote vote[SEEN_VOTES];

@@ -67,13 +67,14 @@
 #define RANDOM_SECOND_LOOK 9u // and two minutes. It brings far contacts and estimates of the size
 #define FILL_FAST_US (200 * USEC_PER_MS) // the first steps of filling: who joins may seek soon
 #define FILL_FAST_STEPS 12u
-#define FILL_US (5 * USEC_PER_S) // then slowly: half of 12 buckets are full in some minutes
-#define FILL_STEPS_MAX 200u      // 16 buckets and as many failures
-#define FAMILY_FAILURES_MAX 4u   // until an address family that never worked is left alone
-#define VERIFY_MAX 32u           // newcomers that are pinged at the same time,
-#define VERIFY_UNPROVEN_MAX 24u  // of which so many at most may be forged source addresses
-#define SEEN_VOTES 8u            // servers whose word on our address is remembered
-#define SEEN_AGREE 2u            // PROTOCOL 3
+#define FILL_US (5 * USEC_PER_S)  // then slowly: half of 12 buckets are full in some minutes
+#define FILL_STEPS_MAX 200u       // 16 buckets and as many failures
+#define FAMILY_FAILURES_MAX 4u    // until an address family that never worked is left alone
+#define VERIFY_MAX 32u            // newcomers that are pinged at the same time,
+#define VERIFY_UNPROVEN_PER_S 64u // of forged addresses in a second: two key exchanges each
+#define VERIFY_UNPROVEN_MAX 24u   // of which so many at most may be forged source addresses
+#define SEEN_VOTES 8u             // servers whose word on our address is remembered
+#define SEEN_AGREE 2u             // PROTOCOL 3
 
 // ---- dial-back ------------------------------------------------------------------------------------
 #define DIAL_BACKS 3u // PROTOCOL 3
@@ -209,10 +210,12 @@
 #define DH_UNPROVEN_PER_S 3000u   // of those for requests without a token
 #define LIGHT_PER_S                                                                                \
     20000u // token answers without DH: 4 % of a core, 1.3 MB/s, never more than came
-// First datagrams a second from which on none of them gets a key exchange, and so long a part of a second's
-// worth at once: what a conversation shares the socket with waits behind 375 of them, 12 ms.
-#define GATE_FLOOD_PER_S RATE_UNPROVEN_PER_S
-#define GATE_FLOOD_US (USEC_PER_S / 16)
+// First datagrams a second from which on none of them gets a key exchange (6 % of a core: a server that gets
+// less than that would spend all on exchanges, and never see how many come), and for how long so many at
+// once: what a conversation shares the socket with waits behind 250 of them, 8 ms.
+#define GATE_FLOOD_PER_S 2000u
+#define GATE_FLOOD_US (USEC_PER_S / 8)
+#define GATE_CALM_US USEC_PER_S // so long after it was one last: a busy computer makes pauses
 #define GATE_ANSWERS_US (USEC_PER_S / 4) // as much of a second's token answers at once,
 #define GATE_SHARE_FREE 4u               // of which the last quarter is for stamps
 #define GATE_STAMPED_PER_S 4000u         // more make stamps heavier

@@ -24,11 +24,23 @@ bool newcomer_wanted(struct dht *d, const struct contact *c)
     return wanted;
 }
 
+// Where round trips are short those that are pinged at the same time are no limit.
+static bool may_verify(struct dht *d)
+{
+    struct upkeep *u = &d->upkeep;
+    uint32_t second = (uint32_t)(d->now / USEC_PER_S);
+    if (u->verified_in != second)
+        u->verified = 0;
+    u->verified_in = second;
+    return u->verified < VERIFY_UNPROVEN_PER_S;
+}
+
 void newcomer_try(struct dht *d, const struct contact *c, bool proven)
 {
     unsigned max = proven ? VERIFY_MAX : VERIFY_UNPROVEN_MAX;
-    if (d->upkeep.verifying >= max || !newcomer_wanted(d, c))
+    if (d->upkeep.verifying >= max || (!proven && !may_verify(d)) || !newcomer_wanted(d, c))
         return;
+    d->upkeep.verified += !proven;
     book_ref ref = dht_hold(d, c);
     if (ref != 0)
         upkeep_ping(d, ref, CALL_VERIFY, proven ? 0 : 1);

@@ -49,12 +49,13 @@ static void key_exchanges_end_before_they_are_used_up(void **state)
     unsigned free = 0;
     for (unsigned i = 0; i < 20000; i++) // at once
         free += !gate_arrived(&f.gate, f.now);
-    assert_in_range(free, GATE_FLOOD_PER_S / 16 - 5, GATE_FLOOD_PER_S / 16 + 5);
+    unsigned burst = GATE_FLOOD_PER_S * GATE_FLOOD_US / USEC_PER_S;
+    assert_in_range(free, burst - 5, burst + 5);
     for (unsigned i = 0; i < 10000; i++) { // no faster than that: still a flood's end
         f.now += USEC_PER_S / GATE_FLOOD_PER_S / 2;
         assert_true(gate_arrived(&f.gate, f.now));
     }
-    f.now += GATE_FLOOD_US / 2 + USEC_PER_MS;
+    f.now += GATE_CALM_US + USEC_PER_MS;
     assert_false(gate_arrived(&f.gate, f.now)); // and then it is over
     unsigned busy = 0;
     for (unsigned i = 0; i < 20000; i++) { // what a server is there for
