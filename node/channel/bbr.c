@@ -143,8 +143,10 @@ static void update_extra(struct chan_bbr *c, const struct chan_window *w,
 // ---- losses and marks ---------------------------------------------------------------------------------
 static void save(struct chan_bbr *c)
 {
-    if (c->undo_packets == 0)
-        c->undo = c->bounds;
+    if (c->undo_packets > 0)
+        return;
+    c->undo = c->bounds;
+    c->undo_startup = !c->full;
 }
 
 static void undo(struct chan_bbr *c, uint64_t packets)
@@ -158,6 +160,11 @@ static void undo(struct chan_bbr *c, uint64_t packets)
     b->inflight_high_bytes = max_of(b->inflight_high_bytes, c->undo.inflight_high_bytes);
     b->bw_low = max_of(b->bw_low, c->undo.bw_low);
     b->inflight_low_bytes = max_of(b->inflight_low_bytes, c->undo.inflight_low_bytes);
+    if (c->undo_startup && c->full) {
+        enter(c, CHAN_BBR_STARTUP);
+        c->full = false;
+        c->full_bw = c->full_bw_rounds = 0;
+    }
 }
 
 // Too much was in flight: this much is the new upper bound.

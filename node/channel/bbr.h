@@ -42,7 +42,8 @@ struct chan_bbr {
     uint32_t cut_percent;
     usec_t cut_at; // packets sent before it don't cut the upper bound again
     struct chan_bbr_bounds undo;
-    uint64_t undo_packets;
+    uint64_t undo_packets; // losses that must turn out to have been late; 0: nothing to undo
+    bool undo_startup;     // they ended it
     // startup
     uint64_t full_bw;
     unsigned full_bw_rounds;

@@ -442,6 +442,71 @@ static void the_window_grows_only_when_used(void **state)
     assert_int_equal(w.cwnd_bytes, (CHAN_CWND_INITIAL + CLASS_FULL) / 2);
 }
 
+static void bbr_undoes_what_late_packets_taught(void **state)
+{
+    (void)state;
+    struct chan_bbr c;
+    struct chan_window w = {.packet_bytes = CLASS_FULL};
+    struct chan_rate rate = {0};
+    chan_bbr_init(&c, &w, 40000, 1);
+    for (unsigned i = 0; i < 3; i++) { // the last round trip shows a queue
+        rate.delivered_bytes += 100000;
+        struct chan_feedback f = {.now = 1000000 + i * 40000,
+                                  .rtt_us = i < 2 ? 40000 : 60000,
+                                  .srtt_us = 40000,
+                                  .in_flight_bytes = 100000,
+                                  .acked_bytes = 50000,
+                                  .acked_packets = 40,
+                                  .bandwidth = 2500000,
+                                  .sample_bytes = 100000,
+                                  .prior_delivered_bytes = i * 100000,
+                                  .rate = &rate};
+        chan_bbr_feedback(&c, &w, &f);
+    }
+    assert_int_equal(c.state, CHAN_BBR_STARTUP);
+    struct chan_feedback f = {.now = 1100000,
+                              .srtt_us = 40000,
+                              .in_flight_bytes = 100000,
+                              .lost_bytes = 20000,
+                              .lost_packets = 16,
+                              .lost_sent_at = 1050000,
+                              .lost_in_flight_bytes = 100000,
+                              .lost_since_bytes = 20000,
+                              .rate = &rate};
+    chan_bbr_feedback(&c, &w, &f);
+    assert_true(c.full);
+    assert_in_range(c.bounds.inflight_high_bytes, 80000, 100000);
+    f = (struct chan_feedback){
+        .now = 1101000, .srtt_us = 40000, .spurious_packets = 15, .rate = &rate};
+    chan_bbr_feedback(&c, &w, &f);
+    assert_true(c.full); // one of them is lost still
+    f.spurious_packets = 1;
+    chan_bbr_feedback(&c, &w, &f);
+    assert_false(c.full);
+    assert_int_equal(c.state, CHAN_BBR_STARTUP);
+    assert_int_equal(c.bounds.inflight_high_bytes, UINT64_MAX);
+}
+
+static void each_number_left_out_is_a_trap(void **state)
+{
+    (void)state;
+    for (unsigned trap = 0; trap < 2; trap++) {
+        struct bench b;
+        bench_init(&b);
+        for (unsigned i = 0; i < 20; i++) { // 5 and 15 are left out
+            if (i == 5 || i == 15)
+                chan_recovery_skip(&b.r, 1000000);
+            else
+                send_at(&b, 1000000);
+        }
+        assert_int_equal(ack_at(&b, 1040000, 16, 19), 0); // what was before them counts as lost
+        assert_int_equal(b.v.lost, 14);
+        assert_int_equal(ack_at(&b, 1041000, trap == 0 ? 4 : 14, trap == 0 ? 6 : 19),
+                         BAUTA_EFORMAT);
+        bench_end(&b);
+    }
+}
+
 static void packets_leave_at_the_pace(void **state)
 {
     (void)state;
@@ -553,6 +618,8 @@ int main(void)
         cmocka_unit_test(acks_alone_do_not_fill_the_ring),
         cmocka_unit_test(persistent_congestion_starts_over),
         cmocka_unit_test(the_window_grows_only_when_used),
+        cmocka_unit_test(bbr_undoes_what_late_packets_taught),
+        cmocka_unit_test(each_number_left_out_is_a_trap),
         cmocka_unit_test(packets_leave_at_the_pace),
         cmocka_unit_test(messages_survive_any_cutting),
     };
