@@ -55,7 +55,7 @@ static void a_note_is_read_once_and_by_the_peer_only(void **state)
     (void)state;
     for (int aead = 0; aead < 2; aead++) {
         struct net *n = net_new(7, (enum packet_aead)aead);
-        uint8_t packet[SIZE], other[SIZE], data[CHANNEL_REUNION_BYTES_MAX], note[90];
+        uint8_t packet[SIZE], other[SIZE], data[CHANNEL_REUNION_BYTES_MAX], note[110];
         size_t len = 0;
         memset(note, 0x3c, sizeof note);
         net_start_both(n);
