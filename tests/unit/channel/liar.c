@@ -226,8 +226,7 @@ static void lies_gain_nothing(void **state)
     unsigned long long punished = 0;
     for (unsigned long long seed = first; seed <= last; seed++)
         punished += one(seed);
-    print_message("%llu seeds, %llu of them ended by it\n", last - first + 1,
-                  punished);
+    print_message("%llu seeds, %llu of them ended by it\n", last - first + 1, punished);
     if (asked == NULL)
         assert_true(punished > SEEDS / 3 && punished < SEEDS); // both kinds are there
 }

@@ -39,8 +39,8 @@ static void rebinding_every_second_loses_nothing(void **state)
                 seed % 2 ? home(who, 0, 3000 + moves) : home(who, 1 + moves, 3000);
             moves++;
             if (n->end[0].closed || n->end[1].closed)
-                fail_msg("seed %llu: closed after %u moves (%d %d)", (unsigned long long)seed, moves,
-                         n->end[0].reason, n->end[1].reason);
+                fail_msg("seed %llu: closed after %u moves (%d %d)", (unsigned long long)seed,
+                         moves, n->end[0].reason, n->end[1].reason);
         }
         if (!net_done(n))
             fail_msg("seed %llu: %llu bytes in %u moves", (unsigned long long)seed,
@@ -109,6 +109,36 @@ static void what_was_learnt_holds_for_another_port_only(void **state)
     }
 }
 
+static void who_only_receives_asks(void **state)
+{
+    (void)state;
+    // It moves without knowing while nothing of its own is on the way: nobody else could tell.
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct moving m;
+        struct net *n = moving_new(&m, seed, PACKET_AEGIS256, 1500);
+        net_connect(n);
+        n->end[0].want[1] = 6000000;
+        end_turn(n, 0);
+        net_run(n, n->now + 200000 + seed * 7000);
+        NET_UNTIL(n, USEC_PER_S, n->end[1].channel->recovery.tracked == 0);
+        n->end[1].address = home(1, 1, 7000);
+        usec_t moved = n->now;
+        NET_UNTIL(n, 5 * USEC_PER_S, uses(n, 0, &n->end[1].address));
+        assert_true(uses(n, 0, &n->end[1].address));
+        assert_in_range(n->now - moved, 1, 1500 * USEC_PER_MS);
+        NET_UNTIL(n, 60 * USEC_PER_S, net_done(n));
+        assert_true(net_done(n));
+        // When it is over it asks once, and that is all.
+        net_run(n, n->now + 2 * USEC_PER_S);
+        struct channel_status before, after;
+        channel_status(n->end[1].channel, &before);
+        net_run(n, n->now + 10 * USEC_PER_S);
+        channel_status(n->end[1].channel, &after);
+        assert_int_equal(after.packets_out, before.packets_out);
+        net_free(n);
+    }
+}
+
 static void a_chat_follows(void **state)
 {
     (void)state;
@@ -168,6 +198,8 @@ struct thief {
     unsigned addresses;
     uint64_t in[16], out[16]; // bytes from each of its addresses, and to it
     unsigned turn;
+    bool fast; // its way is shorter
+    bool deaf; // what end 1 sends to end 0 itself is lost
 };
 
 static struct path den(unsigned k)
@@ -185,7 +217,8 @@ static bool thief_tap(struct net *n, unsigned from, const struct path *to, uint8
             continue;
         t->out[k] += *len;
         if (t->kind == FORWARDS) // it reaches end 0 with the thief's address on it
-            inject(n, 0, &n->end[1].address, data, *len, 0, n->now + n->delay_us);
+            inject(n, 0, &n->end[1].address, data, *len, 0,
+                   n->now + n->delay_us / (t->fast ? 4 : 1));
         return false;
     }
     if (t->on && from == 0) {
@@ -195,6 +228,8 @@ static bool thief_tap(struct net *n, unsigned from, const struct path *to, uint8
         inject(n, 1, &at, data, *len, 0,
                n->now + n->delay_us + (t->kind == COPIES_AFTER ? 3000 : 0) - 1000);
     }
+    if (from == 1 && t->deaf)
+        return false;
     n->tap_ctx = &t->m;
     bool passes = moving_tap(n, from, to, data, len);
     n->tap_ctx = t;
@@ -236,6 +271,60 @@ static void copies_do_not_move_the_path(void **state)
                         assert_true(t.out[k] <= 3 * t.in[k]);
                 net_free(n);
             }
+}
+
+static void a_shorter_way_is_no_reason(void **state)
+{
+    (void)state;
+    // Who forwards both ways, faster than the path itself, is answered first.
+    static struct thief t;
+    struct net *n = moving_new(&t.m, 16, PACKET_AEGIS256, 1500);
+    t = (struct thief){.m = t.m, .kind = FORWARDS, .addresses = 1, .fast = true};
+    n->tap = thief_tap;
+    n->tap_ctx = &t;
+    net_connect(n);
+    t.on = true;
+    struct path true_one = address_of(0);
+    for (unsigned k = 0; k < 100; k++) {
+        n->end[0].want[1] += 20000;
+        n->end[1].want[1] += 20000;
+        end_turn(n, 0);
+        end_turn(n, 1);
+        usec_t until = n->now + 50000;
+        while (net_step(n, until))
+            assert_true(uses(n, 1, &true_one));
+    }
+    assert_true(t.out[0] > 0);
+    net_free(n);
+}
+
+static void the_true_path_is_taken_back(void **state)
+{
+    (void)state;
+    // For a second only the thief's way works, and is used; then the true one does again.
+    static struct thief t;
+    struct net *n = moving_new(&t.m, 17, PACKET_CHACHA20POLY1305, 1500);
+    t = (struct thief){.m = t.m, .kind = FORWARDS, .addresses = 1};
+    n->tap = thief_tap;
+    n->tap_ctx = &t;
+    net_connect(n);
+    struct path true_one = address_of(0), other = den(0);
+    for (unsigned k = 0; k < 200; k++) {
+        n->end[0].want[1] += 3000;
+        n->end[1].want[1] += 3000;
+        end_turn(n, 0);
+        end_turn(n, 1);
+        net_run(n, n->now + 20000);
+        t.on = k >= 20;
+        t.deaf = k >= 20 && k < 70;
+        if (k == 60)
+            assert_true(uses(n, 1, &other));
+        if (k >= 110)
+            assert_true(uses(n, 1, &true_one));
+    }
+    NET_UNTIL(n, 5 * USEC_PER_S, net_done(n));
+    assert_true(net_done(n));
+    net_free(n);
 }
 
 static void a_moved_end_is_found_among_copies(void **state)
@@ -402,9 +491,12 @@ int main(void)
         cmocka_unit_test(rebinding_every_second_loses_nothing),
         cmocka_unit_test(a_move_costs_a_few_round_trips),
         cmocka_unit_test(what_was_learnt_holds_for_another_port_only),
+        cmocka_unit_test(who_only_receives_asks),
         cmocka_unit_test(a_chat_follows),
         cmocka_unit_test(there_and_back_again),
         cmocka_unit_test(copies_do_not_move_the_path),
+        cmocka_unit_test(a_shorter_way_is_no_reason),
+        cmocka_unit_test(the_true_path_is_taken_back),
         cmocka_unit_test(a_moved_end_is_found_among_copies),
         cmocka_unit_test(recorded_answers_prove_nothing),
         cmocka_unit_test(three_times_and_no_more),

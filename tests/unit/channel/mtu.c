@@ -178,6 +178,7 @@ static void a_lost_probe_is_no_congestion(void **state)
     (void)state;
     struct moving m;
     struct net *n = moving_new(&m, 9, PACKET_AEGIS256, 1260); // each probe is lost
+    n->end[0].config.cc = CHAN_CC_RENO;                       // which minds every loss
     net_connect(n);
     bulk_more(n, 0, 100000, 60 * USEC_PER_S);
     uint64_t window = 0, losses = 0;
