@@ -21,8 +21,8 @@
 
 #define STREAM 0u
 #define MESSAGE_BYTES 64u
-#define TICK_MS 1u
-#define SETTLE_S 3.0 // between the last one's first step and the first message
+#define TICK_US 1000u // a channel begins, or speaks, in each where there are a thousand
+#define SETTLE_S 3.0  // between the last one's first step and the first message
 #define PATIENCE_S 60.0
 #define CIDS_EACH 4u
 #define ARENA_BYTES ((size_t)1 << 30)
@@ -44,7 +44,7 @@ struct many {
     struct cids cids;
     struct heap heap;
     struct one *one;
-    uv_timer_t tick;
+    usec_t tick_at;
     struct channel_config base;
     unsigned channels, seconds;
     bool initiator;
@@ -115,21 +115,8 @@ static void turn(struct many *m, struct one *c, usec_t now)
 static void rearm(struct many *m)
 {
     struct heap_entry *first = heap_first(&m->heap);
-    alarm_set(&m->alarm, first != NULL ? first->deadline : USEC_NEVER);
-}
-
-static void on_alarm(void *ctx)
-{
-    struct many *m = ctx;
-    usec_t now = now_us();
-    for (unsigned i = 0; i < m->channels; i++) {
-        struct one *c = (struct one *)heap_first(&m->heap);
-        if (c == NULL || c->timer.deadline > now)
-            break;
-        (void)channel_expire(c->channel, now, 64);
-        turn(m, c, now);
-    }
-    rearm(m);
+    alarm_set(&m->alarm,
+              first != NULL && first->deadline < m->tick_at ? first->deadline : m->tick_at);
 }
 
 static void on_socket(void *ctx, struct udp *u, bool readable, bool writable)
@@ -202,11 +189,10 @@ static void speak(struct many *m, double now_s, usec_t now)
     }
 }
 
-static void on_tick(uv_timer_t *tick)
+static void on_tick(struct many *m, usec_t now)
 {
-    struct many *m = tick->data;
     double now_s = bench_now_s(), cpu, other;
-    usec_t now = now_us();
+    m->tick_at = now + TICK_US;
     if (m->born < m->channels)
         begin_one(m, now);
     if (m->ready == 0 && m->matched == m->channels)
@@ -228,6 +214,23 @@ static void on_tick(uv_timer_t *tick)
     }
     if (m->start == 0 && now_s > m->began + PATIENCE_S)
         uv_stop(&m->loop);
+    if (!m->initiator && m->ready != 0)
+        m->tick_at = USEC_NEVER; // the far side only answers
+}
+
+static void on_alarm(void *ctx)
+{
+    struct many *m = ctx;
+    usec_t now = now_us();
+    for (unsigned i = 0; i < m->channels; i++) {
+        struct one *c = (struct one *)heap_first(&m->heap);
+        if (c == NULL || c->timer.deadline > now)
+            break;
+        (void)channel_expire(c->channel, now, 64);
+        turn(m, c, now);
+    }
+    if (m->tick_at <= now)
+        on_tick(m, now);
     rearm(m);
 }
 
@@ -255,10 +258,9 @@ static int open_all(struct many *m, int control)
     m->base.candidate[0] = path_v4(loopback, port);
     m->base.initiator = m->initiator;
     m->rss_before_kb = bench_rss_kb(getpid());
-    uv_timer_init(&m->loop, &m->tick);
-    m->tick.data = m;
     m->began = bench_now_s();
-    uv_timer_start(&m->tick, on_tick, TICK_MS, TICK_MS);
+    m->tick_at = now_us();
+    rearm(m);
     return 0;
 }
 
