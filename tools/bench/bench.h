@@ -31,6 +31,7 @@ int bench_link(const struct bench_options *);
 int bench_many(const struct bench_options *);
 int bench_dht(const struct bench_options *);
 int bench_flood(const struct bench_options *);
+int bench_checks(const struct bench_options *);
 
 double bench_now_s(void);            // monotonic
 double bench_cpu_s(void);            // of this process

@@ -23,13 +23,14 @@ static const struct {
     {"dht", bench_dht, {.nodes = 64, .runs = 200}},
     {"many", bench_many, {.channels = 1000, .seconds = 10}},
     {"flood", bench_flood, {.rate = 200000, .seconds = 3}},
+    {"checks", bench_checks, {.runs = 1}},
 };
 
 static int usage(const char *what)
 {
     fprintf(stderr,
             "bauta-bench: %s; usage: bauta-bench "
-            "connect|rtt|throughput|mixed|memory|handshake|link|dht|many|flood "
+            "connect|rtt|throughput|mixed|memory|handshake|link|dht|many|flood|checks "
             "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once] "
             "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series] [--rate N] "
             "[--kind NAME] "
