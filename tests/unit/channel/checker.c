@@ -315,9 +315,7 @@ static void streams_arrive_once_and_in_order(void **state)
 {
     (void)state;
     unsigned long long first = 0, last = SEEDS - 1;
-    const char *asked = getenv("CHECKER_SEEDS");
-    if (asked != NULL && sscanf(asked, "%llu-%llu", &first, &last) != 2)
-        fail_msg("CHECKER_SEEDS is FIRST-LAST");
+    seeds_asked("CHECKER_SEEDS", &first, &last);
     unsigned long long attacks = 0;
     unsigned luckless = 0;
     for (unsigned long long seed = first; seed <= last; seed++)

@@ -133,6 +133,16 @@ struct net {
     uint8_t buf[256 * 1024];
 };
 
+// Seeds to run instead of the test's own, if the environment names them: FIRST-LAST.
+static UNUSED bool seeds_asked(const char *name, unsigned long long *first,
+                               unsigned long long *last)
+{
+    const char *asked = getenv(name);
+    if (asked != NULL && sscanf(asked, "%llu-%llu", first, last) != 2)
+        fail_msg("%s is FIRST-LAST", name);
+    return asked != NULL;
+}
+
 static UNUSED struct path address_of(unsigned end)
 {
     return (struct path){
