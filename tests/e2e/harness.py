@@ -187,12 +187,12 @@ class World:
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def popen(self, args, env=None, stdin=subprocess.PIPE):
+    def popen(self, args, env=None, stdin=subprocess.PIPE, within=()):
         full = dict(os.environ)
         full.pop("XDG_RUNTIME_DIR", None)
         full["TMPDIR"] = self.dir
         full.update(env or {})
-        p = subprocess.Popen([BAUTA] + args, stdin=stdin, stdout=subprocess.PIPE,
+        p = subprocess.Popen(list(within) + [BAUTA] + args, stdin=stdin, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="surrogateescape",
                              env=full, cwd=self.dir)
         p.out = Lines(p.stdout)
@@ -225,7 +225,7 @@ class World:
         equal(out, [], "%r: standard output" % (args,))
         check(part in err[0], "%r: %r should say %r" % (args, err[0], part))
 
-    def node(self, *args, listen="127.0.0.1:0", privacy="direct", bootstrap=()):
+    def node(self, *args, listen="127.0.0.1:0", privacy="direct", bootstrap=(), within=()):
         self.count += 1
         control = self.path("c%d" % self.count)
         full = ["run", "--lab", "--control", control, "--web", "off", "--listen", listen]
@@ -233,7 +233,7 @@ class World:
             full += ["--privacy", privacy]
         for b in bootstrap:
             full += ["--bootstrap", b]
-        p = self.popen(full + list(args))
+        p = self.popen(full + list(args), within=within)
         p.control = control
         p.contact = p.out.wait("ready ").split(" ", 1)[1]
         return p
