@@ -110,6 +110,7 @@ int node_seek(struct node *n, usec_t now, const struct node_topic *topic, size_t
         n->busy->encounter[at] = e;
         n->encounters++;
         e->id = n->last_encounter + 1;
+        e->cover = n->cfg.cover;
         wish->card = *card;
         wish->wishes = *wishes;
         rc = take_topics(n, topic, topics, wish, e);
@@ -171,6 +172,20 @@ int node_typing(struct node *n, usec_t now, uint32_t encounter, bool on)
     node_touch(n, c);
     node_pump(n, now);
     return rc;
+}
+
+int node_cover(struct node *n, usec_t now, uint32_t encounter, enum channel_cover level)
+{
+    struct encounter *e = node_find_encounter(n, encounter);
+    if (e == NULL || e->tell_ended != NULL)
+        return encounter == 0 || encounter > n->last_encounter ? BAUTA_EUNKNOWN : NODE_ENOTREADY;
+    e->cover = level;
+    if (e->talk != NULL && !e->talk->closed) {
+        channel_cover(e->talk->channel, now, level);
+        node_touch(n, e->talk);
+        node_pump(n, now);
+    }
+    return BAUTA_OK;
 }
 
 // Says goodbye to the current conversation, if there is one, and lets it linger.

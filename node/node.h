@@ -35,6 +35,7 @@ struct node_config {
     uint8_t puzzle_nonce[PUZZLE_NONCE_BYTES]; // solves it for the key of `secret`
     bool aes_hardware;
     enum node_privacy privacy;
+    enum channel_cover cover; // of conversations to come, unless node_cover says otherwise
     uint32_t store_bytes_max; // 0: default
 };
 
@@ -84,6 +85,9 @@ int node_seek(struct node *, usec_t now, const struct node_topic *topic, size_t 
 int node_say(struct node *, usec_t now, uint32_t encounter, const uint8_t *text, size_t len,
              uint32_t *id);
 int node_typing(struct node *, usec_t now, uint32_t encounter, bool on);
+// Cover traffic of our end, of the conversation that goes on and of those to come in this encounter (channel_cover).
+// BAUTA_EUNKNOWN, NODE_ENOTREADY (it has ended).
+int node_cover(struct node *, usec_t now, uint32_t encounter, enum channel_cover);
 // Also NODE_EPRIVACY, NODE_ERELAYED: then nothing has changed.
 int node_next(struct node *, usec_t now, uint32_t encounter);
 int node_end(struct node *, usec_t now, uint32_t encounter);
@@ -131,6 +135,7 @@ const char *node_encounter_topic(const struct node *, uint32_t encounter, size_t
 struct node_encounter_status {
     uint32_t encounter;
     const char *state; // "seeking", "connecting", "talking", "ended"
+    enum channel_cover cover;
     char alias[NODE_ALIAS_BYTES];
     struct channel_status channel; // zero unless talking
 };

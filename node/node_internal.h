@@ -20,6 +20,7 @@ struct encounter {
     bool tell_seeking, tell_progress;
     const char *tell_ended;    // reason of an end of our own; the encounter goes when it was told
     struct conversation *talk; // the current one, NULL while seeking
+    enum channel_cover cover;
     uint32_t last_message;
     char alias[ALIAS_BYTES];
     size_t topics;

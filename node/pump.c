@@ -85,6 +85,7 @@ static void open_channel(struct node *n, usec_t now, const struct meet_event *m)
     n->busy->conversation[at] = c;
     n->conversations++;
     e->talk = c;
+    channel_cover(c->channel, now, e->cover);
     alias_of(e->alias, c->peer);
     node_touch(n, c);
 }

@@ -49,6 +49,7 @@ size_t node_encounters(const struct node *n, struct node_encounter_status *out, 
         memset(&out[k], 0, sizeof out[k]);
         out[k].encounter = e->id;
         out[k].state = state_word(n, e);
+        out[k].cover = e->cover;
         if (e->state != ENCOUNTER_SEEKING)
             memcpy(out[k].alias, e->alias, sizeof out[k].alias);
         if (e->talk != NULL)

@@ -367,6 +367,20 @@ static void call_privacy(struct call *c)
     done(c, BAUTA_OK);
 }
 
+static void call_cover(struct call *c)
+{
+    static const char *const names[] = {"encounter", "level", NULL};
+    only(c, c->params, names);
+    uint32_t encounter = encounter_param(c);
+    json_t *level = json_object_get(c->params, "level");
+    enum channel_cover v = CHANNEL_COVER_OFF;
+    if (!json_is_string(level) || strlen(json_string_value(level)) != json_string_length(level) ||
+        !api_cover_of(json_string_value(level), &v))
+        fail(c, API_PARAMS, "level has to be \"off\", \"low\" or \"high\".");
+    if (c->code == 0)
+        done(c, node_cover(c->api->node, c->now, encounter, v));
+}
+
 static void call_contacts(struct call *c)
 {
     static const char *const names[] = {NULL};
@@ -432,19 +446,13 @@ static void call_method(struct call *c, const char *method, size_t len)
     static const struct {
         const char *name;
         void (*run)(struct call *);
-    } methods[] = {{"status", call_status},
-                   {"seek", call_seek},
-                   {"say", call_say},
-                   {"typing", call_typing},
-                   {"next", call_next},
-                   {"end", call_end},
-                   {"block", call_block},
-                   {"verify", call_verify},
-                   {"privacy", call_privacy},
-                   {"stop", call_stop},
-                   {"subscribe", call_subscribe},
-                   {"contacts", call_contacts},
-                   {"add_contacts", call_add_contacts}};
+    } methods[] = {{"status", call_status},     {"seek", call_seek},
+                   {"say", call_say},           {"typing", call_typing},
+                   {"next", call_next},         {"end", call_end},
+                   {"block", call_block},       {"verify", call_verify},
+                   {"privacy", call_privacy},   {"cover", call_cover},
+                   {"stop", call_stop},         {"subscribe", call_subscribe},
+                   {"contacts", call_contacts}, {"add_contacts", call_add_contacts}};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strlen(methods[i].name) == len && memcmp(methods[i].name, method, len) == 0) {
             methods[i].run(c);

@@ -55,5 +55,7 @@ json_t *api_status(const struct api *, usec_t now);
 // privacy.c
 const char *api_privacy_name(enum node_privacy);
 bool api_privacy_of(const char *name, enum node_privacy *);
+const char *api_cover_name(enum channel_cover); // "off", "low", "high"
+bool api_cover_of(const char *name, enum channel_cover *);
 
 #endif

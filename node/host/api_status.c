@@ -71,6 +71,7 @@ static json_t *encounters_json(const struct node *n)
         json_t *o = json_object(), *topics = json_array();
         put(o, "encounter", e[i].encounter);
         json_object_set_new(o, "state", json_string(e[i].state));
+        json_object_set_new(o, "cover", json_string(api_cover_name(e[i].cover)));
         const char *topic;
         size_t len;
         for (size_t t = 0; (topic = node_encounter_topic(n, e[i].encounter, t, &len)) != NULL; t++)

@@ -227,6 +227,9 @@ static void print_encounters(json_t *list)
         const char *alias = text_of(e, "alias", "");
         if (alias[0] != 0)
             printf(", with %s", alias);
+        const char *cover = text_of(e, "cover", "off");
+        if (strcmp(cover, "off") != 0)
+            printf(", cover %s", cover);
         json_array_foreach (json_object_get(e, "topics"), t, topic)
             printf("%s%s", t == 0 ? ", about " : ", ", json_string_value(topic));
         putchar('\n');

@@ -19,7 +19,7 @@ struct parse {
     char *error;
     int status; // the first error's exit status
     bool from_file;
-    bool listen_set; // by the command line, which replaces the file's
+    bool listen_set, cover_set; // by the command line, which replaces the file's
     const char *config_file;
 };
 
@@ -129,6 +129,15 @@ static void set_privacy(struct parse *p, const char *value)
         wrong(p, EXIT_USAGE, "--privacy takes direct or relayed, not \"%.80s\"", value);
 }
 
+static void set_cover(struct parse *p, const char *value)
+{
+    if (p->from_file && p->cover_set)
+        return;
+    p->cover_set = !p->from_file;
+    if (!api_cover_of(value, &p->cfg->cover))
+        wrong(p, EXIT_USAGE, "--cover takes off, low or high, not \"%.80s\"", value);
+}
+
 static void set_web(struct parse *p, const char *value)
 {
     if (strcmp(value, "off") != 0)
@@ -167,6 +176,7 @@ static const struct option options[] = {
     {"control", ALL_CLIENTS, set_control, 0},
     {"web", NODE_COMMANDS | FOR(COMMAND_DEMO), set_web, 0},
     {"privacy", NODE_COMMANDS, set_privacy, 0},
+    {"cover", NODE_COMMANDS, set_cover, 0},
     {"state", NODE_COMMANDS, set_state, 0},
     {"config", NODE_COMMANDS, set_config, 0},
     {"public", NODE_COMMANDS, NULL, FLAG(public_server)},

@@ -36,6 +36,7 @@ struct config {
     char control[HOST_PATH_BYTES]; // "": the default path
     char state[HOST_PATH_BYTES];   // "": nothing is kept
     enum node_privacy privacy;
+    enum channel_cover cover;
     bool public_server, lab, lab_strict, no_lan, no_upnp, plain, help;
     const char *word[CONFIG_TOPICS_MAX]; // topics of chat; METHOD and JSON of ctl
     size_t words;

@@ -1,4 +1,4 @@
-// Names of the choices of privacy.
+// Names of the choices of privacy and cover.
 #include "node/host/api.h"
 
 #include <string.h>
@@ -17,4 +17,21 @@ bool api_privacy_of(const char *name, enum node_privacy *out)
     else
         return false;
     return true;
+}
+
+static const char *const covers[] = {"off", "low", "high"};
+
+const char *api_cover_name(enum channel_cover level)
+{
+    return covers[level];
+}
+
+bool api_cover_of(const char *name, enum channel_cover *out)
+{
+    for (size_t i = 0; i < sizeof covers / sizeof *covers; i++)
+        if (strcmp(name, covers[i]) == 0) {
+            *out = (enum channel_cover)i;
+            return true;
+        }
+    return false;
 }

@@ -258,6 +258,7 @@ static void open_node(struct serve *s)
     hc.node.prefix_limits = !c->lab;
     hc.node.puzzle_bits = c->lab ? 0 : NODE_PUZZLE_BITS;
     hc.node.privacy = s->privacy;
+    hc.node.cover = c->cover;
     memcpy(hc.node.secret, s->secret, sizeof s->secret);
     memcpy(hc.node.puzzle_nonce, s->puzzle_nonce, sizeof s->puzzle_nonce);
     int rc = host_node_open(s->cfg.host, &hc, &s->node, s->error);

@@ -21,6 +21,10 @@ static const char usage_node[] =
     "  --bootstrap HOST:PORT/KEY a node to join through; may be given several times\n"
     "  --network NAME            another network, apart from the public one\n"
     "  --privacy direct|relayed  may the stranger see your internet address? direct: yes\n"
+    "  --cover off|low|high      words leave in packets of one size at a constant rate, one a "
+    "second\n"
+    "                            (low: 28 MB a day) or five (high: 140 MB), whether you speak or "
+    "not\n"
     "  --control PATH            where the control socket is\n"
     "  --state DIR               remembers your choice of privacy, public servers, and a --public "
     "node's key\n"
@@ -51,7 +55,7 @@ static const char usage_ctl[] =
     "since others may see a command line.\n"
     "Exit status 0, or 1 with the reason on standard error.\n"
     "\n"
-    "  status, seek, say, next, end, block, verify, typing, privacy, stop,\n"
+    "  status, seek, say, next, end, block, verify, typing, privacy, cover, stop,\n"
     "  contacts, add_contacts\n"
     "  subscribe   prints what happens, a line each, until it is interrupted\n";
 

@@ -17,6 +17,7 @@ _bauta()
         return
     fi
     case $prev in
+    --cover) COMPREPLY=($(compgen -W 'off low high' -- "$cur")) && return ;;
     --privacy) COMPREPLY=($(compgen -W 'direct relayed' -- "$cur")) && return ;;
     --web) COMPREPLY=($(compgen -W 'off' -- "$cur")) && return ;;
     --state) COMPREPLY=($(compgen -d -- "$cur")) && return ;;
@@ -26,7 +27,7 @@ _bauta()
     options='--help'
     case $command in
     run | chat)
-        options="$options --listen --bootstrap --network --privacy --control --state --config"
+        options="$options --listen --bootstrap --network --privacy --cover --control --state --config"
         options="$options --public --web --no-lan --no-upnp --lab --lab-strict"
         [[ $command == chat ]] && options="$options --plain"
         ;;
@@ -37,7 +38,7 @@ _bauta()
         COMPREPLY=($(compgen -W "$options" -- "$cur"))
     elif [[ $command == ctl && $prev == ctl ]]; then
         COMPREPLY=($(compgen -W \
-            'status seek say next end block verify typing privacy contacts add_contacts subscribe stop' -- "$cur"))
+            'status seek say next end block verify typing privacy cover contacts add_contacts subscribe stop' -- "$cur"))
     elif [[ $command == help ]]; then
         COMPREPLY=($(compgen -W 'run chat ctl status demo' -- "$cur"))
     fi

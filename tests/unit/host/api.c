@@ -175,6 +175,9 @@ static const struct {
     {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":"
      "\"direct\\u0000\"}}",
      -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cover\",\"params\":{\"encounter\":9,"
+     "\"level\":\"low\"}}",
+     -32602},
     {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":{\"now\":true}}", -32602},
 };
 
@@ -280,6 +283,14 @@ static void test_encounter(void **state)
          -32001},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"verify\",\"params\":{\"encounter\":1}}",
          -32001},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cover\",\"params\":{\"encounter\":1,"
+         "\"level\":\"some\"}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cover\",\"params\":{\"encounter\":1}}",
+         -32602},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cover\",\"params\":{\"encounter\":1,"
+         "\"level\":\"high\"}}",
+         0},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"next\",\"params\":{\"encounter\":1}}", 0},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":1}}", 0},
         {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"end\",\"params\":{\"encounter\":1}}", 0},
@@ -291,6 +302,9 @@ static void test_encounter(void **state)
         o = ask(f, table[i].line);
         assert_int_equal(code_of(o), table[i].code);
         json_decref(o);
+        struct node_encounter_status st;
+        if (node_encounters(f->b.api.node, &st, 1) == 1)
+            assert_int_equal(st.cover, i < 4 ? CHANNEL_COVER_OFF : CHANNEL_COVER_HIGH);
     }
 }
 

@@ -141,6 +141,10 @@ static void test_options(void **state)
         {"bauta run --lab=yes", 2},
         {"bauta run --privacy direct", 0},
         {"bauta run --privacy none", 2},
+        {"bauta run --cover low", 0},
+        {"bauta run --cover=medium", 2},
+        {"bauta run --cover", 2},
+        {"bauta ctl status --cover low", 2},
         {"bauta run --network a/b", 0},
         {"bauta run --bootstrap 127.0.0.1:4000/" KEY, 0},
         {"bauta run --bootstrap [::1]:4000/" KEY, 0},
@@ -183,6 +187,9 @@ static void test_options(void **state)
     assert_int_equal(parse(c, "bauta run --bootstrap example.org:4000/" KEY, error), 0);
     assert_string_equal(c->bootstrap[0].host, "example.org");
     assert_string_equal(c->bootstrap[0].port, "4000");
+    assert_int_equal(c->cover, CHANNEL_COVER_OFF);
+    assert_int_equal(parse(c, "bauta chat --cover high", error), 0);
+    assert_int_equal(c->cover, CHANNEL_COVER_HIGH);
     free(c);
 }
 
