@@ -33,8 +33,7 @@ static int usage(const char *what)
             "connect|rtt|throughput|mixed|memory|handshake|link|dht|many|flood|checks "
             "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once] "
             "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series] [--rate N] "
-            "[--kind NAME] "
-            "[--channels N]\n",
+            "[--kind NAME] [--channels N]\n",
             what);
     return 2;
 }
@@ -57,6 +56,78 @@ static int two(char *text, char *part[2])
     return part[1] == NULL || *part[0] == '\0' || *part[1] == '\0';
 }
 
+// NULL, or what is wrong with an option's value.
+static const char *take(struct bench_options *o, int opt, char *arg)
+{
+    unsigned long long v = 0;
+    if (strchr("nrcskRm", opt) != NULL && number(arg, 1000000, &v) != 0)
+        return "a number from 1 to 1000000 is needed";
+    if (opt == 'b' && number(arg, 1ull << 40, &v) != 0)
+        return "a number of bytes is needed";
+    if ((opt == 'N' && two(arg, o->netns) != 0) || (opt == 'A' && two(arg, o->address) != 0))
+        return "two values with a comma between them are needed";
+    switch (opt) {
+    case 'n':
+        o->nodes = (unsigned)v;
+        break;
+    case 'r':
+        o->runs = (unsigned)v;
+        break;
+    case 'c':
+        o->count = (unsigned)v;
+        break;
+    case 'b':
+        o->bytes = v;
+        break;
+    case 'a':
+        o->aead = arg;
+        break;
+    case 'o':
+        o->at_once = 1;
+        break;
+    case 'm':
+        o->channels = (unsigned)v;
+        break;
+    case 's':
+        o->seconds = (unsigned)v;
+        break;
+    case 'C':
+        o->cc = arg;
+        break;
+    case 'k':
+        o->skip = (unsigned)v;
+        break;
+    case 'S':
+        o->series = 1;
+        break;
+    case 'R':
+        o->rate = (unsigned)v;
+        break;
+    case 'K':
+        o->kind = arg;
+        break;
+    case 'N':
+    case 'A':
+        break;
+    default:
+        return "unknown option";
+    }
+    return NULL;
+}
+
+// NULL, or what does not fit together.
+static const char *check(const struct bench_options *o)
+{
+    if (o->cc != NULL && strcmp(o->cc, "bbr") != 0 && strcmp(o->cc, "reno") != 0)
+        return "--cc takes bbr or reno";
+    if (o->skip > 0 && o->skip >= o->seconds)
+        return "--skip has to be less than --seconds";
+    if (o->aead != NULL && strcmp(o->aead, "aegis256") != 0 &&
+        strcmp(o->aead, "chacha20poly1305") != 0)
+        return "--aead takes aegis256 or chacha20poly1305";
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -76,74 +147,20 @@ int main(int argc, char **argv)
     if (mode == sizeof modes / sizeof modes[0])
         return usage("unknown mode");
     struct bench_options o = modes[mode].defaults;
-    unsigned long long v = 0;
+    const char *wrong;
     int opt;
     opterr = 0;
     optind = 2;
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (strchr("nrcskRm", opt) != NULL && number(optarg, 1000000, &v) != 0)
-            return usage("a number from 1 to 1000000 is needed");
-        if (opt == 'b' && number(optarg, 1ull << 40, &v) != 0)
-            return usage("a number of bytes is needed");
-        if ((opt == 'N' && two(optarg, o.netns) != 0) ||
-            (opt == 'A' && two(optarg, o.address) != 0))
-            return usage("two values with a comma between them are needed");
-        switch (opt) {
-        case 'n':
-            o.nodes = (unsigned)v;
-            break;
-        case 'r':
-            o.runs = (unsigned)v;
-            break;
-        case 'c':
-            o.count = (unsigned)v;
-            break;
-        case 'b':
-            o.bytes = v;
-            break;
-        case 'a':
-            o.aead = optarg;
-            break;
-        case 'o':
-            o.at_once = 1;
-            break;
-        case 'm':
-            o.channels = (unsigned)v;
-            break;
-        case 's':
-            o.seconds = (unsigned)v;
-            break;
-        case 'C':
-            o.cc = optarg;
-            break;
-        case 'k':
-            o.skip = (unsigned)v;
-            break;
-        case 'S':
-            o.series = 1;
-            break;
-        case 'R':
-            o.rate = (unsigned)v;
-            break;
-        case 'K':
-            o.kind = optarg;
-            break;
-        case 'N':
-        case 'A':
-            break;
-        default:
-            return usage("unknown option");
-        }
+        wrong = take(&o, opt, optarg);
+        if (wrong != NULL)
+            return usage(wrong);
     }
     if (optind != argc)
         return usage("unknown argument");
-    if (o.cc != NULL && strcmp(o.cc, "bbr") != 0 && strcmp(o.cc, "reno") != 0)
-        return usage("--cc takes bbr or reno");
-    if (o.skip > 0 && o.skip >= o.seconds)
-        return usage("--skip has to be less than --seconds");
-    if (o.aead != NULL && strcmp(o.aead, "aegis256") != 0 &&
-        strcmp(o.aead, "chacha20poly1305") != 0)
-        return usage("--aead takes aegis256 or chacha20poly1305");
+    wrong = check(&o);
+    if (wrong != NULL)
+        return usage(wrong);
     if (sodium_init() < 0)
         return 1;
     return modes[mode].run(&o);

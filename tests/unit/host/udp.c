@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #ifdef __linux__
 #include <netinet/udp.h>
 #endif
@@ -40,6 +41,19 @@ static struct path loopback(uint8_t family)
 {
     static const uint8_t four[4] = {127, 0, 0, 1}, six[16] = {[15] = 1};
     return family == 4 ? path_v4(four, 0) : path_v6(six, 0);
+}
+
+// A computer may lack IPv6.
+static bool has_six(void)
+{
+    struct path any = loopback(6);
+    struct sockaddr_storage sa;
+    socklen_t len = udp_sockaddr(&sa, &any);
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    bool has = fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0;
+    if (fd >= 0)
+        close(fd);
+    return has;
 }
 
 static struct net *net_open(uint8_t family)
@@ -125,7 +139,7 @@ static void a_batch_arrives_as_its_datagrams(void **state)
     struct udp_failure fail[UDP_SENDS];
     const uint8_t families[2] = {4, 6};
     (void)state;
-    for (unsigned f = 0; f < 2; f++) {
+    for (unsigned f = 0; f < (has_six() ? 2u : 1u); f++) {
         struct net *n = net_open(families[f]);
         struct batch b[3] = {batch_of(room[0], &n->b.bound, 0, 52, FULL, FULL),
                              batch_of(room[1], &n->b.bound, 52, 20, FULL, 64),
