@@ -23,8 +23,11 @@
 #define LOSS_HIGH (LOSS_UNIT / 50)         // 2 %: too much in flight
 #define LOSS_SIGN (LOSS_UNIT / 100)        // 1 %: somebody has made the queue overflow
 #define LOSS_BLIND (LOSS_UNIT / 100 * 15u) // counts without any sign of a queue
+#define LOSS_STARTUP (LOSS_UNIT / 10)      // the same in startup, which overshoots by far more
 #define LOSS_PACKETS_MIN 4u
 #define BLIND_PACKETS_MIN 12u // chance alone loses 5 of 30 on a link that loses 5 %
+
+#define CALM_BYTES (2u << 20) // 1,500 packets tell 5 % from 7 %
 
 #define QUEUE_US 100u // above an eighth of the round trip: what clocks and schedulers add
 #define WAIT_RTTS 8u  // and as many more at random between two probings
@@ -171,7 +174,8 @@ static void undo(struct chan_bbr *c, uint64_t packets)
 static void too_high(struct chan_bbr *c, usec_t now, uint64_t in_flight, unsigned cut)
 {
     c->cut_at = now;
-    uint64_t least = percent(min_of(bdp(c, CWND), in_flight), cut);
+    // One BDP is no queue, whatever was in flight when the packet left that was lost.
+    uint64_t least = percent(bdp(c, 100), cut);
     if (c->state == CHAN_BBR_STARTUP) {
         c->full = true;
         least = max_of(bdp(c, 100), c->inflight_latest_bytes);
@@ -191,7 +195,9 @@ static void on_loss(struct chan_bbr *c, const struct chan_window *w, const struc
 {
     uint64_t lost = f->lost_since_bytes, of = f->lost_in_flight_bytes;
     c->round_lost_bytes += f->lost_bytes;
-    if (lost < LOSS_PACKETS_MIN * (uint64_t)w->packet_bytes)
+    bool startup = c->state == CHAN_BBR_STARTUP;
+    unsigned least = startup ? BLIND_PACKETS_MIN : LOSS_PACKETS_MIN;
+    if (lost < least * (uint64_t)w->packet_bytes)
         return;
     bool blind =
         lost >= BLIND_PACKETS_MIN * (uint64_t)w->packet_bytes && exceeds(c, lost, of, LOSS_BLIND);
@@ -201,12 +207,28 @@ static void on_loss(struct chan_bbr *c, const struct chan_window *w, const struc
     c->undo_packets += f->lost_packets;
     c->congested = true;
     c->cut_percent = LOSS_CUT;
-    if (probes_bandwidth(c) && f->lost_sent_at > c->cut_at &&
-        (blind || exceeds(c, lost, of, LOSS_HIGH)))
+    if (probes_bandwidth(c) && f->lost_sent_at > c->cut_at && !f->lost_limited &&
+        (blind || exceeds(c, lost, of, startup ? LOSS_STARTUP : LOSS_HIGH)))
         too_high(c, f->now, of, HEADROOM);
 }
 
-// The end of a round: lower bounds, and the share of losses without a queue.
+// The share of losses without a queue, over the last one to two spans of bytes: few rounds of many packets
+// tell as much as many of few.
+static void learn_base(struct chan_bbr *c)
+{
+    uint64_t all = c->round_lost_bytes + c->round_acked_bytes;
+    if (all == 0 || (c->queued && c->round_lost_bytes * LOSS_UNIT >= all * c->base_loss))
+        return;
+    c->calm_lost_bytes += c->round_lost_bytes;
+    c->calm_bytes += all;
+    c->base_loss = (uint32_t)(c->calm_lost_bytes * LOSS_UNIT / c->calm_bytes);
+    if (c->calm_bytes >= CALM_BYTES) {
+        c->calm_lost_bytes /= 2;
+        c->calm_bytes /= 2;
+    }
+}
+
+// The end of a round: lower bounds.
 static void end_round(struct chan_bbr *c, const struct chan_window *w)
 {
     struct chan_bbr_bounds *b = &c->bounds;
@@ -219,12 +241,7 @@ static void end_round(struct chan_bbr *c, const struct chan_window *w)
         b->inflight_low_bytes =
             max_of(c->inflight_latest_bytes, percent(b->inflight_low_bytes, c->cut_percent));
     }
-    uint64_t all = c->round_lost_bytes + c->round_acked_bytes;
-    if (all > 0) {
-        uint32_t share = (uint32_t)(c->round_lost_bytes * LOSS_UNIT / all);
-        if (!c->queued || share < c->base_loss)
-            c->base_loss = (3 * c->base_loss + share) / 4;
-    }
+    learn_base(c);
     if (!c->congested)
         c->undo_packets = 0;
     c->congested = false;

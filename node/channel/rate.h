@@ -34,6 +34,7 @@ struct chan_feedback {
     bool limited;
     // Of the newest packet lost: what was in flight with it, and lost from then on.
     uint64_t lost_in_flight_bytes, lost_since_bytes;
+    bool lost_limited; // it was sent after a pause of the application
     const struct chan_rate *rate;
 };
 

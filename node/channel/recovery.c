@@ -256,6 +256,7 @@ static void lose(struct chan_recovery *r, uint64_t pn, struct chan_feedback *f,
     f->lost_packets++;
     f->lost_sent_at = s->at;
     f->lost_in_flight_bytes = s->mark.in_flight_bytes;
+    f->lost_limited = (s->flags & CHAN_SENT_LIMITED) != 0;
     f->lost_since_bytes = (uint32_t)r->cc.rate.lost_bytes - s->mark.lost_bytes;
 }
 

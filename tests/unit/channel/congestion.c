@@ -84,7 +84,7 @@ static void links_are_filled(void **state)
         {"no loss", LONG_WAY, .percent = 90},
         {"0.1 % loss", LONG_WAY, .loss_pm = 1, .percent = 88},
         {"1 % loss", LONG_WAY, .loss_pm = 10, .percent = 86},
-        {"5 % loss", LONG_WAY, .loss_pm = 50, .percent = 80},
+        {"5 % loss", LONG_WAY, .loss_pm = 50, .percent = 78},
         {"20 ms jitter", LONG_WAY, .jitter_us = 20000, .percent = 80},
         {"20 ms jitter, scattered", LONG_WAY, .jitter_us = 20000, .scatter = true, .percent = 80},
         {"2 % reordered", LONG_WAY, .reorder_pm = 20, .percent = 88},

@@ -282,8 +282,8 @@ static void ratchets_by_bytes_under_load(void **state)
     n->jitter_us = 1000;
     n->loss_pm = n->reorder_pm = n->dup_pm = 20;
     net_connect(n);
-    n->end[0].want[0] = 24000000;
-    n->end[1].want[1] = 12000000;
+    n->end[0].want[0] = 48000000;
+    n->end[1].want[1] = 24000000;
     end_turn(n, 0);
     end_turn(n, 1);
     for (unsigned i = 0; i < 1000 && !net_done(n); i++) {
