@@ -30,6 +30,8 @@
 #define REUNION_RENEW_US (4 * USEC_PER_S)
 // Between two beginnings: a peer can break its path at will.
 #define REUNION_PAUSE_US (3 * USEC_PER_S)
+#define REUNION_OFTEN_US                                                                           \
+    (60 * USEC_PER_S) // within it, the peer's introducers count as probed addresses
 #define REUNION_LINGER_US (3 * USEC_PER_S) // to answer who has not noticed yet
 #define REUNION_FAILURES_MAX 4u            // of one of the peer's introducers, in one reunion
 // Taken in one reunion, each of which has up to six addresses probed: the peer asks fewer than twenty times in

@@ -217,8 +217,10 @@ static void ask(struct node *n, usec_t now, struct conversation *c)
         struct reunion_ask *a = &r->ask[i];
         const struct reunion_point *p = &r->theirs[i];
         uint8_t note[REUNION_OFFER_NOTE_BYTES], blob[REUNION_OFFER_BYTES];
-        // Who named it decides where we send: it counts as an address that is probed.
-        if (a->failures >= REUNION_FAILURES_MAX || !meet_probe(n->meet, now, &p->contact.path) ||
+        // Who named it decides where we send. Once is no more than a stranger's record may ask for; whoever has us
+        // do it again and again spends our budget of probed addresses.
+        if (a->failures >= REUNION_FAILURES_MAX ||
+            (r->often && !meet_probe(n->meet, now, &p->contact.path)) ||
             seal(n, now, c, note, sizeof note) != BAUTA_OK)
             continue;
         reunion_wrap_offer(blob, note, &n->cfg.rng);
@@ -250,6 +252,7 @@ static void begin(struct node *n, usec_t now, struct conversation *c)
         return;
     }
     r->state = REUNION_SEEKS;
+    r->often = r->began_at != 0 && now < r->began_at + REUNION_OFTEN_US;
     r->began_at = r->renewed_at = now;
     r->notes = 0;
     r->peer_known = false;

@@ -38,6 +38,7 @@ struct reunion {
     uint32_t key;    // of the DHT, while it seeks or lingers
     struct reunion_attend attend[REUNION_ATTENDS_MAX];
     struct reunion_ask ask[REUNION_POINTS_MAX];
+    bool often;      // the one before began a moment ago
     bool peer_known; // `peer` holds what it told in this reunion
     struct meet_candidates peer;
     usec_t began_at, renewed_at, due_at, ask_at, gap_us;

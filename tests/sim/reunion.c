@@ -372,6 +372,16 @@ static struct conversation *talk_of(struct sim *s, uint32_t person)
     return e != NULL ? e->talk : NULL;
 }
 
+static struct conversation *sure_talk(struct sim *s, uint32_t person)
+{
+    struct conversation *c = talk_of(s, person);
+    if (c == NULL) {
+        fail_msg("person %u does not talk at %llu us", person, (unsigned long long)sim_now(s));
+        abort();
+    }
+    return c;
+}
+
 // 24 servers, of which the last `others` are the caller's; two who talk from about 8 s on.
 static struct sim *pair(uint64_t seed, uint32_t messages, const struct sim_actor *actor,
                         uint32_t others)
@@ -421,7 +431,7 @@ static void rest_costs_nothing(void **state)
     for (uint32_t round = 0; round < 20; round++) {
         (void)sim_run(s, sim_now(s) + 30 * S, NULL, NULL);
         for (uint32_t i = 0; i < 2; i++) {
-            const struct reunion *r = &talk_of(s, i)->reunion, *o = &talk_of(s, 1 - i)->reunion;
+            const struct reunion *r = &sure_talk(s, i)->reunion, *o = &sure_talk(s, 1 - i)->reunion;
             help_must(s, 30, r->state == REUNION_NONE && r->key == 0, "nobody seeks");
             help_must(s, 30, r->mine_count == 2 && o->their_count == 2, "both were told");
             help_must(s, 30, same_points(r->mine, o->theirs), "what one told the other knows");
@@ -444,12 +454,12 @@ static void handles_are_used_once(void **state)
     struct sim *s = pair(31, 400, NULL, 0);
     struct reunion_point before[2][REUNION_POINTS_MAX];
     for (uint32_t i = 0; i < 2; i++)
-        memcpy(before[i], talk_of(s, i)->reunion.mine, sizeof before[i]);
+        memcpy(before[i], sure_talk(s, i)->reunion.mine, sizeof before[i]);
     move_both(s, 20 * S);
     (void)sim_run(s, 40 * S, NULL, NULL);
     for (uint32_t i = 0; i < 2; i++) {
         help_must(s, 31, talk_of(s, i) != NULL, "they go on");
-        const struct reunion *r = &talk_of(s, i)->reunion, *o = &talk_of(s, 1 - i)->reunion;
+        const struct reunion *r = &sure_talk(s, i)->reunion, *o = &sure_talk(s, 1 - i)->reunion;
         for (unsigned k = 0; k < REUNION_POINTS_MAX; k++)
             for (unsigned j = 0; j < REUNION_POINTS_MAX; j++)
                 help_must(s, 31,
@@ -466,19 +476,47 @@ static void points_follow_servers(void **state)
 {
     (void)state;
     struct sim *s = pair(32, 0, NULL, 0);
-    const struct reunion_point gone = talk_of(s, 0)->reunion.mine[0];
+    const struct reunion_point gone = sure_talk(s, 0)->reunion.mine[0];
     uint32_t server = sim_network_find(&s->net, &gone.contact.path);
     sim_node_kill(s, 20 * S, server);
     (void)sim_run(s, 5400 * S, NULL, NULL);
     for (uint32_t i = 0; i < 2; i++) {
         help_must(s, 32, talk_of(s, i) != NULL, "they go on");
-        const struct reunion *r = &talk_of(s, i)->reunion, *o = &talk_of(s, 1 - i)->reunion;
+        const struct reunion *r = &sure_talk(s, i)->reunion, *o = &sure_talk(s, 1 - i)->reunion;
         for (unsigned k = 0; k < REUNION_POINTS_MAX; k++)
             help_must(s, 32, memcmp(r->mine[k].contact.pk, gone.contact.pk, 32) != 0,
                       "nobody names a server that is gone");
         help_must(s, 32, same_points(r->mine, o->theirs), "the other knows the new one");
     }
     help_no_failures(s, 32);
+    sim_free(s);
+}
+
+// As many conversations as a node may have, all at once, within its budget of addresses.
+static void sixteen_of_one_node(void **state)
+{
+    (void)state;
+    struct sim *s = help_sim(33, 1);
+    struct sim_site_config site = {.nat = CONE};
+    for (uint32_t i = 0; i < 24; i++)
+        (void)node(s, true, (struct sim_site_config){0});
+    uint32_t one = node(s, false, site);
+    for (uint32_t i = 0; i < 2 * MEET_ENCOUNTERS_MAX; i++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, "pair %u", i / 2);
+        struct sim_person_config p = {.node = i % 2 == 0 ? one : node(s, false, site),
+                                      .topic = topic,
+                                      .seek_at_us = 5 * S,
+                                      .messages = 400,
+                                      .gap_us = 200 * MS};
+        (void)sim_person_add(s, &p);
+        if (i % 2 == 1)
+            sim_node_move(s, 80 * S, p.node, &site, S);
+    }
+    sim_node_move(s, 80 * S, one, &site, S);
+    (void)sim_run(s, 150 * S, help_people_done, NULL);
+    help_must(s, 33, sim_people_done(s), "all conversations of a node go on");
+    help_no_failures(s, 33);
     sim_free(s);
 }
 
@@ -503,7 +541,7 @@ static void introducers_that_drop(void **state)
         for (uint32_t i = 0; i < 2; i++)
             for (unsigned k = 0; k < REUNION_POINTS_MAX; k++)
                 bad +=
-                    sim_network_find(&s->net, &talk_of(s, i)->reunion.mine[k].contact.path) >= 16;
+                    sim_network_find(&s->net, &sure_talk(s, i)->reunion.mine[k].contact.path) >= 16;
         move_both(s, 20 * S);
         (void)sim_run(s, 60 * S, help_people_done, NULL);
         if (bad < 4) {
@@ -547,9 +585,9 @@ static void a_victim_as_meeting_point(void **state)
         point[i].handle[0] = (uint8_t)i;
     }
     size_t len = reunion_put_points(out, point, 2);
-    assert_int_equal(channel_meeting(talk_of(s, 0)->channel, out, len), 0);
+    assert_int_equal(channel_meeting(sure_talk(s, 0)->channel, out, len), 0);
     (void)sim_run(s, 20 * S, NULL, NULL);
-    assert_true(same_points(talk_of(s, 1)->reunion.theirs, point));
+    assert_true(same_points(sure_talk(s, 1)->reunion.theirs, point));
     assert_int_equal(victim.bytes, 0);
     sim_node_kill(s, 20 * S, sim_person(s, 0)->config.node);
     (void)sim_run(s, 60 * S, NULL, NULL);
@@ -589,6 +627,7 @@ int main(void)
         cmocka_unit_test(rest_costs_nothing),
         cmocka_unit_test(handles_are_used_once),
         cmocka_unit_test(points_follow_servers),
+        cmocka_unit_test(sixteen_of_one_node),
         cmocka_unit_test(introducers_that_drop),
         cmocka_unit_test(a_victim_as_meeting_point),
         cmocka_unit_test(relayed_tells_nothing),

@@ -2,7 +2,7 @@
 // whether it arrives. Integers only; every draw is a PRF of the datagram's source and number.
 //
 // A datagram's way: the sender's NAT and its line's queue (sim_network_carry), the way between, and at
-// the far end NAT and queue (sim_network_admit). What it does not model: paths that change, packets
+// the far end NAT and queue (sim_network_admit). What it does not model: routes that change, packets
 // that come twice, links that many share, MTUs that differ.
 #ifndef BAUTA_SIM_NETWORK_H
 #define BAUTA_SIM_NETWORK_H
