@@ -411,9 +411,10 @@ int channel_stream_send(struct channel *c, usec_t now, unsigned stream, const ui
 size_t channel_stream_receive(struct channel *c, usec_t now, unsigned stream, uint8_t *buf,
                               size_t cap)
 {
+    (void)now;
     if (stream >= CHANNEL_STREAMS_MAX || !c->matched)
         return 0;
-    return chan_streams_read(&c->streams, now, c->recovery.srtt_us, stream, buf, cap);
+    return chan_streams_read(&c->streams, stream, buf, cap);
 }
 
 void channel_stream_class(struct channel *c, unsigned stream, enum channel_class class)

@@ -9,18 +9,17 @@ void chan_credit_init(struct chan_credit *c, uint32_t window_bytes_max)
                                                       : CHAN_CREDIT_INITIAL};
 }
 
-void chan_credit_read(struct chan_credit *c, usec_t now, usec_t rtt_us, uint64_t bytes)
+void chan_credit_grow(struct chan_credit *c, usec_t now, usec_t rtt_us, uint64_t bytes)
 {
     usec_t span = 2 * (rtt_us > CHAN_WINDOW_RTT_US_MIN ? rtt_us : CHAN_WINDOW_RTT_US_MIN);
     if (now >= c->since + span) { // too slow to fill the window, or a new beginning
         c->since = now;
-        c->from = c->read;
+        c->from = c->received;
     }
-    c->read += bytes;
-    if (c->read - c->from < c->window_bytes / 2)
+    if (c->received + bytes - c->from < c->window_bytes / 4)
         return;
     c->since = now;
-    c->from = c->read;
+    c->from = c->received;
     chan_credit_widen(c, 2 * c->window_bytes);
 }
 

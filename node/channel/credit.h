@@ -12,13 +12,14 @@ struct chan_credit {
     uint64_t advertised; // what the peer was told at most; never shrinks
     uint32_t window_bytes, window_bytes_max;
     usec_t since;  // when the measurement began
-    uint64_t from; // `read` at that time
+    uint64_t from; // `received` at that time
 };
 
 // The first window is CHAN_CREDIT_INITIAL, which both ends know.
 void chan_credit_init(struct chan_credit *, uint32_t window_bytes_max);
-// The application has read `bytes` more. Half a window in less than two round trips doubles it.
-void chan_credit_read(struct chan_credit *, usec_t now, usec_t rtt_us, uint64_t bytes);
+// `bytes` more came, to an application that has read all that it could until now (what waits behind a hole it
+// could not). A quarter of the window in less than two round trips doubles it: a sender in slow start doubles, too.
+void chan_credit_grow(struct chan_credit *, usec_t now, usec_t rtt_us, uint64_t bytes);
 // Makes the window at least as large, up to its limit.
 void chan_credit_widen(struct chan_credit *, uint32_t window_bytes);
 // Is it worth a MAX_DATA frame? A quarter of the window, or anything at all once little is left.

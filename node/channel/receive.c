@@ -155,7 +155,7 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
     case CHAN_ACK_ECN:
         return on_ack(c, now, ack);
     case CHAN_STREAM:
-        return chan_streams_on_data(&c->streams, f);
+        return chan_streams_on_data(&c->streams, now, c->recovery.srtt_us, f);
     case CHAN_MAX_DATA:
         return chan_streams_on_max_data(&c->streams, f);
     case CHAN_DATAGRAM:

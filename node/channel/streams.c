@@ -12,7 +12,7 @@ void chan_streams_init(struct chan_streams *s, struct arena *a, uint32_t receive
     chan_credit_widen(&s->credit, 2 * CHAN_CREDIT_INITIAL);
     for (unsigned i = 0; i < CHANNEL_STREAMS_MAX; i++) {
         s->stream[i].limit = CHAN_CREDIT_INITIAL;
-        chan_credit_init(&s->stream[i].credit, receive_bytes / 4 * 3);
+        chan_credit_init(&s->stream[i].credit, receive_bytes / 8 * 7);
     }
 }
 
@@ -224,7 +224,7 @@ int chan_streams_on_max_data(struct chan_streams *s, const struct chan_frame *f)
 // Marks credit that is worth telling. An idle conversation needs no more than the first.
 static void look_at_credit(struct chan_streams *s, unsigned i)
 {
-    if (s->credit.received <= CHAN_CREDIT_INITIAL / 2)
+    if (s->credit.received <= CHAN_CREDIT_QUIET)
         return;
     if (chan_credit_due(&s->stream[i].credit))
         s->credit_due = (uint16_t)(s->credit_due | 1u << i);
@@ -232,8 +232,7 @@ static void look_at_credit(struct chan_streams *s, unsigned i)
         s->credit_due |= CHAN_CREDIT_OF_CHANNEL;
 }
 
-size_t chan_streams_read(struct chan_streams *s, usec_t now, usec_t rtt_us, unsigned i,
-                         uint8_t *buf, size_t cap)
+size_t chan_streams_read(struct chan_streams *s, unsigned i, uint8_t *buf, size_t cap)
 {
     struct chan_stream *st = &s->stream[i];
     uint64_t have = st->contig - st->credit.read;
@@ -241,9 +240,8 @@ size_t chan_streams_read(struct chan_streams *s, usec_t now, usec_t rtt_us, unsi
     if (n == 0)
         return 0;
     chan_blocks_read(&st->in, st->credit.read, buf, n);
-    chan_credit_read(&st->credit, now, rtt_us, n);
-    chan_credit_read(&s->credit, now, rtt_us, n);
-    chan_credit_widen(&s->credit, 2 * st->credit.window_bytes);
+    st->credit.read += n;
+    s->credit.read += n;
     chan_blocks_release(&st->in, s->arena, st->credit.read, st->credit.read == st->credit.received);
     look_at_credit(s, i);
     return n;
@@ -273,7 +271,8 @@ static bool keep(struct chan_streams *s, unsigned i, uint64_t lo, uint64_t hi, c
     return true;
 }
 
-int chan_streams_on_data(struct chan_streams *s, const struct chan_frame *f)
+int chan_streams_on_data(struct chan_streams *s, usec_t now, usec_t rtt_us,
+                         const struct chan_frame *f)
 {
     if (f->stream >= CHANNEL_STREAMS_MAX)
         return BAUTA_EFORMAT;
@@ -288,6 +287,11 @@ int chan_streams_on_data(struct chan_streams *s, const struct chan_frame *f)
         return 0;
     if (!keep(s, f->stream, lo, hi, f->data + (lo - f->offset)))
         return BAUTA_ESPACE;
+    if (more > 0 && before == st->credit.read) {
+        chan_credit_grow(&st->credit, now, rtt_us, more);
+        chan_credit_grow(&s->credit, now, rtt_us, more);
+        chan_credit_widen(&s->credit, 2 * st->credit.window_bytes);
+    }
     st->credit.received += more;
     s->credit.received += more;
     if (st->contig > before)

@@ -51,12 +51,12 @@ void chan_streams_class(struct chan_streams *, unsigned i, enum channel_class);
 
 // The application's side of stream i, as channel.h says.
 size_t chan_streams_write(struct chan_streams *, unsigned i, const uint8_t *data, size_t len);
-size_t chan_streams_read(struct chan_streams *, usec_t now, usec_t rtt_us, unsigned i, uint8_t *buf,
-                         size_t cap);
+size_t chan_streams_read(struct chan_streams *, unsigned i, uint8_t *buf, size_t cap);
 
 // The peer's side. 0, BAUTA_EFORMAT (no such stream), BAUTA_ELIMIT (over its credit: close), BAUTA_ESPACE
 // (not kept: don't acknowledge).
-int chan_streams_on_data(struct chan_streams *, const struct chan_frame *);
+int chan_streams_on_data(struct chan_streams *, usec_t now, usec_t rtt_us,
+                         const struct chan_frame *);
 int chan_streams_on_max_data(struct chan_streams *, const struct chan_frame *);
 
 // What the congestion window is: so much is kept ready behind what is in flight, and no more is taken.
