@@ -241,6 +241,12 @@ static bool persists(const struct chan_recovery *r, uint64_t first, uint64_t las
     return false;
 }
 
+// Longer than what the path is now known to carry: no congestion took it.
+static bool too_long(const struct chan_recovery *r, const struct chan_sent *s)
+{
+    return s->bytes > r->cc.window.packet_bytes && s->bytes > CLASS_FULL;
+}
+
 static void lose(struct chan_recovery *r, uint64_t pn, struct chan_feedback *f,
                  const struct chan_sink *sink)
 {
@@ -249,7 +255,7 @@ static void lose(struct chan_recovery *r, uint64_t pn, struct chan_feedback *f,
     s->flags |= CHAN_SENT_LOST;
     r->lost_packets++;
     sink->lost(sink->ctx, s);
-    if ((s->flags & CHAN_SENT_PROBE) || pn < r->path_pn)
+    if ((s->flags & CHAN_SENT_PROBE) || pn < r->path_pn || too_long(r, s))
         return;
     r->cc.rate.lost_bytes += s->bytes;
     f->lost_bytes += s->bytes;
@@ -303,7 +309,7 @@ static void late(struct chan_recovery *r, struct chan_sent *s, struct chan_feedb
         more = r->srtt_us;
     if (more > r->reorder_us)
         r->reorder_us = more;
-    if (s->flags & CHAN_SENT_PROBE)
+    if ((s->flags & CHAN_SENT_PROBE) || too_long(r, s))
         return;
     f->spurious_packets++;
     r->cc.rate.lost_bytes -= s->bytes;

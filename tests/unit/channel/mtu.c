@@ -117,7 +117,7 @@ static void a_black_hole_opens(void **state)
             if (n->now - hole > (loss == 0 ? 800 : 3000) * USEC_PER_MS)
                 fail_msg("MTU %u, loss %u: stood still for %llu ms", mtus[i], loss,
                          (unsigned long long)(n->now - hole) / 1000);
-            bulk_more(n, 0, 2000000, 120 * USEC_PER_S);
+            bulk_more(n, 0, 6000000, 120 * USEC_PER_S); // until the search is over
             if (loss == 0)
                 assert_int_equal(mtu_of(n, 0), mtus[i]);
             // It closes again: found out after ten minutes.
