@@ -296,7 +296,7 @@ static void ratchets_by_bytes_under_load(void **state)
     assert_true(net_done(n));
     struct channel_status st;
     channel_status(n->end[0].channel, &st);
-    assert_in_range(st.step, 20, 1000);
+    assert_in_range(st.step, 10, 1000);
     net_free(n);
 }
 
