@@ -16,7 +16,7 @@ void chan_credit_grow(struct chan_credit *c, usec_t now, usec_t rtt_us, uint64_t
         c->since = now;
         c->from = c->received;
     }
-    if (c->received + bytes - c->from < c->window_bytes / 4)
+    if (c->received + bytes - c->from < c->window_bytes / 3)
         return;
     c->since = now;
     c->from = c->received;

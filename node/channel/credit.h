@@ -18,7 +18,7 @@ struct chan_credit {
 // The first window is CHAN_CREDIT_INITIAL, which both ends know.
 void chan_credit_init(struct chan_credit *, uint32_t window_bytes_max);
 // `bytes` more came, to an application that has read all that it could until now (what waits behind a hole it
-// could not). A quarter of the window in less than two round trips doubles it: a sender in slow start doubles, too.
+// could not). A third of the window in less than two round trips doubles it: a sender in slow start doubles, too.
 void chan_credit_grow(struct chan_credit *, usec_t now, usec_t rtt_us, uint64_t bytes);
 // Makes the window at least as large, up to its limit.
 void chan_credit_widen(struct chan_credit *, uint32_t window_bytes);

@@ -12,7 +12,7 @@
 #define CHAN_CREDIT_INITIAL (64u << 10) // of the channel and of each stream before any MAX_DATA
 #define CHAN_CREDIT_QUIET                                                                          \
     (8u << 10) // bytes that came up to which none is told: a short conversation
-// A window doubles when a quarter of it comes in two round trips: of no less than this, since on one computer
+// A window doubles when a third of it comes in two round trips: of no less than this, since on one computer
 // the two ends wait for the scheduler longer than for the path.
 #define CHAN_WINDOW_RTT_US_MIN (2 * USEC_PER_MS)
 #define CHAN_TEXT_SHARE_BYTES (20u << 10) // of the peer's credit that bulk leaves: the longest text

@@ -201,14 +201,14 @@ static void a_window_grows_where_the_path_needs_it(void **state)
         usec_t rtt = rtts[i] > CHAN_WINDOW_RTT_US_MIN ? rtts[i] : CHAN_WINDOW_RTT_US_MIN, now = 5;
         struct chan_credit c;
         chan_credit_init(&c, 1u << 20);
-        // A sixteenth of a window a round trip: a quarter of it takes four.
+        // An eighth of a window a round trip: half of it takes four.
         for (unsigned n = 0; n < 40; n++, now += rtt)
-            come(&c, now, rtts[i], CHAN_CREDIT_INITIAL / 16);
+            come(&c, now, rtts[i], CHAN_CREDIT_INITIAL / 8);
         assert_int_equal(c.window_bytes, CHAN_CREDIT_INITIAL);
-        // A quarter of a window a round trip.
+        // Half a window a round trip.
         uint32_t window = c.window_bytes;
         for (unsigned n = 0; n < 10; n++, now += rtt) {
-            come(&c, now, rtts[i], c.window_bytes / 4);
+            come(&c, now, rtts[i], c.window_bytes / 2);
             window = window < 1u << 19 ? 2 * window : 1u << 20;
             assert_int_equal(c.window_bytes, window);
         }
