@@ -378,7 +378,8 @@ static void update_min_rtt(struct chan_bbr *c, struct chan_window *w, const stru
     usec_t rtt = f->rtt_us;
     bool old = f->now > c->min_rtt_at + MIN_RTT_US;
     if (rtt > 0) {
-        c->queued = c->min_rtt_us > 0 && rtt > c->min_rtt_us + c->min_rtt_us / 8 + QUEUE_US;
+        c->queued =
+            c->min_rtt_us > 0 && rtt > c->min_rtt_us + c->min_rtt_us / 8 + QUEUE_US + f->delay_us;
         if (c->min_rtt_us == 0 || rtt < c->min_rtt_us || (old && c->state == CHAN_BBR_PROBE_RTT)) {
             c->min_rtt_us = rtt;
             c->min_rtt_at = f->now;

@@ -22,6 +22,7 @@ struct chan_mark { // as things stood when a packet was sent; kept with it
 struct chan_feedback {
     usec_t now;
     usec_t rtt_us;            // of the largest newly acknowledged; 0: no sample
+    usec_t delay_us;          // that the peer let its ACK wait, as it says
     usec_t srtt_us;           // smoothed, this sample included
     uint64_t in_flight_bytes; // before it
     uint64_t acked_bytes, lost_bytes;

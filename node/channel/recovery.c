@@ -364,6 +364,7 @@ int chan_recovery_ack(struct chan_recovery *r, usec_t now, const struct chan_ack
         f.limited = (s->flags & CHAN_SENT_LIMITED) != 0;
         if (newest == largest && newest >= r->path_pn && !(s->flags & CHAN_SENT_LOST)) {
             f.rtt_us = now - s->at > 0 ? now - s->at : 1;
+            f.delay_us = ack->delay_us < CHAN_ACK_DELAY_US ? ack->delay_us : CHAN_ACK_DELAY_US;
             chan_recovery_rtt(r, now, f.rtt_us, ack->delay_us);
         }
         chan_rate_acked(&r->cc.rate, &s->mark, s->at, r->min_rtt_us, &f);
