@@ -29,12 +29,14 @@
 
 #define CALM_BYTES (2u << 20) // 1,500 packets tell 5 % from 7 %
 
+#define QUEUE_SAMPLES 3u
 #define QUEUE_US 100u // above an eighth of the round trip: what clocks and schedulers add
 #define WAIT_RTTS 8u  // and as many more at random between two probings
 #define WAIT_US_MAX (2 * USEC_PER_S)
 #define MIN_RTT_US (10 * USEC_PER_S)
 #define PROBE_RTT_US (200 * USEC_PER_MS)
 #define PROBE_RTT_US_MIN (10 * USEC_PER_MS)
+#define MORE_GROWTH 115u
 #define CONTENDED_GROWTH 110u // a part s of the link grows by 125 / (1 + s / 4)
 #define CONTENDED_ROUNDS_MAX 5u
 #define EXTRA_ROUNDS 10u
@@ -306,6 +308,9 @@ static void advance_filter(struct chan_bbr *c)
     if (!c->advance || !c->round_start || c->round < c->phase_round + 2)
         return;
     c->advance = false;
+    // It has brought more and made no queue: the path has more to give.
+    if (!c->queued && chan_bbr_bandwidth(c) >= percent(c->up_bw, MORE_GROWTH))
+        c->wait_us = 0;
     if (c->bw[0] > 0) {
         c->bw[1] = c->bw[0];
         c->bw[0] = 0;
@@ -372,14 +377,25 @@ static void cycle(struct chan_bbr *c, const struct chan_window *w, const struct 
     advance_filter(c);
 }
 
+// One sample alone may only be the host's fault.
+static void update_queued(struct chan_bbr *c, usec_t rtt_us, usec_t delay_us)
+{
+    bool high =
+        c->min_rtt_us > 0 && rtt_us > c->min_rtt_us + c->min_rtt_us / 8 + QUEUE_US + delay_us;
+    if (!high)
+        c->high_rtts = 0;
+    else
+        c->high_rtts++;
+    c->queued = c->high_rtts >= QUEUE_SAMPLES;
+}
+
 static void update_min_rtt(struct chan_bbr *c, struct chan_window *w, const struct chan_feedback *f,
                            uint64_t in_flight)
 {
     usec_t rtt = f->rtt_us;
     bool old = f->now > c->min_rtt_at + MIN_RTT_US;
     if (rtt > 0) {
-        c->queued =
-            c->min_rtt_us > 0 && rtt > c->min_rtt_us + c->min_rtt_us / 8 + QUEUE_US + f->delay_us;
+        update_queued(c, rtt, f->delay_us);
         if (c->min_rtt_us == 0 || rtt < c->min_rtt_us || (old && c->state == CHAN_BBR_PROBE_RTT)) {
             c->min_rtt_us = rtt;
             c->min_rtt_at = f->now;
