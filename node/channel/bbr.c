@@ -17,6 +17,7 @@
 #define HIGH_GROWTH 108u
 #define FULL_GROWTH 125u
 #define FULL_ROUNDS 3u
+#define DOWN_ROUNDS_MAX 3u  // beside others the queue is not all of one's own making
 #define DRAIN_ROUNDS_MAX 8u // where packets are not paced, no queue shrinks by it
 
 #define LOSS_UNIT 65536u
@@ -346,7 +347,7 @@ static void cycle(struct chan_bbr *c, const struct chan_window *w, const struct 
         break;
     case CHAN_BBR_DOWN:
         if (in_flight <= min_of(bdp(c, 100), with_headroom(c)) ||
-            c->round > c->phase_round + DRAIN_ROUNDS_MAX)
+            c->round > c->phase_round + DOWN_ROUNDS_MAX)
             enter(c, CHAN_BBR_CRUISE);
         break;
     case CHAN_BBR_CRUISE:

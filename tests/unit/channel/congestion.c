@@ -325,7 +325,7 @@ static void a_rate_that_changes_is_followed(void **state)
         uint64_t soon = share(n, 3 * USEC_PER_S), later = share(n, 2 * USEC_PER_S);
         print_message("%u Mbit/s now: %u per mille of it in 3 s, then %u\n", rates[i],
                       (unsigned)soon, (unsigned)later);
-        assert_in_range(later, 850, 1000);
+        assert_in_range(later, 850, 1100); // a queue that was full adds to it
     }
     net_free(n);
 }
