@@ -38,9 +38,9 @@ struct chan_bbr {
     uint64_t round_lost_bytes, round_acked_bytes;
     uint64_t calm_lost_bytes, calm_bytes; // in rounds without a queue, of late
     uint32_t base_loss;                   // share lost without a queue, in 1 / 65,536
-    bool queued;                          // the last round-trip samples were well above the smallest
-    uint32_t high_rtts;                   // so many of them in a row
-    bool congested;                       // losses or marks of congestion in this round
+    bool queued;        // the last round-trip samples were well above the smallest
+    uint32_t high_rtts; // so many of them in a row
+    bool congested;     // losses or marks of congestion in this round
     uint32_t cut_percent;
     usec_t cut_at; // packets sent before it don't cut the upper bound again
     struct chan_bbr_bounds undo;
