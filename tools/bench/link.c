@@ -208,8 +208,10 @@ int bench_link(const struct bench_options *o)
     f->options = o;
     f->shared =
         mmap(NULL, sizeof *f->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (f->shared == MAP_FAILED)
+    if (f->shared == MAP_FAILED) {
+        free(f);
         return 1;
+    }
     for (size_t i = 0; i < sizeof f->chunk; i++)
         f->chunk[i] = (uint8_t)(i * 131 >> 3);
     int rc = pair_run_in(&setup, sending, receiving, f);

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NETNS_BYTES 256u
 #define MTU_MIN 576u
 #define MTU_MAX 9000u
 #define STORE_PACKETS 65536u // on their way in one direction: 100 MB of full packets
@@ -48,6 +49,7 @@ struct link {
 };
 
 struct settings {
+    char netns[2][NETNS_BYTES];
     struct tun_config tun[2];
     struct lab_lane_config lane[2];
     uint64_t run_ns; // 0: until a signal
@@ -367,15 +369,13 @@ static int set_both(struct settings *s, int opt, const char *text)
     return 0;
 }
 
-// The file of a namespace, for the length of the run.
-static const char *netns_file(const char *name)
+// A name becomes the file that `ip netns` keeps. -1: too long.
+static int set_netns(struct settings *s, int end, const char *name)
 {
-    size_t bytes = strlen(name) + sizeof "/run/netns/";
-    char *file = strchr(name, '/') == NULL ? malloc(bytes) : NULL;
-    if (file == NULL)
-        return name;
-    (void)snprintf(file, bytes, "/run/netns/%s", name);
-    return file;
+    const char *folder = strchr(name, '/') == NULL ? "/run/netns/" : "";
+    int n = snprintf(s->netns[end], sizeof s->netns[end], "%s%s", folder, name);
+    s->tun[end].netns = s->netns[end];
+    return n > 0 && (size_t)n < sizeof s->netns[end] ? 0 : -1;
 }
 
 static int set(struct settings *s, int opt, const char *text, unsigned *only)
@@ -384,8 +384,7 @@ static int set(struct settings *s, int opt, const char *text, unsigned *only)
     switch (opt) {
     case OPT_A:
     case OPT_B:
-        s->tun[opt - OPT_A].netns = netns_file(text);
-        return 0;
+        return set_netns(s, opt - OPT_A, text);
     case OPT_ADDRESS_A:
     case OPT_ADDRESS_B:
         s->tun[opt - OPT_ADDRESS_A].address = text;
@@ -453,9 +452,11 @@ int main(int argc, char **argv)
     if (stop != 0)
         return stop - 1;
     s.lane[1].seed ^= UINT64_C(1) << 32; // the directions draw apart
-    struct link *k = calloc(1, sizeof *k);
     struct sigaction act = {.sa_handler = on_signal};
-    if (k == NULL || sigaction(SIGINT, &act, NULL) != 0 || sigaction(SIGTERM, &act, NULL) != 0)
+    if (sigaction(SIGINT, &act, NULL) != 0 || sigaction(SIGTERM, &act, NULL) != 0)
+        return 1;
+    struct link *k = calloc(1, sizeof *k);
+    if (k == NULL)
         return 1;
     int rc = run(k, &s);
     for (int end = 0; end < 2; end++) {
