@@ -225,9 +225,9 @@ static void newcomers_get_in(void **state)
     bool in[1 + NEWCOMERS] = {false};
     unsigned soon = 0, ever = 0, now = 0;
     start(&w, 77);
+    struct contact c = net_contact(&w.net, 0);
     load(&w, FORGE_SEALED);
     flood(&w, FORGE_SEALED, S);
-    struct contact c = net_contact(&w.net, 0);
     for (unsigned i = 0; i < NEWCOMERS; i++) {
         unsigned n = net_add(&w.net, false);
         assert_int_equal(dht_bootstrap(w.net.node[n].dht, w.net.now, &c), 0);

@@ -214,20 +214,6 @@ static void settle(const struct round *r)
         pass(POLL_US * 1e-6);
 }
 
-static long rss_kB(pid_t pid)
-{
-    char name[64];
-    long pages = 0, whole = 0;
-    snprintf(name, sizeof name, "/proc/%ld/statm", (long)pid);
-    FILE *f = fopen(name, "r");
-    if (f != NULL) {
-        if (fscanf(f, "%ld %ld", &whole, &pages) != 2)
-            pages = 0;
-        fclose(f);
-    }
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static double cpu_of(pid_t pid)
 {
     clockid_t clock;
@@ -274,7 +260,7 @@ static bool one_kind(struct shared *s, pid_t victim, enum forge_kind kind,
     pass(LOAD_S);
     double from = bench_now_s(), cpu = cpu_of(victim);
     unsigned long long in = s->datagrams, bytes = s->received_bytes, user = s->user_us;
-    long rss = rss_kB(victim);
+    unsigned long rss = bench_rss_kb(victim);
     speak_for(s, 1 + 2 * (int)kind, o->seconds * 0.9);
     double took = bench_now_s() - from;
     cpu = cpu_of(victim) - cpu;
@@ -292,9 +278,9 @@ static bool one_kind(struct shared *s, pid_t victim, enum forge_kind kind,
            forge_name[kind], o->rate, (double)shot->sent / shot->seconds, (double)in / took,
            (double)bytes / took / 1e6);
     print_ms("", r);
-    printf(", \"cpu_share\": %.2f, \"user_ns_per_datagram\": %.0f, \"rss_kB_before\": %ld, "
-           "\"rss_kB_after\": %ld, \"answers_per_s\": %.0f, \"bytes_out_per_byte_in\": %.3f, ",
-           cpu / took, in > 0 ? (double)user * 1000 / (double)in : 0, rss, rss_kB(victim),
+    printf(", \"cpu_share\": %.2f, \"user_ns_per_datagram\": %.0f, \"rss_kB_before\": %lu, "
+           "\"rss_kB_after\": %lu, \"answers_per_s\": %.0f, \"bytes_out_per_byte_in\": %.3f, ",
+           cpu / took, in > 0 ? (double)user * 1000 / (double)in : 0, rss, bench_rss_kb(victim),
            (double)shot->answers / shot->seconds,
            shot->sent_bytes > 0 ? (double)shot->answer_bytes / (double)shot->sent_bytes : 0);
     print_ms("after_", r + 1);
@@ -309,7 +295,7 @@ static bool measure(struct shared *s, pid_t victim, const struct bench_options *
     settle(&s->r[0]);
     printf("{\"mode\": \"flood\", \"kind\": \"none\", ");
     print_ms("", &s->r[0]);
-    printf(", \"rss_kB\": %ld}\n", rss_kB(victim));
+    printf(", \"rss_kB\": %lu}\n", bench_rss_kb(victim));
     bool all = good(&s->r[0]);
     for (unsigned k = 0; k < FORGE_KINDS; k++)
         if (o->kind == NULL || strcmp(o->kind, forge_name[k]) == 0)
