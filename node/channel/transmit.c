@@ -14,11 +14,12 @@ static bool same_path(const struct path *a, const struct path *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-// May the last batch grow by a datagram of so many bytes, not longer than its segments?
-static bool joins(const struct pack *p, const struct path *to, size_t len)
+// The last batch, where it may grow by a datagram of so many bytes, not longer than its segments; else NULL.
+static struct batch *grows(const struct pack *p, const struct path *to, size_t len)
 {
-    const struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
-    return last != NULL && p->open && len <= last->seg_size && same_path(&last->path, to);
+    struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
+    bool fits = last != NULL && p->open && len <= last->seg_size && same_path(&last->path, to);
+    return fits ? last : NULL;
 }
 
 // Room for one more datagram of up to `len` bytes to `to`, or NULL.
@@ -26,15 +27,15 @@ static uint8_t *pack_room(const struct pack *p, const struct path *to, size_t le
 {
     if (p->cap - p->used < len)
         return NULL;
-    return p->count < p->max || joins(p, to, len) ? p->buf + p->used : NULL;
+    return p->count < p->max || grows(p, to, len) != NULL ? p->buf + p->used : NULL;
 }
 
 // `mark`: with ECT(0).
 static void pack_add(struct pack *p, usec_t now, const struct path *to, size_t len, bool mark)
 {
-    struct batch *last = p->count > 0 ? &p->batch[p->count - 1] : NULL;
+    struct batch *last = grows(p, to, len);
     uint8_t ecn = mark ? CHAN_ECT0 : 0;
-    if (joins(p, to, len) && last->ecn == ecn) {
+    if (last != NULL && last->ecn == ecn) {
         last->count++;
         last->len += (uint32_t)len;
     } else {

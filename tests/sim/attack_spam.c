@@ -19,8 +19,8 @@ static struct attack_result spam(uint64_t seed, uint32_t hosts)
 
 static void judge(const struct attack_result *o)
 {
-    bool soon = o->probe.met == o->probe.pairs && o->probe.p50_us <= 6 * S &&
-                o->probe.p95_us <= 15 * S;
+    bool soon =
+        o->probe.met == o->probe.pairs && o->probe.p50_us <= 6 * S && o->probe.p95_us <= 15 * S;
     assert_true(soon != WEAK);
 }
 

@@ -116,7 +116,7 @@ static void run(const struct trial *t)
     struct sim *s = help_sim(t->seed, t->loss_percent);
     struct watch w = {.moved_us = 20 * S};
     uint32_t seat[2 * PAIRS], talked = 0, kept = 0;
-    usec_t took[2 * PAIRS];
+    usec_t took[2 * PAIRS] = {0};
     settle(s, t, seat);
     move_all(s, t, seat, w.moved_us, t->nowhere);
     if (t->again_us > 0)

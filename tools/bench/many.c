@@ -50,6 +50,7 @@ struct many {
     bool initiator;
     pid_t other;
     unsigned born, matched, closed;
+    unsigned speaker; // whose turn it is
     uint64_t spoken, heard;
     unsigned long rss_before_kb, rss_kb; // before the first, and with all at rest
     size_t idle_bytes;
@@ -183,7 +184,8 @@ static void speak(struct many *m, double now_s, usec_t now)
     static const uint8_t message[MESSAGE_BYTES] = {0};
     uint64_t due = (uint64_t)((now_s - m->start) * m->channels);
     for (; m->spoken < due; m->spoken++) {
-        struct one *c = &m->one[m->spoken % m->channels];
+        struct one *c = &m->one[m->speaker];
+        m->speaker = m->speaker + 1 < m->channels ? m->speaker + 1 : 0;
         (void)channel_stream_send(c->channel, now, STREAM, message, sizeof message);
         turn(m, c, now);
     }
@@ -283,9 +285,12 @@ static int report(const struct many *m)
 
 int bench_many(const struct bench_options *o)
 {
-    struct many *m = calloc(1, sizeof *m);
     int pair[2], rc = 1;
-    if (m == NULL || o->channels >= UINT16_MAX || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+    if (o->channels == 0 || o->channels >= UINT16_MAX ||
+        socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+        return 1;
+    struct many *m = calloc(1, sizeof *m);
+    if (m == NULL)
         return 1;
     m->channels = o->channels;
     m->seconds = o->seconds;
@@ -301,8 +306,10 @@ int bench_many(const struct bench_options *o)
     randombytes_buf(m->base.remote_cid, CID_BYTES);
     fflush(stdout);
     m->other = fork();
-    if (m->other < 0)
+    if (m->other < 0) {
+        free(m);
         return 1;
+    }
     m->initiator = m->other > 0;
     if (open_all(m, pair[m->initiator ? 0 : 1]) == 0) {
         uv_run(&m->loop, UV_RUN_DEFAULT); // the far side's ends with its process

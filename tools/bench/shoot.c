@@ -62,7 +62,7 @@ static int open_sockets(struct gun *g, unsigned n, in_addr_t from)
 static unsigned burst(struct gun *g, unsigned n, struct shot *out)
 {
     struct mmsghdr msg[BATCH];
-    struct iovec iov[BATCH];
+    struct iovec iov[BATCH] = {{0}};
     union {
         size_t align;
         char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];

@@ -82,7 +82,8 @@ static void words_leave_no_trace(void **state)
 {
     (void)state;
     struct notes *silent = calloc(1, sizeof *silent), *spoken = calloc(1, sizeof *spoken);
-    assert_true(silent != NULL && spoken != NULL);
+    assert_non_null(silent);
+    assert_non_null(spoken);
     for (unsigned i = 0; i < 8; i++) {
         enum channel_cover level = i & 1 ? CHANNEL_COVER_HIGH : CHANNEL_COVER_LOW;
         struct scene s = {.aead = (enum packet_aead)(i >> 1 & 1),
@@ -113,7 +114,8 @@ static void only_the_covered_end_is_hidden(void **state)
     (void)state;
     // One end covers, the other does not: what the first says can't be seen, as long as the other is silent.
     struct notes *silent = calloc(1, sizeof *silent), *spoken = calloc(1, sizeof *spoken);
-    assert_true(silent != NULL && spoken != NULL);
+    assert_non_null(silent);
+    assert_non_null(spoken);
     for (unsigned who = 0; who < 2; who++) {
         struct scene s = {.aead = PACKET_AEGIS256, .brief = true, .for_us = 90 * USEC_PER_S};
         s.level[who] = CHANNEL_COVER_HIGH;

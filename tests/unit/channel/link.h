@@ -138,9 +138,14 @@ static UNUSED bool seeds_asked(const char *name, unsigned long long *first,
                                unsigned long long *last)
 {
     const char *asked = getenv(name);
-    if (asked != NULL && sscanf(asked, "%llu-%llu", first, last) != 2)
+    if (asked == NULL)
+        return false;
+    char *end;
+    *first = strtoull(asked, &end, 10);
+    if (end == asked || *end != '-')
         fail_msg("%s is FIRST-LAST", name);
-    return asked != NULL;
+    *last = strtoull(end + 1, &end, 10);
+    return true;
 }
 
 static UNUSED struct path address_of(unsigned end)

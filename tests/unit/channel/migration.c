@@ -224,7 +224,7 @@ static bool thief_tap(struct net *n, unsigned from, const struct path *to, uint8
                    n->now + n->delay_us / (t->fast ? 4 : 1));
         return false;
     }
-    if (t->on && from == 0) {
+    if (t->on && t->addresses > 0 && from == 0) {
         unsigned k = t->turn++ % t->addresses;
         struct path at = den(k);
         t->in[k] += *len;
