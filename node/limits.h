@@ -37,6 +37,10 @@
 // Taken in one reunion, each of which has up to six addresses probed: the peer asks fewer than twenty times in
 // 30 s, at two introducers at most.
 #define REUNION_NOTES_MAX 48u
+// Offers of one conversation at introducers that the peer named: what two reunions of half a minute need, and
+// then one each ten seconds, of at most three datagrams. So nobody makes us flood whom it names.
+#define REUNION_ASKS_MAX 48u
+#define REUNION_ASK_US (10 * USEC_PER_S)
 #define REUNION_CANDIDATE_BYTES 92u // of a note: four IPv6 and two IPv4, with any tag
 #define NODE_STORE_BYTES_DEFAULT (64u * 1024 * 1024)
 #define NODE_NETWORK_DEFAULT "bauta"

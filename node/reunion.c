@@ -34,19 +34,20 @@ static void draw_handle(struct node *n, struct reunion_point *p)
     rng_fill(&n->cfg.rng, p->handle, sizeof p->handle);
 }
 
-// Another server in place of point i, or the same with another handle where there is none.
-static void redraw(struct node *n, struct conversation *c, unsigned i)
+// A server that can stand in place of point i. False: none is known.
+static bool other_server(struct node *n, const struct conversation *c, unsigned i,
+                         struct contact *out)
 {
-    struct reunion *r = &c->reunion;
+    const struct reunion *r = &c->reunion;
     struct contact known[REUNION_POINTS_MAX + 1];
     size_t k = dht_servers_apart(n->dht, &c->path, known, REUNION_POINTS_MAX + 1);
     const struct contact *kept = r->mine_count > 1 ? &r->mine[i ^ 1].contact : NULL;
     for (size_t j = 0; j < k; j++)
         if (kept == NULL || memcmp(known[j].pk, kept->pk, sizeof kept->pk) != 0) {
-            r->mine[i].contact = known[j];
-            break;
+            *out = known[j];
+            return true;
         }
-    draw_handle(n, &r->mine[i]);
+    return false;
 }
 
 static void tell(struct conversation *c)
@@ -77,8 +78,10 @@ static void look_after(struct node *n, usec_t now, struct conversation *c)
         tell(c);
         return;
     }
-    for (unsigned i = 0; i < r->mine_count; i++)
-        if (!dht_server_live(n->dht, &r->mine[i].contact))
+    struct contact other;
+    for (unsigned i = 0; i < r->mine_count;
+         i++) // one that left stays where there is none to take its place
+        if (!dht_server_live(n->dht, &r->mine[i].contact) && other_server(n, c, i, &other))
             r->stale |= (uint8_t)(1u << i);
     if (r->stale == 0)
         return;
@@ -87,7 +90,9 @@ static void look_after(struct node *n, usec_t now, struct conversation *c)
         return;
     unsigned i = (r->stale & 1u) != 0 ? 0 : 1;
     r->stale &= (uint8_t) ~(1u << i);
-    redraw(n, c, i);
+    if (other_server(n, c, i, &other))
+        r->mine[i].contact = other;
+    draw_handle(n, &r->mine[i]);
     tell(c);
 }
 
@@ -99,7 +104,7 @@ void reunion_matched(struct node *n, usec_t now, struct conversation *c)
 void reunion_meeting(struct conversation *c, const uint8_t *data, size_t len)
 {
     struct reunion *r = &c->reunion;
-    struct reunion_point point[REUNION_POINTS_MAX];
+    struct reunion_point point[REUNION_POINTS_MAX] = {0};
     size_t n;
     // What makes no sense leads nowhere, and harms only who said it.
     if (reunion_get_points(point, &n, data, len) != BAUTA_OK)
@@ -210,17 +215,30 @@ static void attend_elsewhere(struct node *n, usec_t now, struct conversation *c)
     }
 }
 
+// Who named the points decides where we send, may name others at any time, and may fall silent and come back as
+// often as it likes: so all offers of a conversation share one allowance.
+static bool may_ask(struct reunion *r, usec_t now)
+{
+    usec_t earned = (now - r->asks_at) / REUNION_ASK_US;
+    r->asks_at += earned * REUNION_ASK_US;
+    r->asks = earned < r->asks ? r->asks - (uint32_t)earned : 0;
+    if (r->asks >= REUNION_ASKS_MAX)
+        return false;
+    r->asks++;
+    return true;
+}
+
 static void ask(struct node *n, usec_t now, struct conversation *c)
 {
     struct reunion *r = &c->reunion;
-    for (unsigned i = 0; i < r->their_count; i++) {
+    for (unsigned i = 0; i < r->their_count && wanted(n, c); i++) {
         struct reunion_ask *a = &r->ask[i];
         const struct reunion_point *p = &r->theirs[i];
         uint8_t note[REUNION_OFFER_NOTE_BYTES], blob[REUNION_OFFER_BYTES];
         // Who named it decides where we send. Once is no more than a stranger's record may ask for; whoever has us
         // do it again and again spends our budget of probed addresses.
         if (a->failures >= REUNION_FAILURES_MAX ||
-            (r->often && !meet_probe(n->meet, now, &p->contact.path)) ||
+            (r->often && !meet_probe(n->meet, now, &p->contact.path)) || !may_ask(r, now) ||
             seal(n, now, c, note, sizeof note) != BAUTA_OK)
             continue;
         reunion_wrap_offer(blob, note, &n->cfg.rng);
@@ -246,9 +264,14 @@ static void begin(struct node *n, usec_t now, struct conversation *c)
 {
     struct reunion *r = &c->reunion;
     r->due_at = USEC_NEVER;
-    if (!wanted(n, c) || dht_key_open(n->dht, now, user_of(c), &r->key) != BAUTA_OK) {
-        r->state = REUNION_NONE;
+    r->state = REUNION_NONE;
+    if (!wanted(n, c))
+        return;
+    if (dht_key_open(n->dht, now, user_of(c), &r->key) !=
+        BAUTA_OK) { // room comes when others are done
         r->key = 0;
+        r->state = REUNION_WAITS;
+        r->due_at = now + REUNION_PAUSE_US;
         return;
     }
     r->state = REUNION_SEEKS;
@@ -322,6 +345,8 @@ void reunion_moved(struct node *n, usec_t now, struct conversation *c)
 {
     struct reunion *r = &c->reunion;
     channel_moved(c->channel, now);
+    if (r->key != 0 && !wanted(n, c))
+        finish(n, now, r);
     if (r->state == REUNION_SEEKS || r->state == REUNION_LINGERS)
         start_over(n, now, c); // what it had done so far it did where we are not any more
 }
@@ -396,6 +421,8 @@ void reunion_expire(struct node *n, usec_t now, struct conversation *c)
     struct reunion *r = &c->reunion;
     if (c->closed)
         return;
+    if (r->key != 0 && !wanted(n, c)) // meanwhile the person chose to hide the address
+        finish(n, now, r);
     if (r->due_at <= now) {
         if (r->state == REUNION_WAITS)
             begin(n, now, c);

@@ -43,6 +43,8 @@ struct reunion {
     struct meet_candidates peer;
     usec_t began_at, renewed_at, due_at, ask_at, gap_us;
     uint32_t notes; // of the peer's, taken in this reunion
+    uint32_t asks;  // offers sent, less what has been earned since
+    usec_t asks_at; // when the last was earned
 };
 
 void reunion_init(struct reunion *);

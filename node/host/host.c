@@ -617,7 +617,9 @@ static void on_addresses(void *ctx)
 {
     struct host *h = ctx;
     for (struct host_node *hn = h->nodes; hn != NULL; hn = hn->next)
-        uv_timer_start(&hn->addrs_timer, on_addrs_timer, HOST_ADDRS_SETTLE_MS, HOST_ADDRS_MS);
+        if (uv_timer_get_due_in(&hn->addrs_timer) >
+            HOST_ADDRS_SETTLE_MS) // else more news put it off for ever
+            uv_timer_start(&hn->addrs_timer, on_addrs_timer, HOST_ADDRS_SETTLE_MS, HOST_ADDRS_MS);
 }
 
 int host_new(struct host **out, uv_loop_t *loop)
