@@ -186,7 +186,7 @@ void chan_end(struct channel *c, usec_t now, enum channel_reason reason, enum ch
         chan_over(c, now);
         return;
     }
-    usec_t pto = earlier(chan_recovery_pto(&c->recovery), CHAN_CLOSE_GAP_US_MAX);
+    usec_t pto = chan_recovery_pto(&c->recovery);
     c->state = CHAN_CLOSING;
     c->close_at = now;
     c->close_gap_us = pto;

@@ -128,7 +128,6 @@
 #define CHAN_GONE_REUNION_US (30 * USEC_PER_S)
 #define CHAN_LOST_US (500 * USEC_PER_MS)        // a path that is silent for less is only slow
 #define CHAN_LINGER_US (2 * USEC_PER_S)         // for stream data that is pending at channel_close
-#define CHAN_CLOSE_GAP_US_MAX (2 * USEC_PER_S)  // the peer's ACKs make the round trip, not our end
 #define CHAN_CLOSE_ANSWER_US (10 * USEC_PER_MS) // to answer the peer's CLOSE, or never
 #define CHAN_RETRY_US (100 * USEC_PER_MS)       // to offer room again after the arena was full
 

@@ -189,19 +189,21 @@ usec_t chan_recovery_pto(const struct chan_recovery *r)
     usec_t delay = r->srtt_us / 2 + 2 * CHAN_ACK_DELAY_US_MIN;
     if (delay > CHAN_ACK_DELAY_US)
         delay = CHAN_ACK_DELAY_US;
-    return r->srtt_us + four_var(r) + (r->last_full ? delay : 0);
+    // Somebody on the path who holds an ACK back for half a minute makes the round trip look that long: the most
+    // holds for it too, and a path that is truly so slow gets two packets more every 2 s.
+    usec_t pto = r->srtt_us + four_var(r) + (r->last_full ? delay : 0);
+    return pto < CHAN_PTO_US_MAX ? pto : CHAN_PTO_US_MAX;
 }
 
 usec_t chan_recovery_deadline(const struct chan_recovery *r)
 {
-    if (r->loss_at != USEC_NEVER)
-        return r->loss_at;
     if (r->tracked == 0)
-        return USEC_NEVER;
-    // Somebody on the path who holds an ACK back for half a minute makes the round trip look that long: the most
-    // holds for it too, and a path that is truly so slow gets two packets more every 2 s.
+        return r->loss_at;
+    usec_t most = r->last_at + r->pto_max_us;
+    if (r->loss_at != USEC_NEVER)
+        return r->loss_at < most ? r->loss_at : most;
     usec_t pto = chan_recovery_pto(r) << (r->pto_count < 12 ? r->pto_count : 12);
-    return r->last_at + (pto < r->pto_max_us ? pto : r->pto_max_us);
+    return pto < r->pto_max_us ? r->last_at + pto : most;
 }
 
 // ---- losses -------------------------------------------------------------------------------------------
@@ -257,13 +259,16 @@ static void lose(struct chan_recovery *r, uint64_t pn, struct chan_feedback *f,
     sink->lost(sink->ctx, s);
     if ((s->flags & CHAN_SENT_PROBE) || pn < r->path_pn || too_long(r, s))
         return;
+    s->flags |= CHAN_SENT_COUNTED;
     r->cc.rate.lost_bytes += s->bytes;
     f->lost_bytes += s->bytes;
     f->lost_packets++;
     f->lost_sent_at = s->at;
     f->lost_in_flight_bytes = s->mark.in_flight_bytes;
     f->lost_limited = (s->flags & CHAN_SENT_LIMITED) != 0;
-    f->lost_since_bytes = (uint32_t)r->cc.rate.lost_bytes - s->mark.lost_bytes;
+    // Less than none where losses that it was marked with turned out to be only late.
+    int32_t since = (int32_t)((uint32_t)r->cc.rate.lost_bytes - s->mark.lost_bytes);
+    f->lost_since_bytes = since > 0 ? (uint32_t)since : 0;
 }
 
 // RFC 9002, 6.1 and 7.6.2. Packets leave in the order of their numbers, so the first that is not lost ends it.
@@ -309,7 +314,7 @@ static void late(struct chan_recovery *r, struct chan_sent *s, struct chan_feedb
         more = r->srtt_us;
     if (more > r->reorder_us)
         r->reorder_us = more;
-    if ((s->flags & CHAN_SENT_PROBE) || too_long(r, s))
+    if (!(s->flags & CHAN_SENT_COUNTED))
         return;
     f->spurious_packets++;
     r->cc.rate.lost_bytes -= s->bytes;
@@ -400,7 +405,7 @@ bool chan_recovery_expire(struct chan_recovery *r, usec_t now, const struct chan
 {
     if (chan_recovery_deadline(r) > now)
         return false;
-    if (r->loss_at != USEC_NEVER) {
+    if (r->loss_at <= now) {
         struct chan_feedback f = {.now = now, .in_flight_bytes = r->cc.in_flight_bytes};
         detect(r, now, &f, sink);
         feed(r, &f);

@@ -14,8 +14,9 @@ enum chan_sent_flags {
     CHAN_SENT_ECT = 8,       // went out with ECT(0)
     CHAN_SENT_SKIPPED = 16,  // a number that was left out on purpose
     CHAN_SENT_LIMITED = 32,  // by the application: its sample says nothing of the path's rate
+    CHAN_SENT_ASK = 64,      // held a RATCHET frame that asks for a step
     CHAN_SENT_NEW_CID = 128, // held a NEW_CID frame
-    CHAN_SENT_ASK = 64       // held a RATCHET frame that asks for a step
+    CHAN_SENT_COUNTED = 256  // its loss counted against the path's rate
 };
 
 struct chan_sent { // one packet: everything that must go out again if it is lost
@@ -29,7 +30,7 @@ struct chan_sent { // one packet: everything that must go out again if it is los
     uint8_t stream[CHAN_STREAM_FRAMES];
     uint8_t ratchet_serial;
     uint8_t path; // its id
-    uint8_t flags;
+    uint16_t flags;
     uint16_t meeting;      // version of the MEETING_POINT in it; 0: none
     struct chan_mark mark; // set by chan_recovery_sent
 };

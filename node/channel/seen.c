@@ -26,8 +26,15 @@ void chan_seen_mark(struct chan_seen *s, uint64_t pn, uint8_t ecn)
         if (pn - s->next >= CHAN_REPLAY_PACKETS) {
             memset(s->bits, 0, sizeof s->bits);
         } else {
-            for (uint64_t i = s->next; i <= pn; i++)
-                s->bits[(i / 64) % WORDS] &= ~(UINT64_C(1) << (i % 64));
+            // Word by word: who leaves numbers out must not make us work for each of them.
+            uint64_t word = s->next / 64, last = pn / 64;
+            uint64_t from = UINT64_MAX << (s->next % 64), upto = UINT64_MAX >> (63 - pn % 64);
+            if (word < last) {
+                s->bits[word++ % WORDS] &= ~from;
+                for (from = UINT64_MAX; word < last; word++)
+                    s->bits[word % WORDS] = 0;
+            }
+            s->bits[last % WORDS] &= ~(from & upto);
         }
         s->next = pn + 1;
     }

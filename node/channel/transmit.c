@@ -278,10 +278,10 @@ static void put_data(struct channel *c, unsigned load, struct wr *w, struct chan
         put_streams(c, load, w, s);
     }
     if ((control && c->ping_due) || !(s->flags & CHAN_SENT_ELICITING)) {
-        if (w->left > 0) {
-            wr_u8(w, CHAN_PING);
-            s->flags |= CHAN_SENT_ELICITING;
-        }
+        if (w->left == 0) // a long ACK left no room: the next packet has it
+            return;
+        wr_u8(w, CHAN_PING);
+        s->flags |= CHAN_SENT_ELICITING;
     }
     c->ping_due = c->ping_due && !control;
 }

@@ -441,7 +441,7 @@ static void an_end_takes_no_longer_than_we_like(void **state)
     n->end[0].channel->recovery.srtt_us = 300 * USEC_PER_S;
     channel_close(n->end[0].channel, n->now, 0);
     end_turn(n, 0);
-    net_run(n, n->now + 3 * CHAN_CLOSE_GAP_US_MAX);
+    net_run(n, n->now + 3 * CHAN_PTO_US_MAX);
     assert_true(n->end[0].closed);
     net_free(n);
     // A CLOSE that can't be answered, since no packet can go out, is not tried again without a pause.

@@ -148,6 +148,36 @@ static void acks_say_what_arrived(void **state)
     free(s);
 }
 
+// The window slides word by word as it would number by number.
+static void the_replay_window_slides(void **state)
+{
+    (void)state;
+    struct chan_seen *s = calloc(1, sizeof *s);
+    uint64_t *when =
+        calloc(CHAN_REPLAY_PACKETS, sizeof *when); // the number seen last at this place, + 1
+    assert_non_null(s);
+    assert_non_null(when);
+    struct prng p = {4};
+    chan_seen_init(s);
+    for (unsigned i = 0; i < 200000; i++) {
+        static const uint64_t far[] = {2, 70, 200, CHAN_REPLAY_PACKETS + 3};
+        uint64_t span = far[prng_next(&p) % (i % 512 == 0 ? 4 : 3)];
+        uint64_t back = prng_next(&p) % (i % 3 == 0 ? CHAN_REPLAY_PACKETS + 9 : 100);
+        uint64_t pn = prng_next(&p) % 2 ? s->next + prng_next(&p) % span
+                      : s->next > back  ? s->next - back
+                                        : 0;
+        bool fresh = pn >= s->next || (s->next - pn <= CHAN_REPLAY_PACKETS &&
+                                       when[pn % CHAN_REPLAY_PACKETS] != pn + 1);
+        assert_int_equal(chan_seen_check(s, pn), fresh ? 0 : BAUTA_EREPLAY);
+        if (!fresh)
+            continue;
+        chan_seen_mark(s, pn, 0);
+        when[pn % CHAN_REPLAY_PACKETS] = pn + 1;
+    }
+    free(when);
+    free(s);
+}
+
 static void acks_are_timely(void **state)
 {
     (void)state;
@@ -354,6 +384,51 @@ static void probe_timeouts_back_off(void **state)
     (void)state;
     probe_timeouts(CHAN_PTO_EARLY_US_MAX);
     probe_timeouts(CHAN_PTO_US_MAX);
+}
+
+// An ACK that somebody held back for half a minute makes the round trip look that long: what waits is asked for
+// in time all the same.
+static void a_held_ack_stretches_no_timer(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    b.r.pto_max_us = CHAN_PTO_US_MAX;
+    usec_t now = 1000000;
+    send_at(&b, now);
+    assert_int_equal(ack_at(&b, now += 30 * USEC_PER_S, 0, 0), 0);
+    assert_true(chan_recovery_pto(&b.r) <= CHAN_PTO_US_MAX);
+    send_at(&b, now);
+    send_at(&b, now);
+    assert_int_equal(ack_at(&b, now += 40000, 2, 2),
+                     0); // 1 may be only late: it has 9/8 of a round trip
+    assert_int_not_equal(b.r.loss_at, USEC_NEVER);
+    assert_true(chan_recovery_deadline(&b.r) <= now + CHAN_PTO_US_MAX);
+    assert_true(chan_recovery_expire(&b.r, chan_recovery_deadline(&b.r), &b.sink));
+    bench_end(&b);
+}
+
+// Losses that are taken back leave no debt behind: one real loss after them is one.
+static void losses_taken_back_are_no_loss(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b);
+    usec_t now = 1000000;
+    for (unsigned i = 0; i < 8; i++)
+        send_at(&b, now);
+    assert_int_equal(ack_at(&b, now += 40000, 6, 7), 0);
+    assert_true(b.v.lost >= 4);
+    for (unsigned i = 0; i < 8; i++)
+        send_at(&b, now);
+    uint64_t before = b.r.cc.rate.lost_bytes;
+    assert_int_equal(ack_at(&b, now += 1000, 0, 4), 0);
+    assert_true(b.r.cc.rate.lost_bytes < before);
+    assert_int_equal(ack_at(&b, now += 40000, 9, 15), 0);
+    (void)chan_recovery_expire(&b.r, now += 60000, &b.sink);
+    assert_false(b.r.cc.of.bbr.full);
+    assert_false(b.r.cc.of.bbr.congested);
+    bench_end(&b);
 }
 
 static void acks_alone_do_not_fill_the_ring(void **state)
@@ -611,11 +686,14 @@ int main(void)
         cmocka_unit_test(ranges_have_a_limit),
         cmocka_unit_test(an_arena_at_its_cap_loses_nothing),
         cmocka_unit_test(acks_say_what_arrived),
+        cmocka_unit_test(the_replay_window_slides),
         cmocka_unit_test(acks_are_timely),
         cmocka_unit_test(acks_get_thin_in_bulk),
         cmocka_unit_test(rtt_follows_rfc9002),
         cmocka_unit_test(losses_are_found_by_number_and_time),
         cmocka_unit_test(probe_timeouts_back_off),
+        cmocka_unit_test(a_held_ack_stretches_no_timer),
+        cmocka_unit_test(losses_taken_back_are_no_loss),
         cmocka_unit_test(acks_alone_do_not_fill_the_ring),
         cmocka_unit_test(persistent_congestion_starts_over),
         cmocka_unit_test(the_window_grows_only_when_used),
