@@ -426,7 +426,7 @@ static void losses_taken_back_are_no_loss(void **state)
     assert_int_equal(ack_at(&b, now += 1000, 0, 4), 0);
     assert_true(b.r.cc.rate.lost_bytes < before);
     assert_int_equal(ack_at(&b, now += 40000, 9, 15), 0);
-    (void)chan_recovery_expire(&b.r, now += 60000, &b.sink);
+    (void)chan_recovery_expire(&b.r, now + 60000, &b.sink);
     assert_int_equal(b.v.lost, 7); // five that came late, 5 and 8
     assert_false(b.r.cc.of.bbr.full);
     assert_false(b.r.cc.of.bbr.congested);
