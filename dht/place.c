@@ -38,14 +38,17 @@ static void look_up(struct dht *d, struct place *p)
 }
 
 // Without a look-up.
-static struct place *place_new(struct dht *d, uint32_t user)
+static int place_new(struct dht *d, usec_t now, uint32_t user, struct place **out)
 {
+    d->now = now;
+    if (d->place_count >= PLACES_MAX)
+        return BAUTA_ELIMIT;
     struct place *p = arena_take(d->config.arena, sizeof *p);
     if (p == NULL)
-        return NULL;
+        return BAUTA_ESPACE;
     if (timers_add(&d->timers, &p->timer, TIMER_PLACE, p) != 0) {
         arena_give(d->config.arena, p, sizeof *p);
-        return NULL;
+        return BAUTA_ESPACE;
     }
     p->id = dht_next_id(d);
     p->user = user;
@@ -56,18 +59,17 @@ static struct place *place_new(struct dht *d, uint32_t user)
     p->next = d->places;
     d->places = p;
     d->place_count++;
-    return p;
+    *out = p;
+    return 0;
 }
 
 int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], uint32_t user,
                    uint32_t *id)
 {
-    d->now = now;
-    if (d->place_count >= PLACES_MAX)
-        return BAUTA_ELIMIT;
-    struct place *p = place_new(d, user);
-    if (p == NULL)
-        return BAUTA_ESPACE;
+    struct place *p;
+    int rc = place_new(d, now, user, &p);
+    if (rc != 0)
+        return rc;
     memcpy(p->place, place, 32);
     *id = p->id;
     look_up(d, p);
@@ -80,12 +82,10 @@ int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], ui
 
 int dht_key_open(struct dht *d, usec_t now, uint32_t user, uint32_t *id)
 {
-    d->now = now;
-    if (d->place_count >= PLACES_MAX)
-        return BAUTA_ELIMIT;
-    struct place *p = place_new(d, user);
-    if (p == NULL)
-        return BAUTA_ESPACE;
+    struct place *p;
+    int rc = place_new(d, now, user, &p);
+    if (rc != 0)
+        return rc;
     *id = p->id;
     return 0;
 }

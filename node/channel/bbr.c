@@ -252,10 +252,8 @@ static void end_round(struct chan_bbr *c, const struct chan_window *w)
     c->bw_latest = c->inflight_latest_bytes = 0;
 }
 
-void chan_bbr_marked(struct chan_bbr *c, struct chan_window *w, usec_t now,
-                     uint64_t in_flight_bytes)
+void chan_bbr_marked(struct chan_bbr *c, usec_t now, uint64_t in_flight_bytes)
 {
-    (void)w;
     if (!c->congested)
         c->cut_percent = MARK_CUT;
     c->congested = true;

@@ -68,7 +68,7 @@ struct chan_bbr {
 void chan_bbr_init(struct chan_bbr *, struct chan_window *, usec_t rtt_us, uint64_t seed);
 void chan_bbr_feedback(struct chan_bbr *, struct chan_window *, const struct chan_feedback *);
 // Packets came with a CE mark; `in_flight_bytes` now.
-void chan_bbr_marked(struct chan_bbr *, struct chan_window *, usec_t now, uint64_t in_flight_bytes);
+void chan_bbr_marked(struct chan_bbr *, usec_t now, uint64_t in_flight_bytes);
 // Bytes a second.
 static inline uint64_t chan_bbr_bandwidth(const struct chan_bbr *c)
 {

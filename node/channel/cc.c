@@ -76,7 +76,7 @@ void chan_cc_ecn(struct chan_cc *cc, usec_t now, uint32_t marked)
     if (marked == 0)
         return;
     if (cc->kind == CHAN_CC_BBR)
-        chan_bbr_marked(&cc->of.bbr, &cc->window, now, cc->in_flight_bytes);
+        chan_bbr_marked(&cc->of.bbr, now, cc->in_flight_bytes);
     else
         chan_reno_marked(&cc->of.reno, &cc->window, now, cc->newest_acked_at);
     cc->pace.rate = cc->window.pace_rate;

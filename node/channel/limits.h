@@ -73,6 +73,9 @@
 #define CHAN_CWND_MAX (CHAN_SENT_PACKETS_MAX / 4 * 3 * CLASS_FULL)
 #define CHAN_PACE_US USEC_PER_MS // what has been earned leaves together: fewer, larger sends
 #define CHAN_PACE_GAP_US_MAX (16 * USEC_PER_S) // a longer pause earns nothing: no overflow
+// Bytes a second: more than any path, and little enough that no product with a time overflows, whatever round trip
+// a peer makes us see.
+#define CHAN_RATE_MAX UINT64_C(100000000000)
 #define CHAN_PACE_LATE_QUANTA 8     // a busy computer runs a process so many milliseconds late
 #define CHAN_PACE_PACKETS 2u        // at least
 #define CHAN_PACE_BURST_PACKETS 10u // after a pause: the initial window (RFC 9002, 7.7)

@@ -39,4 +39,6 @@ void chan_rate_acked(struct chan_rate *r, const struct chan_mark *mark, usec_t s
     usec_t interval = send_us > ack_us ? send_us : ack_us;
     if (interval > 0 && interval >= min_rtt_us)
         f->bandwidth = f->sample_bytes * USEC_PER_S / interval;
+    if (f->bandwidth > CHAN_RATE_MAX)
+        f->bandwidth = CHAN_RATE_MAX;
 }

@@ -408,6 +408,18 @@ static void a_held_ack_stretches_no_timer(void **state)
     bench_end(&b);
 }
 
+// A round trip of a microsecond, as only a peer that lies makes us see, is no rate that products overflow with.
+static void a_rate_has_a_most(void **state)
+{
+    (void)state;
+    struct chan_rate r = {0};
+    struct chan_mark mark = chan_rate_sent(&r, 1000000, 0, CLASS_FULL);
+    struct chan_feedback f = {.now = 1000001, .acked_bytes = CHAN_CWND_MAX};
+    chan_rate_acked(&r, &mark, 1000000, 0, &f);
+    assert_int_equal(f.bandwidth, CHAN_RATE_MAX);
+    assert_true(CHAN_RATE_MAX * 3 <= (uint64_t)INT64_MAX / CHAN_PACE_GAP_US_MAX);
+}
+
 // Losses that are taken back leave no debt behind: one real loss after them is one.
 static void losses_taken_back_are_no_loss(void **state)
 {
@@ -695,6 +707,7 @@ int main(void)
         cmocka_unit_test(losses_are_found_by_number_and_time),
         cmocka_unit_test(probe_timeouts_back_off),
         cmocka_unit_test(a_held_ack_stretches_no_timer),
+        cmocka_unit_test(a_rate_has_a_most),
         cmocka_unit_test(losses_taken_back_are_no_loss),
         cmocka_unit_test(acks_alone_do_not_fill_the_ring),
         cmocka_unit_test(persistent_congestion_starts_over),
