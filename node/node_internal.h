@@ -6,7 +6,7 @@
 #include "crypto/nodekey.h"
 #include "crypto/topic.h"
 #include "node/alias.h"
-#include "node/cids.h"
+#include "node/channel/cids.h"
 #include "node/conversation.h"
 #include "node/limits.h"
 #include "node/node.h"
