@@ -53,10 +53,11 @@ CPPFLAGS += -I. -I$(B) -D_GNU_SOURCE
 BASE := -std=c11 $(WARN) $(DEPS_CFLAGS)
 
 # ---- layers, in link order: each may use those to its right ---------------------------------------
-LAYERS := host sim bench node meet talk channel dht crypto lab
+LAYERS := host sim bench node meet talk relay channel dht crypto lab
 SRC_crypto  := $(wildcard crypto/*.c)
 SRC_dht     := $(wildcard dht/*.c)
 SRC_channel := $(wildcard node/channel/*.c)
+SRC_relay   := $(wildcard node/relay/*.c)
 SRC_talk    := $(wildcard node/talk/*.c)
 SRC_meet    := $(wildcard node/meet/*.c)
 SRC_node    := $(filter-out node/main.c,$(wildcard node/*.c))
@@ -68,10 +69,11 @@ LAB_LINK    := tools/lab/link.c tools/lab/tun.c
 SRC_lab     := $(filter-out $(LAB_LINK),$(wildcard tools/lab/*.c))
 
 # What each layer's archive is linked with.
-PURE := node meet talk channel dht crypto
+PURE := node meet talk relay channel dht crypto
 NEED_crypto  := crypto
 NEED_dht     := dht crypto
 NEED_channel := channel dht crypto
+NEED_relay   := relay channel dht crypto
 NEED_talk    := talk dht crypto
 NEED_meet    := meet channel dht crypto
 NEED_node    := $(PURE)

@@ -39,8 +39,6 @@
 // Half the peer's replay window, so reordering can't outrun it: 1 Gbit/s at 100 ms, and what is remembered
 // of losses. 1.3 MB, taken as it is needed.
 #define CHAN_SENT_PACKETS_MAX 16384u
-#define CHAN_BATCH_SEGMENTS 64u     // UDP_MAX_SEGMENTS of Linux
-#define CHAN_BATCH_BYTES_MAX 65000u // one GSO send stays under 64 KiB
 #define CHAN_ACK_RANGES 128u        // in one ACK: a path that scatters packets over 20 ms has 70
 #define CHAN_ACK_RANGES_BESIDE 32u  // where other frames stand beside it: 148 bytes at most
 // An ACK goes after so many full packets: 2 (RFC 9000, 13.2.2), in bulk an eighth of what comes in a round trip.
