@@ -32,6 +32,14 @@ struct path {
     uint8_t zero;
 };
 
+#define VIA_UDP 0u          // the node's own UDP socket of the path's family
+#define VIA_TCP 0x20000000u // a TCP connection with that address and port, held by the driver
+#define VIA_SOCKET                                                                                 \
+    0x40000000u // | n: one more UDP socket of the driver's, opened by the first send through it
+#define VIA_TUNNEL                                                                                 \
+    0x80000000u // | n: a tunnel in a channel to a relay; resolved inside node, never reaches a driver
+#define VIA_KINDS 0xe0000000u // the bits that say which of these it is
+
 // One receive buffer: several datagrams of seg_size bytes (the last may be shorter), opened in place.
 struct rx {
     struct path path;
@@ -45,6 +53,7 @@ struct rx {
 struct batch {
     struct path path;
     uint8_t ecn;
+    uint8_t ttl; // hops that it lives for; 0: the system's
     uint16_t seg_size, count;
     uint32_t len;
     const uint8_t *data;

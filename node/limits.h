@@ -42,6 +42,10 @@
 #define REUNION_ASKS_MAX 48u
 #define REUNION_ASK_US (10 * USEC_PER_S)
 #define REUNION_CANDIDATE_BYTES 92u // of a note: four IPv6 and two IPv4, with any tag
+// Links that a driver has not been told of: it asks after each call, and one call closes at most a whole search for a
+// NAT's port (256) or a relay's clients whose time is over. A power of two.
+#define NODE_VIAS_CLOSED_MAX 4096u
+#define NODE_VIAS_CLOSED_MIN 64u // room taken at first; doubled
 #define NODE_STORE_BYTES_DEFAULT (64u * 1024 * 1024)
 #define NODE_NETWORK_DEFAULT "bauta"
 
