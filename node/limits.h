@@ -12,6 +12,8 @@
 #define NODE_CID_SLOTS 1024u
 #define NODE_TOPIC_TEXT_BYTES_MAX 1024u // as typed, before normalising shortens it
 #define NODE_WARNINGS_MAX 8u
+// Sockets and connections that end in one turn: those of a search for a path, and one of each conversation.
+#define NODE_VIAS_CLOSED_MAX (256u + NODE_CONVERSATIONS_MAX)
 // What is read from a stream at a time, between two events.
 #define NODE_READ_BYTES 4096u
 // Sends of one channel before the next channel gets its turn.

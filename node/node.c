@@ -97,6 +97,7 @@ void node_free(struct node *n)
         dht_free(n->dht);
     n->warnings = 0;
     node_rest(n);
+    arena_give(arena, n->vias_closed, sizeof *n->vias_closed);
     arena_give(arena, n, sizeof *n);
 }
 
@@ -332,6 +333,28 @@ void node_sent(struct node *n, usec_t now, uint64_t batch_id, int rc)
     channel_sent(c->channel, now, rc);
     node_touch(n, c);
     node_pump(n, now);
+}
+
+void node_via_close(struct node *n, uint32_t via)
+{
+    if (n->vias_closed == NULL)
+        n->vias_closed = arena_take(n->cfg.arena, sizeof *n->vias_closed);
+    struct vias_closed *v = n->vias_closed;
+    if (v != NULL && v->count < NODE_VIAS_CLOSED_MAX)
+        v->via[v->count++] = via;
+}
+
+size_t node_vias_closed(struct node *n, uint32_t *via, size_t max)
+{
+    struct vias_closed *v = n->vias_closed;
+    size_t k = 0;
+    while (v != NULL && v->count > 0 && k < max)
+        via[k++] = v->via[--v->count];
+    if (v != NULL && v->count == 0) {
+        arena_give(n->cfg.arena, v, sizeof *v);
+        n->vias_closed = NULL;
+    }
+    return k;
 }
 
 // ---- jobs -----------------------------------------------------------------------------------------

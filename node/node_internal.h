@@ -40,6 +40,11 @@ struct busy {
     struct warning warning[NODE_WARNINGS_MAX];
 };
 
+struct vias_closed { // from when one is over until the driver was told of all
+    uint32_t count;
+    uint32_t via[NODE_VIAS_CLOSED_MAX];
+};
+
 struct node {
     struct node_config cfg;
     struct net net;
@@ -55,9 +60,10 @@ struct node {
     uint32_t encounters;
     uint32_t last_encounter;
     uint32_t conversations;
-    struct heap heap; // of the conversations' deadlines
-    struct cids cids; // its slots come and go with conversations
-    uint32_t turn;    // where node_transmit goes on, so that channels take turns
+    struct heap heap;                // of the conversations' deadlines
+    struct cids cids;                // its slots come and go with conversations
+    uint32_t turn;                   // where node_transmit goes on, so that channels take turns
+    struct vias_closed *vias_closed; // NULL: none
 
     uint32_t warnings;
 
@@ -65,8 +71,9 @@ struct node {
     uint64_t dropped_short, dropped_unknown, dropped_channel;
 };
 
-bool node_busy(struct node *); // makes `busy`; false without memory
-void node_rest(struct node *); // gives it back when nothing is left in it
+void node_via_close(struct node *, uint32_t via); // node_vias_closed will tell it
+bool node_busy(struct node *);                    // makes `busy`; false without memory
+void node_rest(struct node *);                    // gives it back when nothing is left in it
 struct encounter *node_find_encounter(const struct node *, uint32_t id);
 void node_free_encounter(struct node *, struct encounter *);
 // After any call into a conversation's channel: it may want to send, its deadline may have moved.
