@@ -49,6 +49,9 @@ struct rx {
     uint8_t *data;
 };
 
+#define BATCH_SEGMENTS_MAX 64u // UDP_MAX_SEGMENTS of Linux
+#define BATCH_BYTES_MAX 65000u // one GSO send stays under 64 KiB
+
 // One send: `count` datagrams of seg_size bytes (the last may be shorter) to one path.
 struct batch {
     struct path path;

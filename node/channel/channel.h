@@ -16,8 +16,6 @@ struct channel;
     8u // ids 0..7, bidirectional, the same at both ends, open from the start
 #define CHANNEL_DATAGRAM_BYTES_MAX 1437u // what the longest packet holds
 #define CHANNEL_PACKET_BYTES_MAX 1472u   // an Ethernet frame's 1,500 less IPv4's and UDP's headers
-#define CHANNEL_BATCH_SEGMENTS 64u     // UDP_MAX_SEGMENTS of Linux
-#define CHANNEL_BATCH_BYTES_MAX 65000u // one GSO send stays under 64 KiB
 #define CHANNEL_MEETING_BYTES_MAX 160u   // two introducers, their IPv6 addresses and handles
 #define CHANNEL_REUNION_BYTES_MAX 128u   // six candidates
 

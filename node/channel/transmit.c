@@ -49,8 +49,8 @@ static void pack_add(struct pack *p, usec_t now, const struct path *to, size_t l
                                .data = p->buf + p->used,
                                .not_before = now};
     }
-    p->open = len == last->seg_size && last->count < CHANNEL_BATCH_SEGMENTS &&
-              last->len + last->seg_size <= CHANNEL_BATCH_BYTES_MAX;
+    p->open = len == last->seg_size && last->count < BATCH_SEGMENTS_MAX &&
+              last->len + last->seg_size <= BATCH_BYTES_MAX;
     p->used += len;
 }
 

@@ -27,8 +27,8 @@ static struct batch *grows(const struct egress *e, const struct path *to, size_t
 {
     struct batch *b = e->count > e->taken ? &e->batch[e->count - 1] : NULL;
     bool more = b != NULL && path_equal(&b->path, to) && len <= b->seg_size &&
-                b->len == (uint32_t)b->count * b->seg_size && b->count < CHANNEL_BATCH_SEGMENTS &&
-                b->len + len <= CHANNEL_BATCH_BYTES_MAX;
+                b->len == (uint32_t)b->count * b->seg_size && b->count < BATCH_SEGMENTS_MAX &&
+                b->len + len <= BATCH_BYTES_MAX;
     return more ? b : NULL;
 }
 
