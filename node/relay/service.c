@@ -148,8 +148,8 @@ static int client_new(struct relay *r, usec_t now, const struct path *from,
     c->index = (uint16_t)i;
     c->via = VIA_SOCKET | 0x01000000u | (++r->gen & 0xfffu) << 12 | i;
     c->until = now + RELAY_UNREADY_US;
-    c->bytes.left = RELAY_BURST_BYTES_MIN;
-    c->bytes.at = c->answers.at = now;
+    c->bytes = (struct allowance){now, RELAY_BURST_BYTES_MIN};
+    c->answers = (struct allowance){now, 1000 * RELAY_ANSWERS_PER_S};
     map_init(&c->permits, &c->arena);
     rng_fill(&r->cfg.rng, c->challenge_key, sizeof c->challenge_key);
     struct prefix coarse = path_coarse(from);
