@@ -56,10 +56,12 @@ struct directory {
     bool announces;
     struct relay_offer offer;
     struct stand stand;
-    uint32_t old; // the place of the hour before, until a holder of the new one has the offer
+    uint64_t epoch; // in which it was put there, or tried
+    uint32_t old;   // the place of the hour before, until a holder of the new one has the offer
     usec_t old_until;
     unsigned full; // slots of the own hour that take nobody
-    usec_t move_at, retry_at, retry_gap;
+    unsigned full_tries;
+    usec_t move_at, retry_at, retry_gap, full_gap;
 
     struct seeker *seeker; // NULL: nothing is wanted
     bool tell_ready, tell_none;
@@ -139,7 +141,8 @@ static void stand_open(struct directory *d, usec_t now)
         if ((d->full >> i & 1) == 0 && rng_below(&d->config.rng, ++free) == 0)
             pick = i;
     s->slot = pick;
-    offer_slot(&s->at, &d->config.net, unix_now(d, now) / EPOCH_US, pick);
+    d->epoch = unix_now(d, now) / EPOCH_US;
+    offer_slot(&s->at, &d->config.net, d->epoch, pick);
     if (dht_place_open(d->config.dht, now, s->at.place, DIRECTORY_USER, &s->id) != BAUTA_OK) {
         s->id = 0;
         plan_retry(d, now);
@@ -149,13 +152,19 @@ static void stand_open(struct directory *d, usec_t now)
     stand_announce(d, now);
 }
 
+static void stand_hopes(struct directory *d)
+{
+    d->full = d->full_tries = 0;
+    d->full_gap = DIRECTORY_FULL_MIN_US;
+    d->retry_gap = DIRECTORY_RETRY_MIN_US;
+}
+
 // A new hour: the old place is kept until a holder of the new one has the offer, and no longer than it is read.
 static void stand_move(struct directory *d, usec_t now)
 {
     uint64_t t = unix_now(d, now);
     d->move_at = USEC_NEVER;
-    d->full = 0;
-    d->retry_gap = DIRECTORY_RETRY_MIN_US;
+    stand_hopes(d);
     old_leave(d, now);
     if (d->stand.id != 0 && d->stand.at.epoch + 1 == t / EPOCH_US) {
         uint64_t read_until = (d->stand.at.epoch + 1) * EPOCH_US + OFFER_READ_BEHIND_S * USEC_PER_S;
@@ -169,13 +178,11 @@ static void stand_move(struct directory *d, usec_t now)
 static void plan_move(struct directory *d, usec_t now)
 {
     uint64_t t = unix_now(d, now), in_us = t % EPOCH_US, spread = DIRECTORY_SPREAD_S * USEC_PER_S;
-    bool stands = d->stand.id != 0;
-    if (d->move_at != USEC_NEVER || (stands && d->stand.at.epoch == t / EPOCH_US))
+    bool tried = d->stand.id != 0 || d->retry_at != USEC_NEVER;
+    if (d->move_at != USEC_NEVER || (tried && d->epoch == t / EPOCH_US))
         return;
-    if (!stands && d->retry_at != USEC_NEVER)
-        return; // no room for its place a moment ago
     d->move_at = now;
-    if (stands && in_us < spread)
+    if (tried && in_us < spread)
         d->move_at += rng_below(&d->config.rng, spread - in_us);
 }
 
@@ -193,7 +200,7 @@ static void stand_step(struct directory *d, usec_t now)
     plan_move(d, now);
     if (d->move_at <= now)
         stand_move(d, now);
-    if (d->retry_at <= now)
+    if (d->retry_at <= now && d->move_at == USEC_NEVER)
         stand_open(d, now);
     if (may_update(d, now) && d->stand.announced_at + DIRECTORY_UPDATE_US <= now)
         stand_announce(d, now);
@@ -204,29 +211,29 @@ static usec_t stand_deadline(const struct directory *d)
     usec_t at = d->old_until;
     if (!d->announces)
         return at;
-    at = earlier(at, earlier(d->move_at, d->retry_at));
-    if (d->stand.id == 0)
-        return at;
-    uint64_t begun = unix_now(d, d->unix_at), end = (d->stand.at.epoch + 1) * EPOCH_US;
-    if (d->move_at == USEC_NEVER)
-        at = earlier(at, d->unix_at + (end > begun ? end - begun : 0));
-    if (d->stand.changed && d->move_at == USEC_NEVER) // a move brings it along
+    if (d->move_at != USEC_NEVER)
+        return earlier(at, d->move_at); // it brings along what has changed
+    uint64_t begun = unix_now(d, d->unix_at), end = (d->epoch + 1) * EPOCH_US;
+    at = earlier(earlier(at, d->retry_at), d->unix_at + (end > begun ? end - begun : 0));
+    if (d->stand.id != 0 && d->stand.changed)
         at = earlier(at, d->stand.announced_at + DIRECTORY_UPDATE_US);
     return at;
 }
 
-// It takes nobody: another one. When all are full, later: a full place takes who comes from a prefix that has few.
+// It takes nobody: another one. After a few of them later: there may be more relays than places for them, and a
+// full place takes who comes from a prefix that has few.
 static void stand_full(struct directory *d, usec_t now)
 {
-    d->stand.stored = false;
     d->full |= 1u << d->stand.slot;
-    if (d->full != SLOTS_ALL) {
+    if (d->full == SLOTS_ALL)
+        d->full = 0;
+    if (++d->full_tries % DIRECTORY_FULL_TRIES != 0) {
         stand_open(d, now);
         return;
     }
-    d->full = 0;
     stand_leave(d, now);
-    d->retry_at = now + DIRECTORY_FULL_US + rng_below(&d->config.rng, DIRECTORY_FULL_US);
+    d->retry_at = now + d->full_gap + rng_below(&d->config.rng, d->full_gap);
+    d->full_gap = earlier(2 * d->full_gap, DIRECTORY_FULL_MAX_US);
 }
 
 static void stand_stored(struct directory *d, usec_t now, uint32_t holders)
@@ -237,7 +244,7 @@ static void stand_stored(struct directory *d, usec_t now, uint32_t holders)
         return;
     }
     d->retry_at = USEC_NEVER;
-    d->retry_gap = DIRECTORY_RETRY_MIN_US;
+    stand_hopes(d);
     old_leave(d, now);
 }
 
@@ -294,7 +301,6 @@ void directory_withdraw(struct directory *d, usec_t now)
 {
     d->announces = false;
     d->move_at = d->retry_at = USEC_NEVER;
-    d->full = 0;
     old_leave(d, now);
     stand_leave(d, now);
 }
@@ -610,7 +616,7 @@ int directory_init(struct directory **out, const struct directory_config *config
         return BAUTA_ESPACE;
     d->config = *config;
     d->old_until = d->move_at = d->retry_at = USEC_NEVER;
-    d->retry_gap = DIRECTORY_RETRY_MIN_US;
+    stand_hopes(d);
     d->last_job = DIRECTORY_JOB_FIRST - 1;
     if (config->relay)
         relay_public(d->ed_pk, d->pk, config->seed);

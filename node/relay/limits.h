@@ -20,7 +20,9 @@
 #define DIRECTORY_UPDATE_US (60 * USEC_PER_S)    // between two versions: twenty holders take each
 #define DIRECTORY_RETRY_MIN_US (10 * USEC_PER_S) // nobody stored it: again, doubling
 #define DIRECTORY_RETRY_MAX_US (300 * USEC_PER_S)
-#define DIRECTORY_FULL_US (60 * USEC_PER_S) // all slots are full: once more after that, up to twice
+#define DIRECTORY_FULL_TRIES 4u // full slots in a row: so many relays that waiting is better
+#define DIRECTORY_FULL_MIN_US (60 * USEC_PER_S) // then, up to twice that, doubling within the hour
+#define DIRECTORY_FULL_MAX_US (900 * USEC_PER_S)
 #define DIRECTORY_PROOF_MAX 16384u // a slot that wants more counts as full: about 3 s of work
 
 // ---- the directory: looking for relays ----------------------------------------------------------------

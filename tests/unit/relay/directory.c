@@ -282,15 +282,26 @@ static void a_thousand_liars(void **state)
 static void full_slots_are_left(void **state)
 {
     (void)state;
-    fake.full_slots = 0x7fff; // one has room
+    fake.full_slots = 0xff; // half of them
+    for (uint32_t i = 0; i < 12; i++)
+        (void)fake_relay(1 + i, 0);
+    fake_run(10 * FAKE_MINUTE_US);
+    for (unsigned i = 0; i < 12; i++) {
+        assert_true(status_of(i).announced);
+        assert_int_equal(fake_stands_in(i, FAKE_HOUR), 1);
+    }
+    assert_int_equal(fake_places_open(), 12);
+    assert_in_range(fake.opened, 12 + 4, 12 * 4); // two each, on average
+}
+
+// One of sixteen has room: it is found, in some time.
+static void one_has_room(void **state)
+{
+    (void)state;
+    fake.full_slots = 0x7fff;
     unsigned r = fake_relay(1, 0);
-    fake_run(30 * USEC_PER_S);
+    fake_run(25 * FAKE_MINUTE_US);
     assert_true(status_of(r).announced);
-    assert_int_equal(fake_places_open(), 1);
-    struct offer_slot s;
-    offer_slot(&s, &fake_net, FAKE_HOUR, 15);
-    for (unsigned i = 0; i < FAKE_PLACES_MAX; i++)
-        assert_true(!fake.place[i].open || memcmp(fake.place[i].place, s.place, 32) == 0);
     assert_true(fake.opened <= DIRECTORY_SLOTS);
 }
 
@@ -299,16 +310,31 @@ static void all_are_full(void **state)
     (void)state;
     fake.full_slots = 0xffff;
     unsigned r = fake_relay(1, 0);
-    fake_run(10 * USEC_PER_S);
+    fake_run(FAKE_MINUTE_US);
     assert_false(status_of(r).announced);
-    assert_int_equal(fake.opened, DIRECTORY_SLOTS);
-    fake_run(50 * USEC_PER_S);
-    assert_int_equal(fake.opened, DIRECTORY_SLOTS);
-    fake_run(10 * FAKE_MINUTE_US);
-    assert_true(fake.opened <= 12 * DIRECTORY_SLOTS); // it does not hammer
+    assert_int_equal(fake.opened, DIRECTORY_FULL_TRIES);
+    assert_int_equal(fake_places_open(), 0);
+    fake_run(50 * FAKE_MINUTE_US);
+    assert_in_range(fake.opened, 4 * DIRECTORY_FULL_TRIES, 7 * DIRECTORY_FULL_TRIES);
     fake.full_slots = 0;
-    fake_run(3 * FAKE_MINUTE_US);
+    fake_run(31 * FAKE_MINUTE_US);
     assert_true(status_of(r).announced);
+    assert_int_equal(fake_places_open(), 1);
+}
+
+// A new hour is a new beginning, however long one would have waited.
+static void full_until_the_hour_turns(void **state)
+{
+    (void)state;
+    fake.full_slots = 0xffff;
+    unsigned r = fake_relay(1, 0);
+    fake_run(60 * FAKE_MINUTE_US);
+    assert_false(status_of(r).announced);
+    fake.full_slots = 0;
+    fake_run(5 * FAKE_MINUTE_US + USEC_PER_S);
+    assert_true(status_of(r).announced);
+    assert_int_equal(fake_stands_in(r, FAKE_HOUR + 1), 1);
+    assert_int_equal(fake_places_open(), 1);
 }
 
 // What stands at full slots is read all the same.
@@ -345,7 +371,7 @@ static void holders_want_work(void **state)
     fake.opened = 0;
     r = fake_relay(2, 0);
     fake_run(30 * USEC_PER_S);
-    assert_int_equal(fake.opened, DIRECTORY_SLOTS);
+    assert_int_equal(fake.opened, DIRECTORY_FULL_TRIES);
     fake_leave(r);
     fake.effort = 32;
     fake.opened = 0;
@@ -354,7 +380,7 @@ static void holders_want_work(void **state)
     o = relay_numbered(3, 3);
     assert_int_equal(directory_announce(fake.node[r].dir, fake.now, &o), 0);
     fake_run(30 * USEC_PER_S);
-    assert_int_equal(fake.opened, DIRECTORY_SLOTS);
+    assert_int_equal(fake.opened, DIRECTORY_FULL_TRIES);
 }
 
 static void nobody_stores_it(void **state)
@@ -626,7 +652,9 @@ int main(void)
         TEST(forged_and_misplaced_offers),
         TEST(a_thousand_liars),
         TEST(full_slots_are_left),
+        TEST(one_has_room),
         TEST(all_are_full),
+        TEST(full_until_the_hour_turns),
         TEST(full_slots_are_read),
         TEST(holders_want_work),
         TEST(nobody_stores_it),
