@@ -201,6 +201,11 @@ struct dht_event {
 // commands above may be called meanwhile).
 bool dht_event(struct dht *, struct dht_event *);
 
+bool dht_serves(const struct dht *); // as a server, in any family
+bool dht_joined(const struct dht *); // a server is known
+// Whom we were told of: bootstraps, then contacts of an earlier run. Returns how many.
+size_t dht_told(const struct dht *, struct contact *out, size_t max);
+
 // ---- status ---------------------------------------------------------------------------------------
 struct dht_status {
     bool server;       // listed, or dialled back
