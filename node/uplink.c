@@ -145,6 +145,7 @@ static int line_open(struct node *n, usec_t now, enum uplink_slot slot, const st
                               .lab = n->cfg.lab,
                               .aes_hardware = n->cfg.aes_hardware,
                               .user = NODE_UPLINK_USER};
+    c.relay.path.via = VIA_UDP;
     memcpy(c.local_mask, n->recv_mask, sizeof c.local_mask);
     int rc = tunnel_new(&l->tunnel, now, &c);
     if (rc == 0) {
@@ -397,7 +398,7 @@ static struct conversation *conversation_of(const struct node *n, const uint8_t 
 
 static void closed(struct node *n, struct uplink_line *l, bool refused)
 {
-    if (l->tunnel->open_at == 0 || refused)
+    if (n->uplink->directory != NULL && (l->tunnel->open_at == 0 || refused))
         directory_failed(n->uplink->directory, n->clock_us, l->tunnel->cfg.relay.pk);
     line_end(n, l);
     l->again_at = 0;

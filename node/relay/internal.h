@@ -8,6 +8,7 @@
 #include "node/channel/heap.h"
 #include "node/relay/consent.h"
 #include "node/relay/handshake.h"
+#include "node/relay/parts.h"
 #include "node/relay/service.h"
 #include "node/relay/wire.h"
 
@@ -71,6 +72,8 @@ struct relay_client {
     uint8_t challenge_key[16];
     uint8_t in[RELAY_MESSAGE_BYTES_MAX]; // a control message on its way
     uint16_t in_len;
+    struct relay_parts *parts; // of a long datagram that is coming
+    uint8_t part_id;
 };
 
 struct asking {  // a server is pinged for a client
