@@ -21,7 +21,7 @@ struct dht { // one node's view
     unsigned node;
 };
 struct fake_place {
-    bool open, announced;
+    bool open, announced; // announced: from the moment on that DHT_STORED tells it
     unsigned node;
     uint32_t id, user;
     uint8_t place[32], record[RECORD_BYTES];
@@ -57,6 +57,7 @@ static struct {
     unsigned full_slots;                // bits; of every hour
     uint32_t effort;
     unsigned opened, announces, proofs; // counted
+    unsigned watched;                   // the first so many nodes stand somewhere at each moment
 } fake;
 static struct net fake_net;
 
@@ -164,7 +165,6 @@ int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
         }
         fake.proofs++;
     }
-    p->announced = !fake.silent;
     memcpy(p->record, record, RECORD_BYTES);
     fake_post(p, 6 * FAKE_HOP_US, DHT_STORED)->count = fake.silent ? 0 : fake.holders;
     return BAUTA_OK;
@@ -232,6 +232,8 @@ static inline void fake_deliver(struct fake_mail *m)
         return; // closed meanwhile
     if (m->ev.kind == DHT_SAMPLE)
         fake_sample(m, records);
+    if (m->ev.kind == DHT_STORED && m->ev.count > 0)
+        fake_place(m->ev.id)->announced = true;
     directory_dht_event(fake.node[m->node].dir, fake.now, &m->ev);
 }
 
@@ -249,6 +251,15 @@ static inline void fake_drain(struct fake_node *x)
         assert_true(directory_job_done(x->dir, fake.now, job.id, result, len));
         assert_false(directory_job_done(x->dir, fake.now, 7, result, len)); // somebody else's
     }
+}
+
+// How many places a relay stands at.
+static inline unsigned fake_stands(unsigned node)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < FAKE_PLACES_MAX; i++)
+        n += fake.place[i].open && fake.place[i].announced && fake.place[i].node == node;
+    return n;
 }
 
 // Until nothing is left before `until`.
@@ -283,6 +294,8 @@ static inline void fake_run(usec_t for_us)
         } else {
             return;
         }
+        for (unsigned i = 0; i < fake.watched; i++)
+            assert_true(fake_stands(i) >= 1);
     }
 }
 
@@ -338,15 +351,6 @@ static inline void fake_die(unsigned i)
             memcpy(r->record, fake.place[k].record, RECORD_BYTES);
         }
     fake_leave(i);
-}
-
-// How many places a relay stands at.
-static inline unsigned fake_stands(unsigned node)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < FAKE_PLACES_MAX; i++)
-        n += fake.place[i].open && fake.place[i].announced && fake.place[i].node == node;
-    return n;
 }
 
 // The same, of one hour only.
