@@ -57,6 +57,7 @@ static struct {
     unsigned full_slots;                // bits; of every hour
     uint32_t effort;
     unsigned opened, announces, proofs; // counted
+    unsigned again;                     // of those opened, by a node that had it before
     unsigned watched;                   // the first so many nodes stand somewhere at each moment
 } fake;
 static struct net fake_net;
@@ -122,9 +123,12 @@ int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], ui
     if (fake.no_places)
         return BAUTA_ELIMIT;
     for (unsigned i = 0; i < FAKE_PLACES_MAX; i++) {
-        struct fake_place *p = &fake.place[i];
+        struct fake_place *p = &fake.place[(fake.last_id + i) % FAKE_PLACES_MAX];
         if (p->open)
             continue;
+        for (unsigned k = 0; k < FAKE_PLACES_MAX; k++) // what was closed is still there to be seen
+            fake.again += fake.place[k].id != 0 && fake.place[k].node == d->node &&
+                          memcmp(fake.place[k].place, place, 32) == 0;
         *p = (struct fake_place){.open = true, .node = d->node, .id = ++fake.last_id, .user = user};
         memcpy(p->place, place, 32);
         *id = p->id;
