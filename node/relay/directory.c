@@ -457,12 +457,10 @@ static void round_end(struct directory *d, usec_t now)
     struct seeker *s = d->seeker;
     s->runs = s->thorough = false;
     plan_check(d, now);
-    if (prefixes(d, now) >= s->count) {
-        d->tell_ready = true;
-        return;
-    }
-    d->tell_none = true;
-    plan_again(d, now);
+    d->tell_ready = prefixes(d, now) >= s->count;
+    d->tell_none = !d->tell_ready; // the last word counts
+    if (d->tell_none)
+        plan_again(d, now);
 }
 
 static void seeker_step(struct directory *d, usec_t now)
