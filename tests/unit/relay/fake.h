@@ -54,6 +54,7 @@ static struct {
     struct fake_record record[FAKE_RECORDS_MAX];
     struct fake_mail mail[FAKE_MAIL_MAX];
     bool no_servers, no_places, silent; // silent: holders don't answer
+    unsigned mute;                      // of the holders asked at once so many say nothing
     unsigned full_slots;                // bits; of every hour
     uint32_t effort;
     unsigned opened, announces, proofs; // counted
@@ -180,7 +181,7 @@ int dht_place_seek(struct dht *d, usec_t now, uint32_t id, unsigned holders)
     (void)d;
     (void)now;
     assert_non_null(p);
-    for (unsigned i = 0; i < holders && i < fake.holders && !fake.no_servers; i++)
+    for (unsigned i = 0; i + fake.mute < holders && i < fake.holders && !fake.no_servers; i++)
         (void)fake_post(p, (i + 3) * FAKE_HOP_US, DHT_SAMPLE); // the first before the look-up ends
     return BAUTA_OK;
 }
