@@ -56,6 +56,10 @@ int node_add_contacts(struct node *, usec_t now, const struct contact *, size_t 
 // Our own contact, given the address that our socket is bound to. False for who is not listed.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
 
+// The mask key of a TCP connection to this path (VIA_TCP), for stream_open: that of the server there. False: none is
+// known there, and nothing can be sent. Path NULL: our own, for connections that others open; false for clients.
+bool node_stream_key(const struct node *, const struct path *, uint8_t key[static 32]);
+
 void node_receive(struct node *, usec_t now, const struct rx *, size_t count);
 bool node_expire(struct node *, usec_t now, unsigned budget); // true: more is due
 usec_t node_deadline(const struct node *);                    // O(1)

@@ -8,6 +8,7 @@
 #include "node/host/jobs.h"
 #include "node/host/netwatch.h"
 #include "node/host/sockets.h"
+#include "node/host/tcp.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -26,7 +27,14 @@ struct host_node {
     struct udp udp[HOST_SOCKETS_MAX];
     size_t sockets;
     struct sockets extra; // VIA_SOCKET
-    uint64_t refused;     // sends to a link that there is not, or can't be
+    struct tcp *tcp;      // VIA_TCP; NULL until it is needed
+    struct path tcp_bound[TCP_LISTENERS_MAX];
+    size_t tcps;
+    bool proxied, prefix_limits;
+    struct socks_proxy proxy;
+    enum socks_error proxy_told;
+    void (*proxy_said)(void *ctx, enum socks_error);
+    uint64_t refused; // sends to a link that there is not, or can't be
     uv_timer_t addrs_timer;
     struct path local[MEET_LOCAL_PATHS_MAX];
     size_t locals;
@@ -148,6 +156,15 @@ static int socket_for(struct host_node *hn, const struct path *to, struct udp **
     return rc;
 }
 
+static int tcp_for(struct host_node *hn, struct tcp **out);
+
+static int send_tcp(struct host_node *hn, const struct batch *b)
+{
+    struct tcp *t;
+    int rc = tcp_for(hn, &t);
+    return rc == 0 ? tcp_send(t, b) : rc;
+}
+
 static bool same_link(const struct path *a, const struct path *b)
 {
     return a->family == b->family && a->via == b->via;
@@ -160,16 +177,17 @@ static void send_batches(struct host_node *hn, usec_t now, const struct batch *b
     size_t failed = 0;
     for (size_t i = 0; i < n;) {
         struct udp *u = NULL;
-        int rc = socket_for(hn, &batch[i].path, &u);
+        bool tcp = batch[i].path.via == VIA_TCP;
+        int rc = tcp ? send_tcp(hn, &batch[i]) : socket_for(hn, &batch[i].path, &u);
         size_t run = 1;
-        while (i + run < n && same_link(&batch[i + run].path, &batch[i].path))
+        while (!tcp && i + run < n && same_link(&batch[i + run].path, &batch[i].path))
             run++;
         if (rc != 0) {
             hn->refused += run;
             for (size_t k = 0; k < run; k++)
                 if (failed < NODE_TRANSMIT_BATCHES)
                     fail[failed++] = (struct udp_failure){batch[i + k].id, rc};
-        } else {
+        } else if (!tcp) {
             struct udp_failure some[UDP_SENDS];
             size_t got = udp_send(u, batch + i, run, some);
             for (size_t k = 0; k < got && failed < NODE_TRANSMIT_BATCHES; k++)
@@ -198,7 +216,15 @@ static bool congested(const struct host_node *hn)
     for (size_t i = 0; i < hn->sockets; i++)
         if (udp_congested(&hn->udp[i]))
             return true;
-    return false;
+    return hn->tcp != NULL && tcp_congested(hn->tcp);
+}
+
+// Asked of the machine at a time: what goes over TCP has to fit a queue.
+static size_t send_bytes(const struct host_node *hn)
+{
+    if (hn->turn_bytes >= UDP_TURN_BYTES || congested(hn))
+        return 0;
+    return hn->tcp != NULL && tcp_has_own(hn->tcp) ? TCP_SEND_BYTES : UDP_SEND_BYTES;
 }
 
 // The outbox, shared by all nodes, is always emptied. What channels have beyond a turn's share goes out in
@@ -208,10 +234,11 @@ static void transmit(struct host_node *hn, usec_t now)
     struct batch batch[NODE_TRANSMIT_BATCHES];
     size_t n;
     do {
-        bool share = hn->turn_bytes < UDP_TURN_BYTES;
-        size_t cap = share && !congested(hn) ? UDP_SEND_BYTES : 0;
-        n = node_transmit(hn->node, now, hn->host->transmit, cap, batch, NODE_TRANSMIT_BATCHES);
+        n = node_transmit(hn->node, now, hn->host->transmit, send_bytes(hn), batch,
+                          NODE_TRANSMIT_BATCHES);
         send_batches(hn, now, batch, n);
+        if (hn->tcp != NULL)
+            tcp_flush(hn->tcp);
         for (size_t i = 0; i < n; i++)
             hn->turn_bytes += batch[i].len;
     } while (n > 0);
@@ -310,6 +337,41 @@ static void on_alarm(void *ctx)
             heap_set(&h->heap, &hn->timer, now + 1);
     }
     rearm(h);
+}
+
+static void on_tcp_received(void *ctx, const struct rx *rx, size_t n)
+{
+    struct host_node *hn = ctx;
+    if (hn->node == NULL)
+        return;
+    usec_t now = host_now(hn->host);
+    tell_time(hn, now);
+    node_receive(hn->node, now, rx, n);
+    host_node_turn(hn);
+}
+
+static void on_tcp_writable(void *ctx)
+{
+    host_node_turn(ctx);
+}
+
+static bool on_tcp_key(void *ctx, const struct path *path, uint8_t key[static 32])
+{
+    const struct host_node *hn = ctx;
+    return hn->node != NULL && node_stream_key(hn->node, path, key);
+}
+
+// Each change once; of several connections one may fail for its target's sake while others work.
+static void on_proxy_said(void *ctx, enum socks_error error)
+{
+    struct host_node *hn = ctx;
+    if (error == hn->proxy_told || hn->node == NULL)
+        return;
+    hn->proxy_told = error;
+    if (error != SOCKS_OK)
+        node_warn(hn->node, "proxy", socks_error_text(error));
+    if (hn->proxy_said != NULL)
+        hn->proxy_said(hn->ctx, error);
 }
 
 // How many buffers the machine gets at once: the outbox holds the answers to their datagrams.
@@ -522,6 +584,74 @@ static struct sockets_config extra_config(struct host_node *hn)
         .loop = hn->host->loop, .ready = on_socket, .closed = on_extra_closed, .ctx = hn};
 }
 
+static void on_tcp_closed(void *ctx)
+{
+    release(ctx);
+}
+
+// Made by the first who needs it.
+static int tcp_for(struct host_node *hn, struct tcp **out)
+{
+    if (hn->tcp == NULL) {
+        struct tcp_config cfg = {.loop = hn->host->loop,
+                                 .rng = {host_random, NULL},
+                                 .locals = hn->sockets,
+                                 .proxy = hn->proxied ? &hn->proxy : NULL,
+                                 .prefix_limits = hn->prefix_limits,
+                                 .read = hn->host->in->data[0],
+                                 .read_bytes = UDP_READ_BYTES,
+                                 .received = on_tcp_received,
+                                 .writable = on_tcp_writable,
+                                 .key = on_tcp_key,
+                                 .proxy_said = on_proxy_said,
+                                 .closed = on_tcp_closed,
+                                 .ctx = hn};
+        for (size_t i = 0; i < hn->sockets; i++)
+            cfg.local[i] = hn->udp[i].bound;
+        int rc = tcp_new(&hn->tcp, &cfg);
+        if (rc != 0)
+            return rc;
+        hn->holds++;
+    }
+    *out = hn->tcp;
+    return 0;
+}
+
+static int listen_tcp(struct host_node *hn, const struct path *path, char *error)
+{
+    uint8_t key[32];
+    struct tcp *t = NULL;
+    int rc = node_stream_key(hn->node, NULL, key) ? tcp_for(hn, &t) : UV_EINVAL;
+    if (rc == 0)
+        rc = tcp_listen(t, path, &hn->tcp_bound[hn->tcps]);
+    if (rc != 0) {
+        char text[PATH_TEXT_BYTES];
+        path_format(text, path);
+        snprintf(error, HOST_ERROR_BYTES, "can't listen on TCP %s: %s", text, uv_strerror(rc));
+        return rc;
+    }
+    hn->tcps++;
+    return 0;
+}
+
+static int open_tcp(struct host_node *hn, const struct host_node_config *cfg, char *error)
+{
+    int rc = 0;
+    if (hn->proxied)
+        return 0;
+    for (size_t i = 0; cfg->tcp_beside && i < hn->sockets && rc == 0; i++)
+        rc = listen_tcp(hn, &hn->udp[i].bound, error);
+    for (size_t i = 0; i < cfg->tcps && rc == 0; i++)
+        rc = listen_tcp(hn, &cfg->tcp[i], error);
+    return rc;
+}
+
+size_t host_node_bound_tcp(const struct host_node *hn, struct path out[static TCP_LISTENERS_MAX])
+{
+    memcpy(out, hn->tcp_bound, hn->tcps * sizeof *out);
+    return hn->tcps;
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     release(handle->data);
@@ -539,6 +669,8 @@ void host_node_close(struct host_node *hn)
             break;
         }
     }
+    if (hn->tcp != NULL)
+        tcp_flush(hn->tcp);
     if (hn->node != NULL)
         node_free(hn->node);
     hn->node = NULL;
@@ -546,6 +678,8 @@ void host_node_close(struct host_node *hn)
         udp_close(&hn->udp[i], on_socket_closed);
     struct sockets_config cfg = extra_config(hn);
     sockets_close_all(&hn->extra, &cfg);
+    if (hn->tcp != NULL)
+        tcp_close(hn->tcp);
     uv_close((uv_handle_t *)&hn->addrs_timer, on_timer_closed);
 }
 
@@ -560,6 +694,14 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
     hn->host = h;
     hn->timer.deadline = USEC_NEVER;
     hn->lab = cfg->node.lab;
+    hn->prefix_limits = cfg->node.prefix_limits;
+    hn->proxy_said = cfg->proxy_said;
+    hn->proxied = cfg->proxy != NULL;
+    if (hn->proxied) {
+        hn->proxy = *cfg->proxy;
+        if (hn->proxy.user[0] == 0)
+            socks_isolate(&hn->proxy, &(struct rng){host_random, NULL});
+    }
     hn->event = cfg->event;
     hn->ctx = cfg->ctx;
     arena_init(&hn->arena, &h->pool, HOST_NODE_BYTES_MAX);
@@ -571,7 +713,7 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
     h->nodes = hn;
     h->node_count++;
 
-    int rc = open_sockets(hn, cfg, error);
+    int rc = hn->proxied ? 0 : open_sockets(hn, cfg, error);
     struct node_config nc = cfg->node;
     nc.rng = (struct rng){host_random, NULL};
     nc.arena = &hn->arena;
@@ -588,6 +730,8 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
                                          : "out of memory");
         }
     }
+    if (rc == 0)
+        rc = open_tcp(hn, cfg, error);
     sodium_memzero(&nc, sizeof nc);
     if (rc != 0) {
         host_node_close(hn);
@@ -612,6 +756,17 @@ int host_node_bootstrap(struct host_node *hn, const struct contact *c)
     int rc = node_bootstrap(hn->node, host_now(hn->host), c);
     host_node_turn(hn);
     return rc;
+}
+
+int host_node_bootstrap_name(struct host_node *hn, const char *name, uint16_t port,
+                             const struct contact *c)
+{
+    struct contact named = *c;
+    struct tcp *t;
+    int rc = hn->proxied ? tcp_for(hn, &t) : UV_EINVAL;
+    if (rc == 0)
+        rc = tcp_name(t, name, port, &named.path);
+    return rc == 0 ? host_node_bootstrap(hn, &named) : rc;
 }
 
 int host_node_add_contacts(struct host_node *hn, const struct contact *c, size_t n)
@@ -641,6 +796,15 @@ void host_node_counters(const struct host_node *hn, struct host_counters *out)
     out->dropped_full += hn->host->out->dropped;
     out->refused = hn->refused;
     out->extra_sockets = hn->extra.count;
+    if (hn->tcp == NULL)
+        return;
+    struct tcp_counters tcp;
+    tcp_count(hn->tcp, &tcp);
+    out->dropped_full += tcp.dropped_full;
+    out->tcp_own = tcp.own;
+    out->tcp_accepted = tcp.accepted;
+    out->tcp_refused = tcp.refused;
+    out->tcp_garbage = tcp.garbage;
 }
 
 // ---- the host ---------------------------------------------------------------------------------------
