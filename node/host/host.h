@@ -5,8 +5,7 @@
 #define BAUTA_NODE_HOST_HOST_H
 
 #include "node/host/limits.h"
-#include "node/host/socks.h"
-#include "node/host/udp.h"
+#include "node/host/links.h"
 #include "node/node.h"
 
 #include <uv.h>
@@ -73,16 +72,9 @@ size_t host_node_bound_tcp(const struct host_node *, struct path out[static TCP_
 // lab, else the first address of an interface. False for a client.
 bool host_node_contact(const struct host_node *, struct contact *);
 
-struct host_counters {
-    uint64_t dropped_full, dropped_long, send_failed;
-    uint64_t refused; // sends through a link that there is not: no such family, no descriptor left
-    uint32_t extra_sockets;            // open now
-    uint32_t tcp_own, tcp_accepted;    // connections, open now
-    uint64_t tcp_refused, tcp_garbage; // beyond a limit; whose bytes were no frames
-};
 // The kernel gave one of the sockets smaller buffers than bulk needs.
 bool host_node_clamped(const struct host_node *);
-void host_node_counters(const struct host_node *, struct host_counters *);
+void host_node_counters(const struct host_node *, struct link_counters *);
 
 // Runs a job that belongs to no machine, such as the puzzle before a server's start.
 int host_job(struct host *, const struct job *,

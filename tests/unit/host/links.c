@@ -93,9 +93,9 @@ static uint64_t lookups_ok(struct bench *b)
     return s.dht.lookups_ok;
 }
 
-static struct host_counters counters(const struct host_node *hn)
+static struct link_counters counters(const struct host_node *hn)
 {
-    struct host_counters c;
+    struct link_counters c;
     host_node_counters(hn, &c);
     return c;
 }
