@@ -191,7 +191,9 @@ const struct book_entry *book_by_path(const struct contact_book *b, uint64_t net
 {
     for (book_ref ref = 1; ref <= b->made; ref++) {
         const struct book_entry *e = entry(b, ref);
-        if (e->refs > 0 && e->net == net_tag && path_equal(&e->contact.path, path))
+        const struct path *at = &e->contact.path;
+        if (e->refs > 0 && e->net == net_tag && at->family == path->family &&
+            at->port == path->port && memcmp(at->ip, path->ip, sizeof at->ip) == 0)
             return e;
     }
     return NULL;

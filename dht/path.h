@@ -15,6 +15,11 @@ struct contact {
     struct path path;
 };
 
+// What each tunnel on the way takes of a datagram's length. A tunnel's `via` names how many there are, 1 to 3.
+#define PATH_TUNNEL_BYTES 80u
+#define PATH_TUNNELS_MAX 3u
+#define PATH_VIA_TUNNEL(tunnels, n) (VIA_TUNNEL | (uint32_t)(tunnels) << 24 | (uint32_t)(n))
+unsigned path_tunnels(const struct path *);
 bool path_equal(const struct path *a, const struct path *b);
 struct path path_v4(const uint8_t ip[static 4], uint16_t port);
 struct path path_v6(const uint8_t ip[static 16], uint16_t port); // ::ffff:a.b.c.d becomes IPv4
@@ -28,8 +33,11 @@ struct prefix path_coarse(const struct path *p);
 // The bytes that node_id takes (3 or 6).
 const uint8_t *path_id_prefix(const struct path *p);
 // May a stranger's word make us send there? Global unicast and port >= 1024; with `lab` also loopback,
-// private and link-local. Multicast, broadcast, unspecified, documentation: never.
+// private and link-local. Multicast, broadcast, unspecified, documentation: never. Over TCP also port 443, and names.
 bool path_reachable(const struct path *p, bool lab);
+// Stands for a host name that only the driver knows (for its proxy to look up): in 100::/64, which is routed nowhere
+// (RFC 6666), over TCP.
+bool path_name(const struct path *p);
 bool path_private(const struct path *p); // RFC 1918, ULA, link-local, CGNAT
 bool path_loopback(const struct path *p);
 

@@ -2,7 +2,7 @@
 
 #include "crypto/bytes.h"
 #include "dht/path.h"
-#include "node/heap.h"
+#include "node/channel/heap.h"
 #include "node/host/addrs.h"
 #include "node/host/alarm.h"
 #include "node/host/jobs.h"

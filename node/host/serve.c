@@ -275,6 +275,7 @@ static void open_node(struct serve *s)
     memcpy(hc.tcp, c->tcp, sizeof hc.tcp);
     hc.node.network = c->network[0] != 0 ? c->network : NULL;
     hc.node.server = hc.node.listed = (c->lab || c->public_server) && !c->proxied;
+    hc.node.tcp_only = c->proxied;
     hc.node.keep_contacts = true;
     hc.node.lab = c->lab || c->lab_strict;
     hc.node.prefix_limits = !c->lab;

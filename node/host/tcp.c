@@ -452,12 +452,11 @@ static void gone(struct tcp_conn *c)
 
 // ---- connections of our own ---------------------------------------------------------------------------
 
-// 100::/64 is routed nowhere (RFC 6666).
-static const uint8_t name_prefix[14] = {1};
+static const uint8_t name_prefix[14] = {1}; // as path_name
 
 static const char *name_of(const struct tcp *t, const struct path *path)
 {
-    if (path->family != 6 || memcmp(path->ip, name_prefix, sizeof name_prefix) != 0)
+    if (!path_name(path) || memcmp(path->ip, name_prefix, sizeof name_prefix) != 0)
         return NULL;
     unsigned i = (unsigned)path->ip[14] << 8 | path->ip[15];
     return i < t->names ? t->name[i] : NULL;

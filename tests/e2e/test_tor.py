@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 from harness import GIVE_UP_S, equal
-from test_proxy import free_port, installed, joined, proxied, tcp_server, udp_sockets, until
+from test_proxy import free_port, installed, answered, proxied, tcp_server, udp_sockets, until
 
 COMMON = """
 TestingTorNetwork 1
@@ -114,7 +114,7 @@ def test_through_tor(w):
     with TorNetwork(w.path("tor")) as tor:
         nodes = [proxied(w, "socks5://127.0.0.1:%d" % tor.socks, server.tcp) for _ in range(2)]
         for c in nodes:
-            joined(c)
+            answered(c)
             equal(udp_sockets(c.process) or [], [], "UDP sockets")
             equal(c.process.err.lines, [], "standard error")
         # Each run has circuits of its own, under a name of its own.
