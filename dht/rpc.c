@@ -198,8 +198,9 @@ static void send_once(struct dht *d, struct call *c)
             break;
         s->id[s->ids++] = id_of(id);
     }
-    if (!c->own_via)
-        c->via = d->via;
+    const struct contact *to = &dht_entry(d, c->ref)->contact;
+    if (!c->own_via) // whoever is known over TCP alone is asked so, unless all has to go another way
+        c->via = d->via == VIA_UDP ? to->path.via : d->via;
     bool may = s->ids > 0 && c->via != VIA_NONE;
     struct outbox_slot *slot = may ? outbox_room(d->config.out) : NULL;
     if (slot == NULL)
@@ -207,7 +208,6 @@ static void send_once(struct dht *d, struct call *c)
     slot->len = sending_len(d, c, k);
     memset(slot->data, 0, slot->len);
     memcpy(slot->data + RPC_BODY_AT, c->body, c->body_len);
-    const struct contact *to = &dht_entry(d, c->ref)->contact;
     slot->path = to->path;
     if (c->via != VIA_UDP) // else by TCP, if that is how we were told of it
         slot->path.via = c->via;

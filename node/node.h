@@ -64,6 +64,11 @@ int node_add_contacts(struct node *, usec_t now, const struct contact *, size_t 
 // Our own contact, given the address that our socket is bound to. False for who is not listed.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
 
+// The mask key of a TCP connection to this path (VIA_TCP), for stream_open: that of the server there. Asked between two
+// calls of node_transmit. False: none is known there, and nothing can be sent. Path NULL: our own, for connections that
+// others open; false for clients.
+bool node_stream_key(const struct node *, const struct path *, uint8_t key[static 32]);
+
 // A relay says in the directory where it can be reached: at most one address of each family, as others see them; `tcp`:
 // also by TCP at the same ports, and at tcp_port where that is not 0. Again where it changed.
 int node_relay_announce(struct node *, usec_t now, const struct path *, size_t count, bool tcp,

@@ -87,6 +87,22 @@ struct tunnel *uplink_tunnel(const struct node *n, uint32_t via)
     return NULL;
 }
 
+bool uplink_relay_at(const struct node *n, const struct path *path, uint8_t pk[static 32])
+{
+    for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS; i++) {
+        const struct tunnel *t = n->uplink->line[i].tunnel;
+        if (t == NULL || t->cfg.under != VIA_TCP)
+            continue;
+        struct path at = t->cfg.relay.path;
+        at.via = VIA_TCP;
+        if (!path_equal(&at, path))
+            continue;
+        memcpy(pk, t->cfg.relay.pk, 32);
+        return true;
+    }
+    return false;
+}
+
 // ---- opening ----------------------------------------------------------------------------------------
 
 static bool directory_ready(struct node *n, usec_t now, unsigned wanted)
