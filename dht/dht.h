@@ -178,6 +178,30 @@ struct dht_event {
 // commands above may be called meanwhile).
 bool dht_event(struct dht *, struct dht_event *);
 
+// ---- reachability ---------------------------------------------------------------------------------
+// What address translation before us does, as several servers of different coarse prefixes see it (RFC 4787's words).
+enum dht_mapping {
+    DHT_MAPPING_UNKNOWN,
+    DHT_MAPPING_NONE,        // they see an address of our own interface
+    DHT_MAPPING_INDEPENDENT, // all see the same address and port
+    DHT_MAPPING_DEPENDENT    // a port, or even an address, for each of them
+};
+struct dht_reach {
+    enum dht_mapping mapping;
+    bool port_preserving; // the port outside is the one that our socket is bound to
+    bool same_ip;         // at least the address is the same for all
+    int32_t
+        port_step; // dependent ones: what the port grows by with each new destination; 0: not regular
+    struct path seen;  // as most see us; of dependent ones the newest port. Family 0: unknown
+    uint8_t observers; // coarse prefixes (nodes in a lab) whose word this is
+};
+// family: 4 or 6. It takes more than half of five, or of all where fewer are known; told for an hour and
+// some, or until the network changes.
+void dht_reach(const struct dht *, uint8_t family, struct dht_reach *);
+// The addresses that our sockets can be reached at from this computer's interfaces, whenever they change. What
+// servers said before is forgotten for each family whose addresses have changed, and a few are asked again.
+void dht_local_paths(struct dht *, usec_t now, const struct path *, size_t n);
+
 // ---- status ---------------------------------------------------------------------------------------
 struct dht_status {
     bool server;       // listed, or dialled back
@@ -189,6 +213,7 @@ struct dht_status {
     uint64_t lookups, lookups_ok;
     struct path seen;       // our address as servers see it; family 0 when unknown
     struct path seen_of[2]; // the same of each family: IPv4, IPv6
+    struct dht_reach reach[2];
     uint64_t dropped_format, dropped_auth, dropped_replay, dropped_rate, dropped_unknown;
     uint64_t requests_in, requests_out, answers_in, answers_out, pushes_in, pushes_out, timeouts;
     uint64_t bytes_in, bytes_out;

@@ -112,6 +112,7 @@ void node_clock(struct node *n, usec_t now, int64_t unix_us)
 void node_local_paths(struct node *n, usec_t now, const struct path *path, size_t count)
 {
     meet_local_paths(n->meet, path, count);
+    dht_local_paths(n->dht, now, path, count);
     for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
         if (n->busy->conversation[i] != NULL && !n->busy->conversation[i]->closed) {
             reunion_moved(n, now, n->busy->conversation[i]);
