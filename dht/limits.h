@@ -76,9 +76,10 @@
 #define SEEN_VOTES 8u             // servers whose word on our address is remembered
 #define SEEN_AGREE 2u             // PROTOCOL 3
 // What translates our addresses, by what servers of different coarse prefixes see at about the same time.
-#define REACH_SIGHTINGS 12u // remembered of each family
-#define REACH_OBSERVERS 5u  // two of them may lie
-#define REACH_ASKED 8u // wanted when we ask: so many ports show a step among those of two liars
+#define REACH_SIGHTINGS 8u // remembered of each family
+#define REACH_OBSERVERS 5u // two of them may lie
+#define REACH_ASKED                                                                                \
+    REACH_SIGHTINGS // when we ask: so many ports show a step among those of two liars
 // Only what was seen within it is compared: a mapping that nothing keeps open is another one after 30 s, at some
 // routers.
 #define REACH_TOGETHER_US (20 * USEC_PER_S)
@@ -91,7 +92,8 @@
 #define REACH_RESTART_US (60 * USEC_PER_S) // between two times that it begins anew by servers' word
 #define REACH_STEP_MAX                                                                             \
     64u // between two ports that follow each other: random ones are thousands apart
-#define LOCAL_PATHS_MAX 16u // of our own interfaces
+#define REACH_RUN_MIN 4u   // ports that make a step
+#define LOCAL_PATHS_MAX 8u // of our own interfaces
 
 // ---- dial-back ------------------------------------------------------------------------------------
 #define DIAL_BACKS 3u // PROTOCOL 3

@@ -11,25 +11,24 @@ static bool recent(const struct sighting *s, usec_t now)
 void mapping_saw(struct mapping *m, usec_t now, uint32_t observer, uint32_t order,
                  const struct path *seen)
 {
-    uint32_t now_ms = (uint32_t)(now / USEC_PER_MS);
-    struct sighting *s = &m->sighting[0];
+    struct sighting *s = NULL;
     for (unsigned i = 0; i < REACH_SIGHTINGS; i++) {
         struct sighting *x = &m->sighting[i];
         if (x->observer == observer) {
             s = x;
             break;
         }
-        bool older =
-            s->observer != 0 && (x->observer == 0 || now_ms - x->at_ms > now_ms - s->at_ms);
-        if (older)
+        if (s == NULL && !recent(x, now))
             s = x;
     }
-    bool same = s->observer == observer && recent(s, now) && s->port == seen->port &&
+    if (s == NULL)
+        return;
+    bool same = s->observer == observer && s->port == seen->port &&
                 memcmp(s->ip, seen->ip, sizeof s->ip) == 0;
     if (!same) // else it is the flow of before, opened when that was
         s->order = order;
     s->observer = observer;
-    s->at_ms = now_ms;
+    s->at_ms = (uint32_t)(now / USEC_PER_MS);
     s->port = seen->port;
     memcpy(s->ip, seen->ip, sizeof s->ip);
 }
@@ -83,28 +82,35 @@ static void sort_by_port(struct sighting *s, unsigned n)
     }
 }
 
-static bool near_next(const struct sighting *s, unsigned n, unsigned i)
+// Of sorted ports: the longest run in which each is near the next, from *first on.
+static unsigned longest_run(const struct sighting *s, unsigned n, unsigned *first)
 {
-    return i + 1 < n && s[i + 1].port != s[i].port &&
-           (unsigned)(s[i + 1].port - s[i].port) <= REACH_STEP_MAX;
+    unsigned best = 0, begin = 0;
+    *first = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (i > 0 && (unsigned)(s[i].port - s[i - 1].port) > REACH_STEP_MAX)
+            begin = i;
+        if (i + 1 - begin > best) {
+            best = i + 1 - begin;
+            *first = begin;
+        }
+    }
+    return best;
 }
 
-// The largest step that most gaps between neighbours are multiples of: flows that nobody told us of lie between.
+// The largest step that all of them but one are apart by, or by a multiple: flows that nobody told us of lie
+// between, and one may be a liar's.
 static uint32_t common_step(const struct sighting *s, unsigned n)
 {
-    unsigned gaps = 0;
-    for (unsigned i = 0; i + 1 < n; i++)
-        gaps += near_next(s, n, i);
-    if (n < 4 || 2 * gaps <= n - 1)
-        return 0;
-    for (uint32_t step = REACH_STEP_MAX; step > 0; step--) {
-        unsigned fit = 0;
-        for (unsigned i = 0; i + 1 < n; i++)
-            fit += near_next(s, n, i) && (uint32_t)(s[i + 1].port - s[i].port) % step == 0;
-        if (4 * fit > 3 * gaps)
-            return step;
-    }
-    return 0;
+    for (uint32_t step = REACH_STEP_MAX; step > 1; step--)
+        for (unsigned k = 0; k < 2; k++) { // seen from the first, or if that one lies from the next
+            unsigned fit = 0;
+            for (unsigned i = 0; i < n; i++)
+                fit += s[i].port % step == s[k].port % step;
+            if (fit + 1 >= n)
+                return step;
+        }
+    return 1;
 }
 
 // Do ports grow (1) or fall (-1) in the order in which flows were opened? 0: neither, so a random one of a small
@@ -124,20 +130,22 @@ static int direction(const struct sighting *s, unsigned n)
     return -2 * up > pairs ? -1 : 0;
 }
 
-// Of those of one address, sorted by port: the newest that fits in with others, and where it goes on.
+// Of those of one address: the step between ports, and the newest port. Where most are close together it is theirs.
 static void judge_ports(struct dht_reach *r, struct sighting *s, unsigned n)
 {
     sort_by_port(s, n);
-    int32_t step = (int32_t)common_step(s, n) * direction(s, n);
-    const struct sighting *newest = NULL;
-    for (unsigned i = 0; i < n; i++) {
-        bool fits = step == 0 || near_next(s, n, i) || (i > 0 && near_next(s, n, i - 1));
-        if (fits && (newest == NULL || (int32_t)(s[i].order - newest->order) > 0))
-            newest = &s[i];
+    unsigned first, run = longest_run(s, n, &first);
+    if (run >= REACH_RUN_MIN && 2 * run > n) {
+        s += first;
+        n = run;
+        bool same = s[0].port == s[n - 1].port;
+        r->port_step = same ? 0 : (int32_t)common_step(s, n) * direction(s, n);
     }
-    r->port_step = step;
-    if (newest != NULL)
-        r->seen.port = newest->port;
+    const struct sighting *newest = &s[0];
+    for (unsigned i = 1; i < n; i++)
+        if ((int32_t)(s[i].order - newest->order) > 0)
+            newest = &s[i];
+    r->seen.port = newest->port;
 }
 
 bool mapping_judge(struct mapping *m, usec_t now, uint8_t family, unsigned need,

@@ -18,7 +18,8 @@ struct mapping {
     usec_t told_at; // when `told` was true last
     struct dht_reach told;
 };
-// One more observation. The newest of an observer counts.
+// One more observation. The newest of an observer counts; once there are enough, more of them wait until a place is
+// free: flows that were opened together tell most, and whoever comes later pushes nobody out.
 void mapping_saw(struct mapping *, usec_t now, uint32_t observer, uint32_t order,
                  const struct path *seen);
 // How many observers there are of the last REACH_TOGETHER_US; is this one among them?
