@@ -370,8 +370,6 @@ void dht_status(const struct dht *d, struct dht_status *s)
     s->lookups_running = d->lookup_count;
     s->seen = d->upkeep.seen[d->upkeep.seen_last];
     memcpy(s->seen_of, d->upkeep.seen, sizeof s->seen_of);
-    dht_reach(d, 4, &s->reach[0]);
-    dht_reach(d, 6, &s->reach[1]);
     if (d->server != NULL) {
         s->records_held = d->server->store.records;
         s->handles_held = d->server->intro.handles.n;

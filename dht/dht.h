@@ -213,7 +213,6 @@ struct dht_status {
     uint64_t lookups, lookups_ok;
     struct path seen;       // our address as servers see it; family 0 when unknown
     struct path seen_of[2]; // the same of each family: IPv4, IPv6
-    struct dht_reach reach[2];
     uint64_t dropped_format, dropped_auth, dropped_replay, dropped_rate, dropped_unknown;
     uint64_t requests_in, requests_out, answers_in, answers_out, pushes_in, pushes_out, timeouts;
     uint64_t bytes_in, bytes_out;

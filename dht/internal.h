@@ -245,7 +245,8 @@ struct upkeep {
     uint8_t seen_last;   // which one was learnt last
     // reach.c
     struct mapping *mapping[2]; // from the first word of a family on
-    usec_t reach_at[2], reach_moved_at[2];
+    usec_t reach_at[2];
+    uint32_t reach_moved_s[2];
     uint8_t reach_asks[2], locals; // reach_asks: left
     uint16_t local_port[2];
     uint32_t local[LOCAL_PATHS_MAX], local_sum[2]; // hashes of our own addresses; their sums

@@ -89,7 +89,7 @@
 #define REACH_AGAIN_US (3600 * USEC_PER_S)
 #define REACH_UNKNOWN_US (60 * USEC_PER_S) // there was nobody to ask, or only one
 #define REACH_KEPT_US (2 * REACH_AGAIN_US)
-#define REACH_RESTART_US (60 * USEC_PER_S) // between two times that it begins anew by servers' word
+#define REACH_RESTART_S 60u // between two times that it begins anew by servers' word
 #define REACH_STEP_MAX                                                                             \
     64u // between two ports that follow each other: random ones are thousands apart
 #define REACH_RUN_MIN 4u   // ports that make a step

@@ -148,9 +148,10 @@ void reach_restart(struct dht *d, unsigned f)
 
 void reach_moved(struct dht *d, unsigned f)
 {
-    if (d->upkeep.reach_moved_at[f] != 0 && d->now - d->upkeep.reach_moved_at[f] < REACH_RESTART_US)
+    uint32_t now_s = upkeep_seconds(d), *last_s = &d->upkeep.reach_moved_s[f];
+    if (*last_s != 0 && now_s - *last_s < REACH_RESTART_S)
         return;
-    d->upkeep.reach_moved_at[f] = d->now;
+    *last_s = now_s;
     reach_restart(d, f);
 }
 

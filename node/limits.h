@@ -42,6 +42,11 @@
 #define REUNION_ASKS_MAX 48u
 #define REUNION_ASK_US (10 * USEC_PER_S)
 #define REUNION_CANDIDATE_BYTES 92u // of a note: four IPv6 and two IPv4, with any tag
+// Hairpinning: looked at once servers have told our outside address, then each hour, in case it has changed.
+#define HAIRPIN_LOOK_US_MIN USEC_PER_S
+#define HAIRPIN_LOOK_US_MAX (3600 * USEC_PER_S)
+#define HAIRPIN_WAIT_US USEC_PER_S // no router takes longer
+#define HAIRPIN_PROBES_MAX 2u      // to one outside address: one may be lost
 #define NODE_STORE_BYTES_DEFAULT (64u * 1024 * 1024)
 #define NODE_NETWORK_DEFAULT "bauta"
 

@@ -18,6 +18,7 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
     n->cfg.network = NULL; // the caller's string; `net` holds the name
     n->net = net;
     n->started_us = now;
+    hairpin_restart(&n->hairpin, now);
     rng_fill(&cfg->rng, n->recv_mask, sizeof n->recv_mask);
 
     struct dht_config d = {
@@ -113,6 +114,7 @@ void node_local_paths(struct node *n, usec_t now, const struct path *path, size_
 {
     meet_local_paths(n->meet, path, count);
     dht_local_paths(n->dht, now, path, count);
+    hairpin_restart(&n->hairpin, now);
     for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
         if (n->busy->conversation[i] != NULL && !n->busy->conversation[i]->closed) {
             reunion_moved(n, now, n->busy->conversation[i]);
@@ -219,6 +221,8 @@ static void receive_one(struct node *n, usec_t now, struct arrival *a, uint8_t *
         n->dropped_short++;
         return;
     }
+    if (n->hairpin.out && hairpin_receive(&n->hairpin, now, data, len))
+        return;
     bool packet = false;
     if (a->c != NULL || !dht_is_answer(n->dht, data, len)) {
         packet_cid(cid, data, len, n->recv_mask);
@@ -244,8 +248,28 @@ void node_receive(struct node *n, usec_t now, const struct rx *rx, size_t count)
 
 // ---- time -----------------------------------------------------------------------------------------
 
+// Who hides his address asks nothing of the router before him.
+static void expire_hairpin(struct node *n, usec_t now)
+{
+    struct dht_reach reach = {0};
+    uint8_t probe[CLASS_TINY];
+    if (n->cfg.privacy != NODE_RELAYED)
+        dht_reach(n->dht, 4, &reach);
+    if (!hairpin_expire(&n->hairpin, now, &reach, &n->cfg.rng, probe))
+        return;
+    struct outbox_slot *slot = outbox_room(n->cfg.out);
+    if (slot == NULL)
+        return;
+    slot->path = n->hairpin.to;
+    slot->len = sizeof probe;
+    memcpy(slot->data, probe, sizeof probe);
+    outbox_commit(n->cfg.out);
+}
+
 bool node_expire(struct node *n, usec_t now, unsigned budget)
 {
+    if (n->hairpin.at <= now)
+        expire_hairpin(n, now);
     bool more = dht_expire(n->dht, now, budget);
     node_pump(n, now);
     more = meet_expire(n->meet, now, budget) || more;
@@ -270,6 +294,8 @@ usec_t node_deadline(const struct node *n)
     const struct heap_entry *e = heap_first(&n->heap);
     if (m < d)
         d = m;
+    if (n->hairpin.at < d)
+        d = n->hairpin.at;
     return e != NULL && e->deadline < d ? e->deadline : d;
 }
 

@@ -9,6 +9,7 @@
 #include "crypto/job.h"
 #include "dht/dht.h"
 #include "node/channel/channel.h"
+#include "node/hairpin.h"
 #include "node/meet/meet.h"
 
 struct node;
@@ -142,6 +143,8 @@ struct node_encounter_status {
 struct node_status {
     struct dht_status dht;
     struct meet_status meet;
+    struct dht_reach reach[2];   // address translation of IPv4, IPv6
+    enum hairpin_answer hairpin; // of IPv4's
     enum node_privacy privacy;
     uint64_t uptime_us;
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;

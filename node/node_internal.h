@@ -8,6 +8,7 @@
 #include "node/alias.h"
 #include "node/cids.h"
 #include "node/conversation.h"
+#include "node/hairpin.h"
 #include "node/limits.h"
 #include "node/node.h"
 
@@ -60,6 +61,7 @@ struct node {
     uint32_t turn;    // where node_transmit goes on, so that channels take turns
 
     uint32_t warnings;
+    struct hairpin hairpin;
 
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short, dropped_unknown, dropped_channel;
