@@ -59,6 +59,12 @@ size_t dht_contacts_export(struct dht *, struct contact *out, size_t max);
 // Returns how many were taken (64 in all at most), or BAUTA_ESPACE.
 int dht_contacts_import(struct dht *, usec_t now, const struct contact *, size_t n);
 
+// Servers that somebody on our own link told us of: as dht_contacts_import, but their addresses may be private. Such
+// a one is no contact outside a lab; whom it names is asked. Taken only while no server is known.
+void dht_hints(struct dht *, usec_t now, const struct contact *, size_t n);
+// Key and puzzle of ours, if we are a server. The path is the caller's.
+bool dht_self(const struct dht *, struct contact *);
+
 // One datagram, opened in place. 0: it was ours; BAUTA_EUNKNOWN: neither an answer, a push nor a request
 // to us; other codes: ours, but bad, and dropped. dht_is_answer tells in O(1) if the first 8 bytes are
 // an open answer or push id, which comes before channels in the order of recognition.

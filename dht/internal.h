@@ -468,6 +468,7 @@ void join_again(struct dht *); // none does any more
 void join_look(struct dht *);
 void join_sample(struct dht *); // one more look-up of a random target, while there were few
 void join_forget_imports(struct dht *);
+void join_named(struct dht *, const struct wire_answer *);
 void upkeep_recentre(struct dht *, unsigned f, const struct path *seen);
 void upkeep_looked_up(struct dht *);
 void upkeep_met(struct dht *, book_ref,

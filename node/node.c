@@ -150,6 +150,40 @@ int node_add_contacts(struct node *n, usec_t now, const struct contact *c, size_
     return rc;
 }
 
+size_t node_lan_tells(struct node *n, const struct path *own, size_t owns,
+                      struct contact out[static LAN_CONTACTS_MAX])
+{
+    struct contact self;
+    size_t k = 0;
+    if (!dht_self(n->dht, &self))
+        owns = 0;
+    for (size_t i = 0; i < owns && k < LAN_CONTACTS_MAX; i++) {
+        self.path = own[i];
+        if (k == 0 || out[0].path.family != own[i].family) // one of each family
+            out[k++] = self;
+    }
+    if (k > 0)
+        return k;
+    size_t known = dht_contacts_export(n->dht, out, LAN_CONTACTS_MAX);
+    for (size_t i = 0; i < known; i++)
+        if (!path_loopback(&out[i].path)) // of a lab on one computer
+            out[k++] = out[i];
+    return k;
+}
+
+void node_lan_hints(struct node *n, usec_t now, const struct contact *c, size_t count)
+{
+    dht_hints(n->dht, now, c, count);
+    node_pump(n, now);
+}
+
+bool node_alone(const struct node *n)
+{
+    struct dht_status s;
+    dht_status(n->dht, &s);
+    return s.contacts == 0;
+}
+
 bool node_contact(const struct node *n, const struct path *bound, struct contact *c)
 {
     if (!n->cfg.server || !n->cfg.listed)

@@ -61,6 +61,12 @@ static json_t *reach_json(const struct api *a, const struct node_status *s)
     json_object_set_new(nat, "v4", v4);
     json_object_set_new(nat, "v6", nat_json(&s->reach[1]));
     json_object_set_new(o, "nat", nat);
+    json_t *lan = json_object();
+    json_object_set_new(lan, "on", json_boolean(a->counters.lan));
+    put(lan, "sent", a->counters.lan_sent);
+    put(lan, "heard", a->counters.lan_heard);
+    put(lan, "dropped", a->counters.lan_dropped);
+    json_object_set_new(o, "lan", lan);
     for (size_t i = 0; i < 2; i++)
         if (a->listen[i][0] != 0)
             json_array_append_new(listen, json_string(a->listen[i]));
