@@ -60,7 +60,7 @@ int node_add_contacts(struct node *, usec_t now, const struct contact *, size_t 
 size_t node_lan_tells(struct node *, const struct path *own, size_t owns,
                       struct contact out[static LAN_CONTACTS_MAX]);
 // Contacts that a beacon named: asked for others while no server is known.
-void node_lan_hints(struct node *, usec_t now, const struct contact *, size_t n);
+void node_lan_hints(struct node *, usec_t now, const struct contact *, size_t count);
 bool node_alone(const struct node *); // no server is known
 // Our own contact, given the address that our socket is bound to. False for who is not listed.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
