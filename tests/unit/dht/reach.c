@@ -171,6 +171,47 @@ static void it_is_forgotten(void **state)
     net_end(&w);
 }
 
+// Whom others made us ping, and what can't be our address, tell nothing.
+static void whose_word_counts(void **state)
+{
+    (void)state;
+    struct network w;
+    net_start(&w, 8, 3);
+    for (unsigned i = 0; i < 8; i++)
+        (void)net_add(&w, true);
+    struct dht *d = w.node[0].dht;
+    d->config.lab = false;
+    const struct path good = path_v4((const uint8_t[4]){81, 2, 3, 4}, 5000);
+    const struct path bad[] = {path_v4((const uint8_t[4]){192, 168, 1, 1}, 5000),
+                               path_v4((const uint8_t[4]){81, 2, 3, 4}, 80),
+                               path_v6((const uint8_t[16]){0x26, 7, [15] = 1}, 5000)};
+    for (unsigned i = 1; i < 8; i++) {
+        struct contact c = net_contact(&w, i);
+        struct call call = {.owner_kind = CALL_VERIFY, .ref = dht_hold(d, &c), .order = i};
+        d->now = w.now;
+        reach_heard(d, &call, &good);
+        call.owner_kind = CALL_DIAL;
+        reach_heard(d, &call, &good);
+        call.owner_kind = CALL_CHECK;
+        for (unsigned k = 0; k < sizeof bad / sizeof *bad; k++)
+            reach_heard(d, &call, &bad[k]);
+        assert_null(d->upkeep.mapping[0]);
+        assert_null(d->upkeep.mapping[1]);
+        book_drop(w.book, call.ref);
+    }
+    for (unsigned i = 1; i < 8; i++) {
+        struct contact c = net_contact(&w, i);
+        struct call call = {.owner_kind = CALL_CHECK, .ref = dht_hold(d, &c), .order = i};
+        reach_heard(d, &call, &good);
+        struct dht_reach r;
+        dht_reach(d, 4, &r);
+        assert_int_equal(r.mapping,
+                         i < REACH_OBSERVERS ? DHT_MAPPING_UNKNOWN : DHT_MAPPING_INDEPENDENT);
+        book_drop(w.book, call.ref);
+    }
+    net_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +219,7 @@ int main(void)
         cmocka_unit_test(another_network),
         cmocka_unit_test(it_is_looked_at_again),
         cmocka_unit_test(it_is_forgotten),
+        cmocka_unit_test(whose_word_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
