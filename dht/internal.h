@@ -247,7 +247,10 @@ struct upkeep {
     struct mapping *mapping[2]; // from the first word of a family on
     usec_t reach_at[2];
     uint32_t reach_moved_s[2];
+    uint16_t reach_first[2],
+        reach_next[2]; // of the table's contacts: where asking began, how many were looked at
     uint8_t reach_asks[2], locals; // reach_asks: left
+    bool reach_waits[2];
     uint16_t local_port[2];
     uint32_t local[LOCAL_PATHS_MAX], local_sum[2]; // hashes of our own addresses; their sums
     // upkeep.c

@@ -171,6 +171,33 @@ static void it_is_forgotten(void **state)
     net_end(&w);
 }
 
+// Without a network nobody is asked twice, and who is silent that once stays a contact.
+static void nobody_is_lost_by_asking(void **state)
+{
+    (void)state;
+    struct network w;
+    struct nat n;
+    begin(&w, &n, CONE, 0);
+    net_run(&w, 60 * USEC_PER_S);
+    expect(&w, &n);
+    uint32_t live = dht_live(w.node[OWN].dht);
+    struct path local = path_v4((const uint8_t[4]){10, 0, 0, 7}, NET_PORT + OWN);
+    dht_local_paths(w.node[OWN].dht, w.now, &local, 1);
+    for (unsigned i = 0; i < SERVERS; i++)
+        w.node[i].dead = true;
+    unsigned pings = n.pings;
+    net_run(&w, 8 * USEC_PER_S);
+    assert_in_range(n.pings - pings, SERVERS,
+                    4 * SERVERS); // three sendings each, and what upkeep does
+    for (unsigned i = 0; i < SERVERS; i++)
+        w.node[i].dead = false;
+    assert_in_range(dht_live(w.node[OWN].dht), live - 2, live); // upkeep asks somebody, too
+    assert_int_equal(reach(&w).mapping, DHT_MAPPING_UNKNOWN);
+    net_run(&w, 1200 * USEC_PER_S); // somebody is heard again, and all are asked
+    expect(&w, &n);
+    net_end(&w);
+}
+
 // Whom others made us ping, and what can't be our address, tell nothing.
 static void whose_word_counts(void **state)
 {
@@ -215,11 +242,9 @@ static void whose_word_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_kind_is_told_after_joining),
-        cmocka_unit_test(another_network),
-        cmocka_unit_test(it_is_looked_at_again),
-        cmocka_unit_test(it_is_forgotten),
-        cmocka_unit_test(whose_word_counts),
+        cmocka_unit_test(each_kind_is_told_after_joining), cmocka_unit_test(another_network),
+        cmocka_unit_test(it_is_looked_at_again),           cmocka_unit_test(it_is_forgotten),
+        cmocka_unit_test(nobody_is_lost_by_asking),        cmocka_unit_test(whose_word_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
