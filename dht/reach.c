@@ -88,7 +88,7 @@ void reach_heard(struct dht *d, const struct call *c, const struct path *seen)
     struct upkeep *u = &d->upkeep;
     const struct path *from = &dht_entry(d, c->ref)->contact.path;
     unsigned f = family_of(seen->family);
-    if (c->owner_kind == CALL_VERIFY || c->owner_kind == CALL_DIAL || from->via != 0 ||
+    if (c->owner_kind == CALL_VERIFY || c->owner_kind == CALL_DIAL || c->via != VIA_UDP ||
         seen->family != from->family || !path_reachable(seen, d->config.lab))
         return;
     if (u->mapping[f] == NULL)
@@ -120,6 +120,10 @@ static book_ref somebody(struct dht *d, unsigned f)
 static void ask(struct dht *d, unsigned f)
 {
     struct upkeep *u = &d->upkeep;
+    if (d->via != VIA_UDP) { // by another way nobody sees what is before our own socket
+        u->reach_at[f] = USEC_NEVER;
+        return;
+    }
     unsigned observers = mapping_observers(u->mapping[f], d->now);
     book_ref ref = observers >= REACH_ASKED || u->reach_asks[f] == 0 ? 0 : somebody(d, f);
     if (ref != 0) {

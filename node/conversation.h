@@ -4,7 +4,7 @@
 #define BAUTA_NODE_CONVERSATION_H
 
 #include "node/channel/channel.h"
-#include "node/heap.h"
+#include "node/channel/heap.h"
 #include "node/limits.h"
 #include "node/node.h"
 #include "node/reunion.h"

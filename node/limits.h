@@ -62,6 +62,10 @@
 #define LAN_OPENED_PER_S                                                                           \
     64u // 50 us of a core: a link with a hundred newcomers in a second has to wait
 #define LAN_TAKEN_PER_MINUTE 16u // hints
+// Links that a driver has not been told of: it asks after each call, and one call closes at most a whole search for a
+// NAT's port (256) or a relay's clients whose time is over. A power of two.
+#define NODE_VIAS_CLOSED_MAX 4096u
+#define NODE_VIAS_CLOSED_MIN 64u // room taken at first; doubled
 #define NODE_STORE_BYTES_DEFAULT (64u * 1024 * 1024)
 #define NODE_NETWORK_DEFAULT "bauta"
 

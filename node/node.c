@@ -96,6 +96,7 @@ void node_free(struct node *n)
         meet_free(n->meet);
     if (n->dht != NULL)
         dht_free(n->dht);
+    arena_give(arena, n->via_closed, n->vias_room * sizeof *n->via_closed);
     n->warnings = 0;
     node_rest(n);
     arena_give(arena, n, sizeof *n);
@@ -393,6 +394,38 @@ void node_sent(struct node *n, usec_t now, uint64_t batch_id, int rc)
     channel_sent(c->channel, now, rc);
     node_touch(n, c);
     node_pump(n, now);
+}
+
+bool node_via_close(struct node *n, uint32_t via)
+{
+    assert((via & VIA_KINDS) == VIA_SOCKET);
+    if (n->vias_closed == n->vias_room) {
+        uint32_t room = n->vias_room == 0 ? NODE_VIAS_CLOSED_MIN : 2 * n->vias_room;
+        uint32_t *more =
+            room <= NODE_VIAS_CLOSED_MAX ? arena_take(n->cfg.arena, room * sizeof *more) : NULL;
+        if (more == NULL)
+            return false;
+        if (n->vias_closed > 0)
+            memcpy(more, n->via_closed, n->vias_closed * sizeof *more);
+        arena_give(n->cfg.arena, n->via_closed, n->vias_room * sizeof *more);
+        n->via_closed = more;
+        n->vias_room = room;
+    }
+    n->via_closed[n->vias_closed++] = via;
+    return true;
+}
+
+size_t node_vias_closed(struct node *n, uint32_t *via, size_t max)
+{
+    size_t k = 0;
+    while (k < max && n->vias_closed > 0)
+        via[k++] = n->via_closed[--n->vias_closed];
+    if (n->vias_closed == 0 && n->via_closed != NULL) {
+        arena_give(n->cfg.arena, n->via_closed, n->vias_room * sizeof *n->via_closed);
+        n->via_closed = NULL;
+        n->vias_room = 0;
+    }
+    return k;
 }
 
 // ---- jobs -----------------------------------------------------------------------------------------

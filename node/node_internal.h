@@ -6,7 +6,7 @@
 #include "crypto/nodekey.h"
 #include "crypto/topic.h"
 #include "node/alias.h"
-#include "node/cids.h"
+#include "node/channel/cids.h"
 #include "node/conversation.h"
 #include "node/hairpin.h"
 #include "node/limits.h"
@@ -63,6 +63,9 @@ struct node {
     uint32_t warnings;
     struct hairpin hairpin;
 
+    uint32_t *via_closed; // for node_vias_closed; from the arena while there are any
+    uint32_t vias_closed, vias_room;
+
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short, dropped_unknown, dropped_channel;
 };
@@ -75,6 +78,9 @@ void node_free_encounter(struct node *, struct encounter *);
 void node_touch(struct node *, struct conversation *);
 void node_rearm(struct node *, struct conversation *); // its deadline may have moved
 void node_free_conversation(struct node *, struct conversation *);
+// The driver is told to close this VIA_SOCKET | n. False when too many wait to be told (NODE_VIAS_CLOSED_MAX), or
+// without memory: then it is still open, and the caller tries again in a later call.
+bool node_via_close(struct node *, uint32_t via);
 // Carries what the layers below reported to those above, until all is quiet.
 void node_pump(struct node *, usec_t now);
 

@@ -175,7 +175,6 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         conversation_flush(c, now);
         return;
     case CHANNEL_READY:
-    case CHANNEL_DATAGRAM:
         return;
     case CHANNEL_MEETING:
         reunion_meeting(c, ev->data, ev->len);

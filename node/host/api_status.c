@@ -136,6 +136,7 @@ static json_t *dropped_json(const struct api *a, const struct node_status *s)
     put(o, "meet_pow", s->meet.dropped_pow);
     put(o, "out_full", a->counters.dropped_full);
     put(o, "out_failed", a->counters.send_failed);
+    put(o, "out_refused", a->counters.refused);
     return o;
 }
 

@@ -171,6 +171,37 @@ static void it_is_forgotten(void **state)
     net_end(&w);
 }
 
+// By a tunnel nobody sees what is before our socket: it is not known, and nobody is asked, until we are back.
+static void another_way(void **state)
+{
+    (void)state;
+    struct network w;
+    struct nat n;
+    begin(&w, &n, CONE, 0);
+    net_run(&w, 60 * USEC_PER_S);
+    expect(&w, &n);
+    struct dht *d = w.node[OWN].dht;
+    dht_via(d, w.now, VIA_TUNNEL | 1);
+    net_drain(&w, OWN);
+    assert_int_equal(reach(&w).mapping, DHT_MAPPING_UNKNOWN);
+    unsigned pings = n.pings;
+    net_run(&w, 5 * USEC_PER_S);
+    assert_int_equal(n.pings, pings);
+    for (unsigned i = 0; i < SERVERS; i++) {
+        struct contact c = net_contact(&w, i);
+        struct call call = {.owner_kind = CALL_LOOKUP, .ref = dht_hold(d, &c), .via = d->via};
+        const struct path seen = path_v4((const uint8_t[4]){81, 9, 9, 9}, 5000);
+        reach_heard(d, &call, &seen);
+        book_drop(w.book, call.ref);
+    }
+    assert_int_equal(reach(&w).mapping, DHT_MAPPING_UNKNOWN);
+    dht_via(d, w.now, VIA_UDP);
+    net_drain(&w, OWN);
+    net_run(&w, 10 * USEC_PER_S);
+    expect(&w, &n);
+    net_end(&w);
+}
+
 // Without a network nobody is asked twice, and who is silent that once stays a contact.
 static void nobody_is_lost_by_asking(void **state)
 {
@@ -242,9 +273,13 @@ static void whose_word_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_kind_is_told_after_joining), cmocka_unit_test(another_network),
-        cmocka_unit_test(it_is_looked_at_again),           cmocka_unit_test(it_is_forgotten),
-        cmocka_unit_test(nobody_is_lost_by_asking),        cmocka_unit_test(whose_word_counts),
+        cmocka_unit_test(each_kind_is_told_after_joining),
+        cmocka_unit_test(another_network),
+        cmocka_unit_test(it_is_looked_at_again),
+        cmocka_unit_test(it_is_forgotten),
+        cmocka_unit_test(another_way),
+        cmocka_unit_test(nobody_is_lost_by_asking),
+        cmocka_unit_test(whose_word_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "node/cids.h"
+#include "node/channel/cids.h"
 
 #include <string.h>
 
