@@ -107,6 +107,27 @@ void ask_failed(struct dht *d, struct call *c)
     ask_free(d, a);
 }
 
+size_t dht_told(const struct dht *d, struct contact *out, size_t max)
+{
+    const struct upkeep *u = &d->upkeep;
+    size_t n = 0;
+    for (unsigned i = 0; i < u->bootstraps && n < max; i++)
+        out[n++] = dht_entry(d, u->bootstrap[i])->contact;
+    for (unsigned i = 0; i < u->imports && n < max; i++)
+        out[n++] = u->import[i];
+    return n;
+}
+
+bool dht_serves(const struct dht *d)
+{
+    return upkeep_serves_any(d);
+}
+
+bool dht_joined(const struct dht *d)
+{
+    return dht_live(d) > 0;
+}
+
 // ---- the way out ----------------------------------------------------------------------------------
 
 // What servers said of our address was said of another one; which families work is to be found out; introducers
@@ -123,6 +144,17 @@ void dht_via(struct dht *d, usec_t now, uint32_t via)
     memset(u->unheard_family, 0, sizeof u->unheard_family);
     reach_restart(d, 0);
     reach_restart(d, 1);
+    if (via != VIA_UDP) { // who has no address that others should know serves nobody
+        u->serves[0] = u->serves[1] = u->answers = false;
+        for (unsigned f = 0; f < 2; f++) {
+            dialback_end(d, f);
+            if (u->own_centre[f])
+                rng_fill(&d->config.rng, d->centre[f], sizeof d->centre[f]);
+            u->own_centre[f] = false;
+            if (d->table[f] != NULL)
+                table_recentre(d->table[f], d->centre[f]);
+        }
+    }
     if (via == VIA_NONE)
         return;
     for (struct attend *a = d->attends; a != NULL; a = a->next)

@@ -194,7 +194,7 @@ int dht_receive(struct dht *d, usec_t now, const struct path *from, uint8_t *dat
     const struct id_entry *entry = ids_find(&d->ids, id_of(datagram));
     if (entry != NULL)
         return receive_known(d, from, entry, datagram, len);
-    if (d->server != NULL)
+    if (d->server != NULL && d->via == VIA_UDP)
         return server_receive(d, from, datagram, len);
     d->count.dropped_unknown++;
     return BAUTA_EUNKNOWN;

@@ -207,6 +207,11 @@ struct dht_event {
 // commands above may be called meanwhile).
 bool dht_event(struct dht *, struct dht_event *);
 
+bool dht_serves(const struct dht *); // as a server, in any family
+bool dht_joined(const struct dht *); // a server is known
+// Whom we were told of: bootstraps, then contacts of an earlier run. Returns how many.
+size_t dht_told(const struct dht *, struct contact *out, size_t max);
+
 // ---- reachability ---------------------------------------------------------------------------------
 // What address translation before us does, as several servers of different coarse prefixes see it (RFC 4787's words).
 enum dht_mapping {

@@ -11,6 +11,8 @@
 #include "node/hairpin.h"
 #include "node/limits.h"
 #include "node/node.h"
+#include "node/relaying.h"
+#include "node/uplink.h"
 
 enum encounter_state { ENCOUNTER_NONE, ENCOUNTER_SEEKING, ENCOUNTER_TALKING, ENCOUNTER_ENDED };
 
@@ -56,9 +58,11 @@ struct node {
     uint32_t encounters;
     uint32_t last_encounter;
     uint32_t conversations;
-    struct heap heap; // of the conversations' deadlines
-    struct cids cids; // its slots come and go with conversations
-    uint32_t turn;    // where node_transmit goes on, so that channels take turns
+    struct heap heap;          // of the conversations' deadlines
+    struct cids cids;          // its slots come and go with conversations
+    struct relaying *relaying; // NULL: no relay
+    struct uplink *uplink;     // NULL: it uses none
+    uint32_t turn;             // where node_transmit goes on, so that channels take turns
 
     uint32_t warnings;
     struct hairpin hairpin;
@@ -67,9 +71,12 @@ struct node {
     uint32_t vias_closed, vias_room;
 
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
-    uint64_t dropped_short, dropped_unknown, dropped_channel;
+    uint64_t dropped_short, dropped_unknown, dropped_channel, dropped_tunnel;
 };
 
+bool node_cids(struct node *); // makes the table of cids; false without memory
+// What the peers of relayed conversations should know of our other exits has changed.
+void node_points(struct node *, usec_t now);
 bool node_busy(struct node *); // makes `busy`; false without memory
 void node_rest(struct node *); // gives it back when nothing is left in it
 struct encounter *node_find_encounter(const struct node *, uint32_t id);

@@ -105,6 +105,7 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     c->aead = config->aead;
     memcpy(c->remote_mask, config->remote_mask, sizeof c->remote_mask);
     c->started_at = c->active_at = c->step_at = now;
+    c->patience_us = config->patience_us != 0 ? config->patience_us : CHAN_NO_PATH_US;
     c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
     c->skip_at = rng_between(&c->rng, CHAN_SKIP_MIN, CHAN_SKIP_MAX);
     c->retry_at = USEC_NEVER;
@@ -256,7 +257,7 @@ usec_t channel_deadline(const struct channel *c)
         first = earlier(first, c->cover.at);
     first = earlier(first, c->active_at + c->idle_us);
     if (!c->heard)
-        first = earlier(first, c->started_at + CHAN_NO_PATH_US);
+        first = earlier(first, c->started_at + c->patience_us);
     if (c->seen.unacked > 0 && !c->seen.ack_now)
         first = earlier(first, c->seen.ack_deadline);
     if (chan_paths_target(&c->paths) != CHAN_NO_PATH)
@@ -307,7 +308,7 @@ static void on_idle(struct channel *c, usec_t now)
 
 static void expire_alive(struct channel *c, usec_t now)
 {
-    if (!c->heard && now >= c->started_at + CHAN_NO_PATH_US) {
+    if (!c->heard && now >= c->started_at + c->patience_us) {
         c->reason = CHANNEL_ENDED_NO_PATH;
         c->code = 0;
         chan_over(c, now);
@@ -500,6 +501,7 @@ bool channel_event(struct channel *c, struct channel_event *e)
     } else if (c->paths.active != CHAN_NO_PATH && tell(&c->tell_path)) {
         e->kind = CHANNEL_PATH;
         e->path = c->paths.path[c->paths.active].path;
+        e->direct = !c->paths.path[c->paths.active].far;
     } else if (tell(&c->tell_ready)) {
         e->kind = CHANNEL_READY;
     } else if (tell(&c->tell_matched)) {

@@ -33,6 +33,9 @@ struct channel_config {
     uint8_t observed;   // index of the candidate that the introducer saw; >= candidates: none
     bool lab;           // RATCHET1 may go beside the first probe of any candidate
     usec_t rtt_hint_us; // first guess of the round trip, 0: none
+    uint8_t
+        late; // bits of candidates behind a relay of the peer's: probed only where the others don't answer
+    usec_t patience_us; // how long nothing valid may come before there is no path; 0: 2 s
     uint32_t
         receive_bytes; // flow-control window and receive memory of all streams together, 0: default
     enum chan_cc_kind cc;
@@ -131,6 +134,7 @@ struct channel_event {
     uint8_t cid[CID_BYTES];
     uint8_t phase;
     struct path path;
+    bool direct; // CHANNEL_PATH: no relay is in between
     uint8_t stream;
     enum channel_reason reason;
     uint16_t code;

@@ -61,6 +61,16 @@ void cids_drop(struct cids *c, const uint8_t cid[static CID_BYTES])
         drop_at(c, (uint32_t)(s - c->slot));
 }
 
+void cids_swap_owner(struct cids *c, uint16_t a, uint16_t b)
+{
+    for (uint32_t i = 0; i < c->slots; i++) {
+        if (c->slot[i].owner == a)
+            c->slot[i].owner = b;
+        else if (c->slot[i].owner == b)
+            c->slot[i].owner = a;
+    }
+}
+
 void cids_drop_owner(struct cids *c, uint16_t owner)
 {
     for (uint32_t i = 0; i < c->slots;) {

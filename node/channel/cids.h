@@ -22,6 +22,8 @@ struct cids {
 bool cids_add(struct cids *, const uint8_t cid[static CID_BYTES], uint16_t owner, uint8_t phase);
 const struct cid_slot *cids_find(const struct cids *, const uint8_t cid[static CID_BYTES]);
 void cids_drop(struct cids *, const uint8_t cid[static CID_BYTES]);
+// Each owns what the other did.
+void cids_swap_owner(struct cids *, uint16_t a, uint16_t b);
 void cids_drop_owner(struct cids *, uint16_t owner);
 
 #endif

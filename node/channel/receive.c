@@ -71,8 +71,9 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
             chan_recovery_forget(&c->recovery, &sink);
         }
         c->burst_path = CHAN_NO_PATH;
-    } else if (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost)) {
-        use_path(c, now, i); // the one in use has fallen silent
+    } else if (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost ||
+                               (c->paths.path[active].far && !c->paths.path[i].far))) {
+        use_path(c, now, i); // the one in use has fallen silent, or costs a relay
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
     }
 }

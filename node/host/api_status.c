@@ -110,7 +110,7 @@ static json_t *encounters_json(const struct node *n)
         if (e[i].alias[0] != 0)
             json_object_set_new(o, "alias", json_string(e[i].alias));
         if (strcmp(e[i].state, "talking") == 0) {
-            json_object_set_new(o, "path", json_string("direct"));
+            json_object_set_new(o, "path", json_string(e[i].path));
             json_object_set_new(o, "channel", channel_json(&e[i].channel));
         }
         json_array_append_new(all, o);

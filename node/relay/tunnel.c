@@ -223,6 +223,12 @@ static bool from_channel(struct tunnel *t, usec_t now, const struct channel_even
         if (c->stream == CONTROL_STREAM)
             read_control(t, now);
         return false;
+    case CHANNEL_LOST:
+        ev->kind = TUNNEL_LOST;
+        return true;
+    case CHANNEL_FOUND:
+        ev->kind = TUNNEL_FOUND;
+        return true;
     case CHANNEL_CLOSED:
         over(t, false);
         return false;

@@ -75,6 +75,8 @@ void tunnel_consent(struct tunnel *, usec_t now, const uint8_t key[static 32], c
 void tunnel_forget(struct tunnel *, usec_t now, const uint8_t key[static 32]);
 
 enum tunnel_event_kind {
+    TUNNEL_LOST,      // nothing is answered at the moment
+    TUNNEL_FOUND,     // it is again
     TUNNEL_CID_ADD,   // cid, phase
     TUNNEL_CID_DROP,  // cid
     TUNNEL_READY,     // datagrams may go
