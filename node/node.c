@@ -200,6 +200,11 @@ bool node_alone(const struct node *n)
     return !dht_joined(n->dht);
 }
 
+bool node_hides(const struct node *n)
+{
+    return uplink_only(n);
+}
+
 bool node_contact(const struct node *n, const struct path *bound, struct contact *c)
 {
     if (!n->cfg.server || !n->cfg.listed)

@@ -70,6 +70,8 @@ size_t node_lan_tells(struct node *, const struct path *own, size_t owns,
 // Contacts that a beacon named: asked for others while no server is known.
 void node_lan_hints(struct node *, usec_t now, const struct contact *, size_t count);
 bool node_alone(const struct node *); // no server is known
+// Everything goes through relays: nothing else may leave this computer, beacons neither.
+bool node_hides(const struct node *);
 // Our own contact, given the address that our socket is bound to. False for who is not listed.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
 
