@@ -2,6 +2,7 @@
 
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
+#include "node/host/lan.h"
 #include "node/host/process.h"
 #include "node/host/resolve.h"
 #include "node/host/solver.h"
@@ -39,6 +40,7 @@ struct serve {
     enum node_privacy privacy;
     uv_timer_t timer; // writes contacts; at last waits for the end
     struct solver *solver;
+    struct lan_host *lan; // NULL: off
     unsigned waited_ms;
     bool searching, stopping, closed;
     int status;
@@ -96,6 +98,8 @@ static void close_all(struct serve *s)
         return;
     s->closed = true;
     solver_stop(s->solver);
+    lan_host_close(s->lan);
+    s->lan = NULL;
     keep_contacts(s);
     for (size_t i = 0; i < s->resolves; i++)
         resolve_stop(s->resolve[i]);
@@ -166,11 +170,44 @@ static void on_stop(void *ctx)
     serve_stop(ctx);
 }
 
+// Off where the address is to be hidden: a beacon comes from it.
+static void set_lan(struct serve *s)
+{
+    bool on = !s->cfg.config->no_lan && !node_hides(host_node_machine(s->node));
+    if (!on) {
+        lan_host_close(s->lan);
+        s->lan = NULL;
+    } else if (s->lan == NULL) {
+        int rc = lan_host_open(&s->lan, s->loop, s->cfg.host, s->node, &s->net);
+        if (rc != 0)
+            (void)process_fail(0, "LAN discovery is off: %s", uv_strerror(rc));
+    }
+}
+
+static void on_moved(void *ctx)
+{
+    struct serve *s = ctx;
+    if (s->lan != NULL)
+        lan_host_moved(s->lan);
+}
+
+static void on_counters(void *ctx, struct api_counters *out)
+{
+    const struct serve *s = ctx;
+    struct host_lan_counters lan;
+    lan_host_counters(s->lan, &lan);
+    out->lan = lan.on;
+    out->lan_sent = lan.sent;
+    out->lan_heard = lan.heard;
+    out->lan_dropped = lan.dropped;
+}
+
 static void on_privacy(void *ctx, enum node_privacy p)
 {
     struct serve *s = ctx;
     char error[HOST_ERROR_BYTES];
     s->privacy = p;
+    set_lan(s);
     if (s->cfg.config->state[0] != 0 && state_privacy_keep(s->cfg.config->state, p, error) != 0)
         (void)process_fail(0, "your choice holds for now, but %s", error);
 }
@@ -191,6 +228,7 @@ static int open_control(struct serve *s)
                                 .listens = s->cfg.event != NULL,
                                 .stop = on_stop,
                                 .privacy = on_privacy,
+                                .counters = on_counters,
                                 .ctx = s};
     return control_open(&s->control, s->loop, &cc, s->error);
 }
@@ -270,6 +308,7 @@ static void open_node(struct serve *s)
                                   .proxy = c->proxied ? &c->proxy : NULL,
                                   .proxy_said = on_proxy_said,
                                   .event = on_event,
+                                  .moved = on_moved,
                                   .ctx = s};
     memcpy(hc.listen, c->listen, sizeof hc.listen);
     memcpy(hc.tcp, c->tcp, sizeof hc.tcp);
@@ -295,6 +334,7 @@ static void open_node(struct serve *s)
     if (host_node_clamped(s->node))
         node_warn(host_node_machine(s->node), "buffers", CLAMPED_TEXT);
     bootstrap(s);
+    set_lan(s);
     s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
     lend_a_hand(s);
 }
