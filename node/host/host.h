@@ -24,6 +24,7 @@ struct host_node_config {
     struct path listen[HOST_SOCKETS_MAX]; // port 0: the system chooses
     size_t listens;                       // 0: every address of this computer, both families
     host_event_fn event;
+    void (*moved)(void *ctx); // the interfaces' addresses are others than before; may be NULL
     void *ctx;
 };
 

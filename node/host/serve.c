@@ -2,6 +2,7 @@
 
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
+#include "node/host/portmap.h"
 #include "node/host/process.h"
 #include "node/host/resolve.h"
 #include "node/host/solver.h"
@@ -39,6 +40,7 @@ struct serve {
     enum node_privacy privacy;
     uv_timer_t timer; // writes contacts; at last waits for the end
     struct solver *solver;
+    struct portmap *portmap; // NULL: no router is asked
     unsigned waited_ms;
     bool searching, stopping, closed;
     int status;
@@ -96,6 +98,8 @@ static void close_all(struct serve *s)
         return;
     s->closed = true;
     solver_stop(s->solver);
+    portmap_close(s->portmap);
+    s->portmap = NULL;
     keep_contacts(s);
     for (size_t i = 0; i < s->resolves; i++)
         resolve_stop(s->resolve[i]);
@@ -108,13 +112,22 @@ static void close_all(struct serve *s)
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
 
+// A router is asked only for who said that the own address may be known.
+static void map_port(struct serve *s)
+{
+    if (s->portmap != NULL)
+        portmap_want(s->portmap, s->privacy == NODE_DIRECT && !s->stopping);
+}
+
 static void on_wait(uv_timer_t *timer)
 {
     struct serve *s = timer->data;
     s->waited_ms += IDLE_POLL_MS;
     host_node_listen(s->node, true); // a client that went meanwhile may have turned it off
     host_node_turn(s->node);
-    if (s->waited_ms >= HOST_STOP_MS || node_idle(host_node_machine(s->node)))
+    bool said = s->waited_ms >= HOST_STOP_MS || node_idle(host_node_machine(s->node));
+    bool shut = s->portmap == NULL || !portmap_closing(s->portmap);
+    if (said && (shut || s->waited_ms >= PORTMAP_REMOVE_MS))
         close_all(s);
 }
 
@@ -127,6 +140,7 @@ void serve_stop(struct serve *s)
         return;
     }
     s->stopping = true;
+    map_port(s);
     host_node_listen(s->node, true);
     node_stop(host_node_machine(s->node), host_now(s->cfg.host));
     host_node_turn(s->node);
@@ -163,8 +177,59 @@ static void on_privacy(void *ctx, enum node_privacy p)
     struct serve *s = ctx;
     char error[HOST_ERROR_BYTES];
     s->privacy = p;
+    map_port(s);
     if (s->cfg.config->state[0] != 0 && state_privacy_keep(s->cfg.config->state, p, error) != 0)
         (void)process_fail(0, "your choice holds for now, but %s", error);
+}
+
+// ---- a port at the router ---------------------------------------------------------------------------
+
+static void on_mapping(void *ctx)
+{
+    struct serve *s = ctx;
+    struct portmap_mapping m;
+    bool mapped = portmap_get(s->portmap, &m);
+    struct portmap_counters n;
+    portmap_count(s->portmap, &n);
+    s->api.mapping =
+        (struct api_mapping){.protocol = mapped ? portmap_protocol_name(m.protocol) : NULL,
+                             .external = m.external,
+                             .until = m.until,
+                             .runs = n.runs,
+                             .failed = n.failed,
+                             .killed = n.killed,
+                             .lied = n.lied};
+    if (s->node == NULL)
+        return;
+    node_mapped(host_node_machine(s->node), host_node_now(s->node), &m.external, mapped ? 1 : 0);
+    host_node_turn(s->node);
+}
+
+static void on_moved(void *ctx)
+{
+    struct serve *s = ctx;
+    if (s->portmap != NULL)
+        portmap_moved(s->portmap);
+}
+
+// Of a socket that listens to this computer alone, nothing is to be mapped.
+static void open_portmap(struct serve *s)
+{
+    const struct config *c = s->cfg.config;
+    struct portmap_config pc = {
+        .lease_s = c->lease_s, .lab = c->lab || c->lab_strict, .changed = on_mapping, .ctx = s};
+    struct path bound[HOST_SOCKETS_MAX];
+    size_t n = host_node_bound(s->node, bound);
+    if (c->no_upnp || (c->command != COMMAND_RUN && c->command != COMMAND_CHAT))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (bound[i].family == 4 && !path_loopback(&bound[i])) {
+            memcpy(pc.bound, bound[i].ip, sizeof pc.bound);
+            pc.port = bound[i].port;
+        }
+    if (pc.port == 0 || portmap_open(&s->portmap, s->loop, &pc) != 0)
+        s->portmap = NULL;
+    map_port(s);
 }
 
 static int open_control(struct serve *s)
@@ -249,7 +314,8 @@ static void lend_a_hand(struct serve *s)
 static void open_node(struct serve *s)
 {
     const struct config *c = s->cfg.config;
-    struct host_node_config hc = {.listens = c->listens, .event = on_event, .ctx = s};
+    struct host_node_config hc = {
+        .listens = c->listens, .event = on_event, .moved = on_moved, .ctx = s};
     memcpy(hc.listen, c->listen, sizeof hc.listen);
     hc.node.network = c->network[0] != 0 ? c->network : NULL;
     hc.node.server = hc.node.listed = c->lab || c->public_server;
@@ -272,6 +338,7 @@ static void open_node(struct serve *s)
     if (host_node_clamped(s->node))
         node_warn(host_node_machine(s->node), "buffers", CLAMPED_TEXT);
     bootstrap(s);
+    open_portmap(s);
     s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
     lend_a_hand(s);
 }
