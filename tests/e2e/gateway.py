@@ -15,6 +15,7 @@ DEVICE = "urn:schemas-upnp-org:device:InternetGatewayDevice:1"
 SERVICE = "urn:schemas-upnp-org:service:WANIPConnection:1"
 HTTP_PORT = 5000
 CHUNK = b"<a>" * 4096
+FLOOD_BYTES = 200000000  # more than the one who reads may keep
 
 # What it does otherwise than a right router with both protocols. "natpmp": False: no such protocol, and so on.
 KINDS = {
@@ -127,8 +128,8 @@ class Gateway:
 
     def pester(self, s, peer):
         ended = threading.Event()
-        for i in range(100000):  # each one has the searcher wait once more
-            s.sendto(self.found("http://192.168.255.%d/" % (i % 250), i), peer)
+        while True:  # each one has miniupnpc wait anew: what it knows already does not count as time gone by
+            s.sendto(self.found("http://192.168.255.1/"), peer)
             ended.wait(0.2)
 
     # ---- HTTP
@@ -181,7 +182,7 @@ class Gateway:
             conn.sendall(start + b"Content-Length: 2000000000\r\n\r\n")
             sent = 0
             try:
-                while sent < 2000000000:
+                while sent < FLOOD_BYTES:
                     sent += conn.send(CHUNK)
             finally:
                 say("sent", sent)
@@ -189,7 +190,7 @@ class Gateway:
             conn.sendall(start + b"\r\n" + content[:len(content) // 2])
             sent = 0
             try:
-                while sent < 2000000000:
+                while sent < FLOOD_BYTES:
                     sent += conn.send(CHUNK)
             finally:
                 say("sent", sent)

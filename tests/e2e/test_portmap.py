@@ -405,7 +405,8 @@ def test_hostile_ones(w, town):
         if kind == "soap_megabytes":
             by[kind].gateway.out.wait("GetExternalIPAddress")
         sent = int(by[kind].gateway.out.wait("sent").split()[1])
-        check(0 < sent < (80 << 20) * SLOW * 4, "%s: %d bytes were taken" % (kind, sent))
+        if SLOW == 1.0:  # the sanitizers allow no bound on memory
+            check(0 < sent < 80 << 20, "%s: %d bytes were taken" % (kind, sent))
     # Nobody but the router is asked, and no name is looked up.
     for kind in ("ssdp_elsewhere", "ssdp_names"):
         check(by[kind].asked("search"), kind + ": a search")
