@@ -101,7 +101,7 @@ bool confine_network(void)
         SCMP_SYS(nanosleep),     SCMP_SYS(futex),          SCMP_SYS(getrandom),
         SCMP_SYS(getpid),        SCMP_SYS(gettid),         SCMP_SYS(rt_sigreturn),
         SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
-        SCMP_SYS(exit),          SCMP_SYS(exit_group)};
+        SCMP_SYS(sigaltstack),   SCMP_SYS(exit),           SCMP_SYS(exit_group)};
     static const int families[] = {AF_INET, AF_INET6};
     scmp_filter_ctx c = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     bool ok = c != NULL;

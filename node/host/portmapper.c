@@ -39,7 +39,7 @@ static bool own_address(struct portmap_router *r)
 {
     struct sockaddr_in to = {
         .sin_family = AF_INET, .sin_port = htons(NATPMP_PORT), .sin_addr.s_addr = r->address};
-    struct sockaddr_in own;
+    struct sockaddr_in own = {.sin_family = AF_UNSPEC};
     socklen_t len = sizeof own;
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     if (fd < 0)

@@ -267,10 +267,10 @@ static void kept_and_closed(void **state)
     (void)state;
     static const uint8_t ip[4] = {80, 1, 2, 3};
     struct path external = path_v4(ip, 7000);
-    for (uint16_t port = NATPMP; port <= UPNP; port++) {
+    for (unsigned port = NATPMP; port <= UPNP; port++) {
         struct bench b;
         struct portmap_mapping m;
-        open_bench(&b, port, false);
+        open_bench(&b, (uint16_t)port, false);
         assert_false(portmap_get(b.portmap, &m));
         portmap_want(b.portmap, true);
         struct portmap_counters n = run_until(&b, 1);
@@ -349,10 +349,10 @@ static void lies_are_closed_again(void **state)
 static void nonsense_is_a_failure(void **state)
 {
     (void)state;
-    for (uint16_t port = FAILS; port <= MUTE; port++) {
+    for (unsigned port = FAILS; port <= MUTE; port++) {
         struct bench b;
         struct portmap_mapping m;
-        open_bench(&b, port, false);
+        open_bench(&b, (uint16_t)port, false);
         portmap_want(b.portmap, true);
         struct portmap_counters n = run_until(&b, 1);
         assert_int_equal(n.failed, 1);
