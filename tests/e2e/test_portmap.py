@@ -255,6 +255,37 @@ def test_miniupnpd_natpmp(w):
     with_daemon(w, "yes", "no", "nat-pmp")
 
 
+def test_the_computer_moves(w):
+    """Another address on the home network: the port leads there, and who talks goes on."""
+    why = why_not("miniupnpd")
+    if why:
+        print("portmap: not tested: %s" % why)
+        return
+    town = Town()
+    try:
+        contacts = servers(w, town)
+        router, computer, outside, inside = town.home()
+        town.upnpd(w, router, "yes", "yes")
+        a = w.person(contacts, listen="0.0.0.0:6001", within=town.within(computer))
+        b = w.person(contacts, listen="5.5.0.1:6001", within=town.within(town.hub))
+        mapped(a)
+        ea, eb, _, _ = meet(a, b, "moving")
+        say(a, ea, b, eb, "before")
+        town.ip(computer, "addr", "add", "192.168.1.77/24", "dev", "eth0")
+        town.ip(computer, "addr", "del", "192.168.1.2/24", "dev", "eth0")
+        town.sh(computer, "ip route show default | grep -q . || ip route add default via " + inside)
+        rules = town.within(router) + ["nft", "list", "chain", "inet", "filter", "prerouting_miniupnpd"]
+        until(lambda: b"192.168.1.77:6001" in subprocess.run(rules, stdout=subprocess.PIPE, check=True).stdout, "new rule")
+        until(lambda: mapper(a)["runs"] >= 2, "run")
+        stranger = socket_in(town.hub)
+        reached(stranger, a, mapped(a)["external"])
+        stranger.close()
+        say(a, ea, b, eb, "after")
+        say(b, eb, a, ea, "after, back")
+    finally:
+        town.close()
+
+
 def test_after_a_crash_the_lease_ends_it(w):
     why = why_not("miniupnpd")
     if why:
