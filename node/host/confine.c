@@ -26,12 +26,6 @@
 
 #define NOBODY 65534u
 
-static bool bound(int what, rlim_t most)
-{
-    struct rlimit l = {most, most};
-    return setrlimit(what, &l) == 0;
-}
-
 static bool close_others(void)
 {
     struct rlimit l;
@@ -62,14 +56,15 @@ static bool drop_root(void)
 bool confine_begin(void)
 {
     bool ok = close_others() && drop_root();
-    ok = bound(RLIMIT_CPU, CONFINE_CPU_S) && ok;
-    ok = bound(RLIMIT_FSIZE, 0) && ok;
-    ok = bound(RLIMIT_NOFILE, CONFINE_FILES_MAX) && ok;
+    ok = setrlimit(RLIMIT_CPU, &(struct rlimit){CONFINE_CPU_S, CONFINE_CPU_S}) == 0 && ok;
+    ok = setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, 0}) == 0 && ok;
+    ok =
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){CONFINE_FILES_MAX, CONFINE_FILES_MAX}) == 0 && ok;
 #ifdef RLIMIT_NPROC
-    ok = bound(RLIMIT_NPROC, 0) && ok;
+    ok = setrlimit(RLIMIT_NPROC, &(struct rlimit){0, 0}) == 0 && ok;
 #endif
 #if defined(__linux__) && !defined(UNBOUNDED_ADDRESSES)
-    ok = bound(RLIMIT_AS, CONFINE_BYTES_MAX) && ok;
+    ok = setrlimit(RLIMIT_AS, &(struct rlimit){CONFINE_BYTES_MAX, CONFINE_BYTES_MAX}) == 0 && ok;
 #endif
 #ifdef __linux__
     ok = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ok;
@@ -110,9 +105,11 @@ bool confine_network(void)
         int rc = seccomp_rule_add(c, SCMP_ACT_ALLOW, calls[i], 0);
         ok = rc == 0 || rc == -EDOM;
     }
-    for (size_t i = 0; ok && i < 2; i++)
-        ok = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i])) == 0;
+    for (size_t i = 0; ok && i < 2; i++) {
+        struct scmp_arg_cmp family = {
+            .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)families[i], .datum_b = 0};
+        ok = seccomp_rule_add_array(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &family) == 0;
+    }
     ok = ok && seccomp_load(c) == 0;
     if (c != NULL)
         seccomp_release(c);

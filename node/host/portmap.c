@@ -35,6 +35,7 @@ struct portmap {
     uv_write_t write;
     unsigned handles; // of these three still open
     bool exited, ended, killed;
+    bool dropped; // killed because nobody wants its answer any more
     int status;
     uint8_t request[PORTMAP_REQUEST_BYTES];
     uint8_t answer[PORTMAP_ANSWER_BYTES + 1]; // one more: who fills that says too much
@@ -205,7 +206,7 @@ static void run(struct portmap *p, const struct portmap_request *q)
 {
     p->op = q->op;
     p->began_ms = uv_now(p->loop);
-    p->exited = p->ended = p->killed = false;
+    p->exited = p->ended = p->killed = p->dropped = false;
     p->status = EXIT_FAILED;
     p->answer_len = 0;
     p->handles = RUN_HANDLES;
@@ -306,10 +307,12 @@ static void run_over(struct portmap *p)
     enum portmap_op op = p->op;
     p->op = 0;
     p->count.runs++;
-    p->count.killed += p->killed && p->on;
+    p->count.killed += p->killed && !p->dropped;
     if (p->left != PORTMAP_NONE && !p->on)
         run_unmap(p, p->left, p->left_port);
-    else if (op == PORTMAP_MAP)
+    else if (p->dropped && p->on)
+        next_in(p, 0);
+    else if (op == PORTMAP_MAP && !p->dropped)
         map_over(p);
     else if (p->on)
         next_in(p, retry_ms(p));
@@ -359,8 +362,10 @@ void portmap_want(struct portmap *p, bool on)
             next_in(p, 0);
         return;
     }
-    if (p->op == PORTMAP_MAP && !p->killed)
+    if (p->op == PORTMAP_MAP && !p->killed) {
+        p->dropped = true;
         kill_run(p);
+    }
     if (!p->mapped) {
         if (p->op == 0)
             uv_timer_stop(&p->timer);

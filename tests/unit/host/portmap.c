@@ -313,6 +313,23 @@ static void closed_in_mid_run(void **state)
     assert_true(portmap_closing(b.portmap));
     while (portmap_closing(b.portmap))
         uv_run(&b.loop, UV_RUN_DEFAULT);
+    // Not wanted and wanted again while a process runs: asked anew at once.
+    portmap_want(b.portmap, true);
+    while (!portmap_get(b.portmap, &m))
+        uv_run(&b.loop, UV_RUN_DEFAULT);
+    portmap_moved(b.portmap);
+    uv_run(&b.loop, UV_RUN_ONCE);
+    portmap_want(b.portmap, false);
+    portmap_want(b.portmap, true);
+    while (!portmap_get(b.portmap, &m))
+        uv_run(&b.loop, UV_RUN_DEFAULT);
+    struct portmap_counters n;
+    portmap_count(b.portmap, &n);
+    assert_int_equal(n.failed, 0);
+    assert_int_equal(n.killed, 0);
+    portmap_want(b.portmap, false);
+    while (portmap_closing(b.portmap))
+        uv_run(&b.loop, UV_RUN_DEFAULT);
     // Wanted again before it is closed.
     portmap_want(b.portmap, true);
     portmap_want(b.portmap, false);
