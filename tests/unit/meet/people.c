@@ -314,6 +314,10 @@ static void mapped_candidates(void **state)
     mapped[0] = seen; // the same address twice is told once
     reach_own(&env, &r, &seen, NULL, NULL);
     assert_int_equal(r.candidates, 1);
+    env.relayed = true; // who hides the own address does not name it
+    reach_own(&env, &r, NULL, NULL, NULL);
+    assert_int_equal(r.candidates, 0);
+    env.relayed = false;
     // A peer that names it is not to have us probe ourselves.
     mapped[0] = v4(80, 1, 1, 1, 6000);
     struct wire_reach theirs = {.candidates = 2, .candidate = {mapped[0], v4(80, 2, 2, 2, 5000)}};
