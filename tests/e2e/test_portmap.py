@@ -428,7 +428,7 @@ def test_hostile_ones(w, town):
         until(lambda c=case: not c.children(), case.kind + ": end of its process", GIVE_UP_S + RUN_S)
     by = {case.kind: case for case in cases}
     for kind in ("drips_http", "ssdp_for_ever"):
-        equal(mapper(by[kind].c)["killed"], 1, kind + ": killed")
+        check(mapper(by[kind].c)["killed"] >= 1, kind + ": killed")
     for kind in ("private_natpmp", "low_port", "no_lease"):
         by[kind].gateway.out.wait("natpmp unmap")
     for kind in ("private_upnp", "for_ever"):
