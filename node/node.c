@@ -138,6 +138,12 @@ void node_local_paths(struct node *n, usec_t now, const struct path *path, size_
     node_pump(n, now);
 }
 
+void node_mapped(struct node *n, usec_t now, const struct path *path, size_t count)
+{
+    meet_mapped_paths(n->meet, path, count);
+    node_pump(n, now);
+}
+
 int node_bootstrap(struct node *n, usec_t now, const struct contact *c)
 {
     int rc = dht_bootstrap(n->dht, now, c);

@@ -56,6 +56,9 @@ void node_clock(struct node *, usec_t now, int64_t unix_us);
 // A warning for the person (NODE_WARNING), each code once until it was told. Both texts outlive the node.
 void node_warn(struct node *, const char *code, const char *text);
 void node_local_paths(struct node *, usec_t now, const struct path *, size_t count);
+// Addresses that a router holds open for our socket (at most MEET_MAPPED_PATHS_MAX; 0: none any more): strangers
+// are told them. No move of the network: conversations that go on are left alone.
+void node_mapped(struct node *, usec_t now, const struct path *, size_t count);
 int node_bootstrap(struct node *, usec_t now, const struct contact *);
 // A client becomes a candidate for being a server: as dht_serve. Contacts out and in: as
 // dht_contacts_export and dht_contacts_import.

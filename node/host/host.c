@@ -371,25 +371,26 @@ int host_job(struct host *h, const struct job *job,
 
 // ---- own addresses ----------------------------------------------------------------------------------
 
-static void look_at_addresses(struct host_node *hn)
+static bool look_at_addresses(struct host_node *hn)
 {
     struct path all[MEET_LOCAL_PATHS_MAX] = {0};
     size_t n = 0;
     for (size_t i = 0; i < hn->links.sockets; i++)
         n += addrs_of(all + n, MEET_LOCAL_PATHS_MAX - n, &hn->links.udp[i].bound, hn->lab);
     if (n == hn->locals && memcmp(all, hn->local, n * sizeof *all) == 0)
-        return;
+        return false;
     memcpy(hn->local, all, n * sizeof *all);
     hn->locals = n;
     node_local_paths(hn->node, host_now(hn->host), all, n);
     host_node_turn(hn);
-    if (hn->moved != NULL)
-        hn->moved(hn->ctx);
+    return true;
 }
 
 static void on_addrs_timer(uv_timer_t *timer)
 {
-    look_at_addresses(timer->data);
+    struct host_node *hn = timer->data;
+    if (look_at_addresses(hn) && hn->moved != NULL)
+        hn->moved(hn->ctx);
 }
 
 size_t host_node_bound(const struct host_node *hn, struct path out[static HOST_SOCKETS_MAX])
@@ -553,7 +554,7 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
         return rc;
     }
     tell_time(hn, host_now(h));
-    look_at_addresses(hn);
+    (void)look_at_addresses(hn);
     uv_timer_start(&hn->addrs_timer, on_addrs_timer, HOST_ADDRS_MS, HOST_ADDRS_MS);
     uv_unref((uv_handle_t *)&hn->addrs_timer);
     host_node_turn(hn);
