@@ -8,7 +8,10 @@ connected with anything outside.
     net.close()
 """
 import os
+import shutil
 import subprocess
+import tempfile
+import time
 
 import nat
 from netns import GIVE_UP_S, Failure, Namespace, veth
@@ -40,7 +43,8 @@ class Internet:
     def __init__(self, delay=None, build="build"):
         """`delay`: one way, on each site's line to the core ("10ms"), by build/bauta-lab-link."""
         self.delay, self.link = delay, os.path.join(build, "bauta-lab-link")
-        self.spaces, self.links, self.hosts, self.sites, self.subnets = [], [], [], 0, 0
+        self.spaces, self.links, self.daemons, self.hosts, self.sites, self.subnets = [], [], [], [], 0, 0
+        self.folder = None  # for the daemons' files
         try:
             self.core = self.space("core")
             self.core.forward()
@@ -54,13 +58,18 @@ class Internet:
         return s
 
     def close(self):
+        for d in self.daemons:
+            d.kill()  # what it has opened goes with the namespace
+            d.wait(GIVE_UP_S)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
         for link in self.links:
             link.stdin.close()
             link.stdout.close()
             link.wait(GIVE_UP_S)
         for s in reversed(self.spaces):
             s.close()
-        self.spaces, self.links = [], []
+        self.spaces, self.links, self.daemons, self.folder = [], [], [], None
 
     # ---- lines -------------------------------------------------------------------------------------
 
@@ -160,8 +169,30 @@ class Internet:
         r, a4, a6 = self._router(kind, name + ".router", False, "192.168.0.0/16")
         host = self._host_in(r, name, 0, kind, a6)
         home = Home(kind, host, [host.space, r, self.core], [a for a in (a4, host.v6) if a])
+        if kind.maps:
+            self._miniupnpd(r)
         home.renumber = lambda: self._renumber(home, r)
         return home
+
+    def _miniupnpd(self, router):
+        self.folder = self.folder or tempfile.mkdtemp(prefix="bauta-lab-")
+        file = os.path.join(self.folder, router.name)
+        with open(file, "w", encoding="ascii") as f:
+            f.write(nat.DAEMON % {"wan": "w%d" % self.sites, "lan": "lan0", "file": file})
+        router.nft(nat.MAPPING)
+        with open(file + ".log", "w", encoding="ascii") as log:
+            d = subprocess.Popen(router.within() + ["miniupnpd", "-d", "-f", file, "-P", file + ".pid"],
+                                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        self.daemons.append(d)
+        end = time.monotonic() + GIVE_UP_S
+        while True:
+            with open(file + ".log", encoding="utf-8", errors="replace") as log:
+                said = log.read()
+            if "HTTP listening on port" in said and "Listening for NAT-PMP" in said:
+                return
+            if d.poll() is not None or time.monotonic() > end:
+                raise Failure("miniupnpd: %s" % said[-300:])
+            time.sleep(0.01)
 
     def _one_router(self, kind, names):
         r, a4, a6 = self._router(kind, kind.name + ".router", kind.together == "router", "192.168.0.0/16")

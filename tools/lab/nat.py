@@ -18,6 +18,7 @@ class Kind:
     v6: bool = False         # never translated; a firewall that lets in answers only
     out: str = "all"         # what may leave: all, no-udp, tcp-443
     carrier: bool = False    # a carrier's NAT (hashed, port) before the router's own
+    maps: bool = False       # opens ports for who asks: a real miniupnpd, NAT-PMP and UPnP
     # Where two of this kind live: apart, router (behind the same one, its local network keeps them apart, and it
     # hairpins), lan (on one local network, no hairpin), carrier (one carrier's NAT, which hairpins).
     together: str = "apart"
@@ -37,6 +38,7 @@ KINDS = (
     Kind("symmetric-random", ports="random"),
     Kind("carrier", carrier=True),
     Kind("hairpin", together="router"),
+    Kind("upnp", maps=True),
     Kind("dual-stack", v6=True),
     Kind("ipv6-only", v4=False, v6=True),
     Kind("udp-blocked", out="no-udp"),
@@ -78,6 +80,10 @@ def way(a, b):
         return None, "no address family in common"
     if "none" in (a.filtering, b.filtering):
         return "open", "one end takes in what comes"
+    return _ports(a, b)
+
+
+def _ports(a, b):
     fixed = [k.ports in INDEPENDENT for k in (a, b)]
     if all(fixed):
         return "punch", "both have one port for all"
@@ -85,6 +91,8 @@ def way(a, b):
         still, moving = (a, b) if fixed[0] else (b, a)
         if still.filtering == "address":
             return "punch", "the port that no server saw gets in, too"
+        if still.maps:
+            return "mapping", "a router opens the port that it is asked for"
         if moving.ports == "counted":
             return "prediction", "the next port can be told before"
         return "birthday", "one side's port is random"
@@ -154,6 +162,36 @@ def translation(k, wan, address, inside, hairpin):
 """ % {"s": OPEN_S, "get_in": get_in, "turn": turn, "source": "\n    ".join(source), "out": out}
 
 
+# The chains that miniupnpd fills; what it lets in is translated, thus accepted.
+MAPPING = """table inet upnp {
+  chain miniupnpd { }
+  chain prerouting_miniupnpd { }
+  chain postrouting_miniupnpd { }
+  chain in { type nat hook prerouting priority dstnat - 1; jump prerouting_miniupnpd; }
+  chain out { type nat hook postrouting priority srcnat - 1; jump postrouting_miniupnpd; }
+}
+"""
+DAEMON = """ext_ifname=%(wan)s
+listening_ip=%(lan)s
+http_port=5000
+enable_natpmp=yes
+enable_upnp=yes
+ipv6_disable=yes
+secure_mode=yes
+min_lifetime=2
+max_lifetime=86400
+upnp_table_name=upnp
+upnp_nat_table_name=upnp
+upnp_forward_chain=miniupnpd
+upnp_nat_chain=prerouting_miniupnpd
+upnp_nat_postrouting_chain=postrouting_miniupnpd
+lease_file=%(file)s.leases
+uuid=6a0b1d2c-1111-2222-3333-444455556666
+allow 1024-65535 192.168.0.0/16 1024-65535
+deny 0-65535 0.0.0.0/0 0-65535
+"""
+
+
 def firewall(k, wan):
     """What a router lets through: answers, and what may leave. What comes uninvited is dropped without a word; a router
     that noted it would take another port for the answer of its own host."""
@@ -174,6 +212,7 @@ def firewall(k, wan):
     type filter hook input priority filter; policy drop;
     ct state established,related accept
     meta l4proto { icmp, icmpv6 } accept
+    %s
   }
 }
-""" % (out, bridged)
+""" % (out, bridged, "iifname != %s accept" % wan if k.maps else "")

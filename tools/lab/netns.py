@@ -9,6 +9,8 @@ import threading
 
 CLONE_NEWNET = 0x40000000
 GIVE_UP_S = 60
+# Debian keeps these from who is not root.
+os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 # What a lab needs, tried in a namespace of its own.
 RIGHTS = """set -e
 ip link add v0 type veth peer name v1
