@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(harness.ROOT, "tools/lab"))
 from internet import Internet  # noqa: E402
 
 PORT = 4000
-BOOTSTRAPS = 3
+BOOTSTRAPS = 3  # of servers, and as many relays, that everybody is told
 FEW_CONTACTS = 3  # a node that knows so many servers has joined
 
 
@@ -29,18 +29,17 @@ class LabNet(Internet):
     def public(self, command, count, name, *args):
         """Servers or relays on public hosts, started together: their puzzles take a while. Their processes, with
         `at`: the host, and `contacts`: as --bootstrap takes them, IPv4 first."""
-        started = []
+        started, known = [], list(self.contacts)
         for i in range(count):
             h = self.host("%s%d" % (name, i + 1))
-            p = self.w.start(*args, command=command, lab=False, bootstrap=self.contacts, within=h.within(),
+            p = self.w.start(*args, command=command, lab=False, bootstrap=known, within=h.within(),
                              listen=["%s:%d" % (h.v4, PORT), "[%s]:%d" % (h.v6, PORT)])
             p.at = h
             started.append(p)
         for p in started:
             key = p.out.wait("ready ").split("/", 1)[1]
             p.contacts = ["%s:%d/%s" % (p.at.v4, PORT, key), "[%s]:%d/%s" % (p.at.v6, PORT, key)]
-            if len(self.contacts) < 2 * BOOTSTRAPS:
-                self.contacts += p.contacts
+        self.contacts += [c for p in started[:BOOTSTRAPS] for c in p.contacts]
         for p in started:  # those that started together have to hear of each other
             self.w.connect(p).call("add_contacts", contacts=self.contacts)
         return started

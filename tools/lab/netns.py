@@ -29,20 +29,41 @@ class Failure(Exception):
 
 
 def unshare():
-    """What goes before `unshare --net` for who is not root."""
-    return [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user"]
+    """What makes who is not root the root of namespaces of its own."""
+    return [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
 
 
-def why_not():
-    """Why this machine has no lab, or None."""
+def why_not(here=True):
+    """Why this machine has no lab, or None; `here`: in this process, as it is."""
     for tool in ("ip", "nft", "unshare", "nsenter", "setpriv"):
         if shutil.which(tool) is None:
             return "no %s" % tool
-    done = subprocess.run(unshare() + ["unshare", "--net", "sh", "-c", RIGHTS], stdin=subprocess.DEVNULL,
+    done = subprocess.run(([] if here else unshare()) + ["unshare", "--net", "sh", "-c", RIGHTS], stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        return "no network namespaces with nftables here (%s)" % (done.stderr.strip().split("\n")[0] or "refused")
+        return "no network namespaces with nftables here (%s)" % (done.stderr.strip() or "refused").split("\n")[0]
     return None
+
+
+def socket_in(file, family=socket.AF_INET, kind=socket.SOCK_DGRAM, proto=0):
+    """A socket in the namespace of that file: a thread goes and opens it, and ends."""
+    made = []
+
+    def make():
+        libc = ctypes.CDLL(None, use_errno=True)
+        try:
+            with open(file, "rb") as f:
+                if libc.setns(f.fileno(), CLONE_NEWNET) == 0:
+                    made.append(socket.socket(family, kind, proto))
+        except OSError:
+            pass
+
+    t = threading.Thread(target=make)
+    t.start()
+    t.join()
+    if not made:
+        raise Failure("no socket in %s" % file)
+    return made[0]
 
 
 class Namespace:
@@ -83,23 +104,7 @@ class Namespace:
                   "echo 1 >ipv6/conf/all/forwarding; echo 0 >ipv6/conf/default/accept_dad; fi"])
 
     def socket(self, family=socket.AF_INET, kind=socket.SOCK_DGRAM, proto=0):
-        """A socket there: a thread goes and opens it, and ends."""
-        made = []
-
-        def make():
-            try:
-                with open(self.file, "rb") as f:
-                    if ctypes.CDLL(None, use_errno=True).setns(f.fileno(), CLONE_NEWNET) == 0:
-                        made.append(socket.socket(family, kind, proto))
-            except OSError:
-                pass
-
-        t = threading.Thread(target=make)
-        t.start()
-        t.join()
-        if not made:
-            raise Failure("no socket in %s" % self.name)
-        return made[0]
+        return socket_in(self.file, family, kind, proto)
 
     def close(self):
         self.holder.stdin.close()
