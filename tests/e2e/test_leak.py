@@ -72,7 +72,7 @@ class Life:
         """A malicious other end: from its host it sends to all that it has heard of, and hopes for an answer."""
         name = self.other.host.name
         for port in (4000, 4001, 33434):
-            for a in self.capture.senders(name):
+            for a in (a for a in self.capture.senders(name) if ipaddress.ip_address(a).is_global):
                 s = self.other.host.space.socket(socket.AF_INET6 if ":" in a else socket.AF_INET)
                 s.sendto(b"who are you?" * 20, (a, port))
                 s.close()
