@@ -98,7 +98,7 @@ def _ports(a, b):
         return "birthday", "one side's port is random"
     if a.ports == b.ports == "counted":
         return "prediction", "both next ports can be told before"
-    return None, "neither end's port can be told before"
+    return None, "a random port, and at the other end another port for each remote"
 
 
 # ---- rules ----------------------------------------------------------------------------------------
