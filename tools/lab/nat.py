@@ -65,9 +65,10 @@ HAS = ("local", "open", "punch", "hairpin")
 
 def way(a, b):
     """How two of these kinds can get a direct path at all, and why: (way or None, reason).
-    local: over the local network; open: one end takes in what comes; punch: both send to the address that servers
-    see; hairpin: the same, turned round by the router; prediction: a port that no server saw can be told before;
-    birthday: many sockets at the end with random ports, many ports tried by the other."""
+    local: over the local network; open: one end takes in what comes; mapping: so it does at a port that its router was
+    asked for; punch: both send to the address that servers see; hairpin: the same, turned round by the router;
+    prediction: a port that no server saw can be told before; birthday: many sockets at the end with random ports,
+    many ports tried by the other."""
     if not (a.joins() and b.joins()):
         return None, "UDP does not get out"
     if a is b and a.together == "lan":
