@@ -7,8 +7,9 @@
 // One for each encounter, and as many that are only saying goodbye.
 #define NODE_CONVERSATIONS_MAX (2 * MEET_ENCOUNTERS_MAX)
 // A conversation has at most four live phases of four cids: those of steps that follow each other fast.
-#define NODE_CIDS_MAX (16 * NODE_CONVERSATIONS_MAX)
-// Open addressing at half load; a power of two.
+// So have the four tunnels.
+#define NODE_CIDS_MAX (16 * (NODE_CONVERSATIONS_MAX + 4u))
+// Open addressing at little more than half load; a power of two.
 #define NODE_CID_SLOTS 1024u
 #define NODE_TOPIC_TEXT_BYTES_MAX 1024u // as typed, before normalising shortens it
 #define NODE_WARNINGS_MAX 8u
@@ -42,6 +43,24 @@
 #define REUNION_ASKS_MAX 48u
 #define REUNION_ASK_US (10 * USEC_PER_S)
 #define REUNION_CANDIDATE_BYTES 92u // of a note: four IPv6 and two IPv4, with any tag
+// Links that a driver has not been told of: it asks after each call, and one call closes at most a whole search for a
+// NAT's port (256) or a relay's clients whose time is over. A power of two.
+#define NODE_VIAS_CLOSED_MAX 4096u
+#define NODE_VIAS_CLOSED_MIN 64u // room taken at first; doubled
+// Users of the DHT's events: the relay's pings; tunnels and the pings through them. (The directory's: DIRECTORY_USER.)
+#define NODE_RELAY_USER 0x20000u
+#define NODE_UPLINK_USER 0x30000u
+#define NODE_RELAY_ID 0x10000u // sends of the relay's channels are numbered from here on
+#define NODE_RELAY_LOOK_US (60 * USEC_PER_S) // how full we are, as the directory says
+#define NODE_ENTRIES_MAX 16u // servers we were told of, that may be relays: as bootstraps
+#define NODE_UPLINK_RETRY_MIN_US (500 * USEC_PER_MS)
+#define NODE_UPLINK_RETRY_MAX_US (30 * USEC_PER_S)
+#define NODE_UPLINK_WARN_US (10 * USEC_PER_S)     // without any relay, until the person hears of it
+#define NODE_EXIT_RETRY_US (2 * USEC_PER_S)       // until a server has said how an exit is seen
+#define NODE_EXIT_AGAIN_US (300 * USEC_PER_S)     // and from time to time
+#define NODE_RELAYED_PATIENCE_US (5 * USEC_PER_S) // for a first path where relays have to ask first
+#define NODE_TUNNELLED_ROUNDS                                                                      \
+    64u // of one turn: what goes into tunnels before anything comes out of them
 #define NODE_STORE_BYTES_DEFAULT (64u * 1024 * 1024)
 #define NODE_NETWORK_DEFAULT "bauta"
 

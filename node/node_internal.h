@@ -6,10 +6,12 @@
 #include "crypto/nodekey.h"
 #include "crypto/topic.h"
 #include "node/alias.h"
-#include "node/cids.h"
+#include "node/channel/cids.h"
 #include "node/conversation.h"
 #include "node/limits.h"
 #include "node/node.h"
+#include "node/relaying.h"
+#include "node/uplink.h"
 
 enum encounter_state { ENCOUNTER_NONE, ENCOUNTER_SEEKING, ENCOUNTER_TALKING, ENCOUNTER_ENDED };
 
@@ -55,16 +57,24 @@ struct node {
     uint32_t encounters;
     uint32_t last_encounter;
     uint32_t conversations;
-    struct heap heap; // of the conversations' deadlines
-    struct cids cids; // its slots come and go with conversations
-    uint32_t turn;    // where node_transmit goes on, so that channels take turns
+    struct heap heap;          // of the conversations' deadlines
+    struct cids cids;          // its slots come and go with conversations
+    struct relaying *relaying; // NULL: no relay
+    struct uplink *uplink;     // NULL: it uses none
+    uint32_t turn;             // where node_transmit goes on, so that channels take turns
 
     uint32_t warnings;
 
+    uint32_t *via_closed; // for node_vias_closed; from the arena while there are any
+    uint32_t vias_closed, vias_room;
+
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
-    uint64_t dropped_short, dropped_unknown, dropped_channel;
+    uint64_t dropped_short, dropped_unknown, dropped_channel, dropped_tunnel;
 };
 
+bool node_cids(struct node *); // makes the table of cids; false without memory
+// What the peers of relayed conversations should know of our other exits has changed.
+void node_points(struct node *, usec_t now);
 bool node_busy(struct node *); // makes `busy`; false without memory
 void node_rest(struct node *); // gives it back when nothing is left in it
 struct encounter *node_find_encounter(const struct node *, uint32_t id);
@@ -73,6 +83,9 @@ void node_free_encounter(struct node *, struct encounter *);
 void node_touch(struct node *, struct conversation *);
 void node_rearm(struct node *, struct conversation *); // its deadline may have moved
 void node_free_conversation(struct node *, struct conversation *);
+// The driver is told to close this VIA_SOCKET | n. False when too many wait to be told (NODE_VIAS_CLOSED_MAX), or
+// without memory: then it is still open, and the caller tries again in a later call.
+bool node_via_close(struct node *, uint32_t via);
 // Carries what the layers below reported to those above, until all is quiet.
 void node_pump(struct node *, usec_t now);
 

@@ -5,6 +5,7 @@
 #include "crypto/ratchet.h"
 #include "node/channel/channel.h"
 #include "node/channel/cover.h"
+#include "node/channel/datagrams.h"
 #include "node/channel/ecn.h"
 #include "node/channel/keys.h"
 #include "node/channel/message.h"
@@ -23,16 +24,6 @@ enum chan_state {
     CHAN_OVER
 };
 
-struct chan_datagram {
-    uint16_t len;
-    uint8_t data[CHANNEL_DATAGRAM_BYTES_MAX];
-};
-struct chan_datagrams {       // taken from the arena with the first one
-    struct chan_datagram out; // len 0: none waits
-    struct chan_datagram in[CHAN_DATAGRAM_SLOTS];
-    uint8_t first, count;
-};
-
 struct channel {
     struct arena *arena;
     struct rng rng;
@@ -44,7 +35,7 @@ struct channel {
     bool heard, ready, matched;
     bool tell_heard, tell_path, tell_ready, tell_matched; // events to give
     usec_t now;                                           // of the call that is under way
-    usec_t started_at;
+    usec_t started_at, patience_us;
     usec_t active_at; // last tracked packet sent or valid one received
     usec_t idle_us;   // PING after this much silence, drawn anew each time
     usec_t retry_at;  // offer room again after the arena was full; USEC_NEVER: no need
@@ -83,7 +74,7 @@ struct channel {
     struct chan_streams streams;
     struct chan_message_out message_out;
     struct chan_message_in message_in;
-    struct chan_datagrams *datagrams;
+    struct chan_datagrams datagrams;
     struct chan_reunion reunion;
     struct chan_cover cover;
 

@@ -1,6 +1,7 @@
 #include "node/channel/paths.h"
 
 #include "crypto/bytes.h"
+#include "dht/path.h"
 
 static bool same(const struct path *a, const struct path *b)
 {
@@ -11,6 +12,7 @@ static struct chan_path *begin(struct chan_paths *p, int i, const struct path *p
 {
     struct chan_path *at = &p->path[i];
     *at = (struct chan_path){.path = *path, .challenge_at = USEC_NEVER, .id = p->next_id++};
+    at->far = path_tunnels(path) > 0;
     chan_mtu_init(&at->mtu, path);
     return at;
 }
@@ -39,8 +41,10 @@ void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_conf
         if (known)
             continue;
         struct chan_path *at = begin(p, p->count++, &config->candidate[i]);
+        bool late = (config->late >> i & 1u) != 0;
         at->candidate = true;
-        at->challenge_at = now;
+        at->far = at->far || late;
+        at->challenge_at = late ? now + CHAN_LATE_US : now;
         at->challenge_gap_us = gap;
     }
 }

@@ -12,6 +12,7 @@
 struct chan_path {
     struct path path;
     bool candidate, heard, validated;
+    bool far;          // behind a relay: given up for one that is not
     bool fresh;        // of the newest candidates: it does not give way to others of them
     uint8_t responses; // PATH_RESPONSEs that are due
     uint8_t response[CHAN_RESPONSES_MAX][8];

@@ -62,6 +62,8 @@ bool host_node_contact(const struct host_node *, struct contact *);
 
 struct host_counters {
     uint64_t dropped_full, dropped_long, send_failed;
+    uint64_t refused; // sends through a link that there is not: no such family, no descriptor left
+    uint32_t extra_sockets; // open now
 };
 // The kernel gave one of the sockets smaller buffers than bulk needs.
 bool host_node_clamped(const struct host_node *);

@@ -131,6 +131,16 @@ void meet_local_paths(struct meet *m, const struct path *path, size_t n)
     }
 }
 
+void meet_exits(struct meet *m, bool only, uint32_t via, const struct path exit[2])
+{
+    struct meet_env *env = &m->env;
+    memset(env->exit, 0, sizeof env->exit);
+    if (exit != NULL)
+        memcpy(env->exit, exit, sizeof env->exit);
+    env->via = via;
+    env->relayed = only;
+}
+
 // ---- commands -------------------------------------------------------------------------------------
 
 int meet_seek(struct meet *m, usec_t now, uint32_t encounter, const struct meet_wish *wish)

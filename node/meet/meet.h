@@ -31,6 +31,10 @@ void meet_clock(struct meet *, usec_t now, int64_t unix_us);
 // Own socket addresses on this host's interfaces; servers' view of us is added from the DHT.
 void meet_local_paths(struct meet *, const struct path *path, size_t n);
 
+// Addresses behind a relay at which we can be reached, one of each family at most (family 0: none; NULL: none at all), by
+// a tunnel called `via`. `only`: strangers are told nothing else, and are sent to by no other way.
+void meet_exits(struct meet *, bool only, uint32_t via, const struct path exit[2]);
+
 struct meet_topic { // normalised by the caller
     uint8_t topic[TOPIC_BYTES_MAX];
     uint8_t topic_len;

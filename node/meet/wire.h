@@ -73,14 +73,17 @@ struct wire_msg1 {
 void wire_put_msg1(uint8_t out[static WIRE_MSG1_PAYLOAD_BYTES], const struct wire_msg1 *);
 int wire_get_msg1(struct wire_msg1 *, const uint8_t *in, size_t len); // BAUTA_EFORMAT
 
-// How one end can be reached: cid[8] recv_mask[16] flags[1] count[1], count x (family[1] addr[4|16] port[2])
+// How one end can be reached: cid[8] recv_mask[16] flags[1] counts[1], count x (family[1] addr[4|16] port[2])
 #define WIRE_REACH_FIXED_BYTES (CID_BYTES + MASK_KEY_BYTES + 2u)
+#define WIRE_REACH_RELAYS_SHIFT                                                                    \
+    4u // of counts: candidates, and how many of them, the last, are behind a relay
 #define WIRE_REACH_OBSERVED 0x01u // the first candidate is the one that the introducer sees
 struct wire_reach {
     uint8_t cid[CID_BYTES];
     uint8_t recv_mask[MASK_KEY_BYTES];
     bool observed;
     uint8_t candidates;
+    uint8_t relays; // so many of them, the last ones, are behind a relay of ours
     struct path candidate[CHANNEL_CANDIDATES_MAX];
 };
 

@@ -213,7 +213,7 @@ static void loss_is_the_wanted_share(void **state)
     usec_t least = USEC_NEVER, most = 0;
     for (uint64_t i = 0; i < 20000; i++) {
         struct sim_way w;
-        if (!sim_network_carry(&net, 0, 0, &net.site[1].path, i, 100, &w)) {
+        if (!sim_network_carry(&net, 0, 0, &net.site[1].path, 0, i, 100, &w)) {
             lost++;
             continue;
         }

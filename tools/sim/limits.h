@@ -14,6 +14,11 @@
 #define SIM_ADDRESS_TRIES 64u // then two nodes may share an address and differ by port
 #define SIM_NAT_FLOWS_MAX                                                                          \
     80u // 12 bytes each: about a kilobyte a NAT; the longest silent one gives way
+#define SIM_NAT_SEARCH_FLOWS_MAX                                                                   \
+    8192u // of who goes on to further ports of one address, or from them
+// A datagram with so few hops to go leaves its sender's NAT, which counts as one, and dies before the far one.
+#define SIM_HOPS_OWN 2u
+#define SIM_HOPS_FAR 10u
 #define SIM_BURST_US 200000u       // length of a burst of loss on a line
 #define SIM_BURST_LOSS_PPM 750000u // of datagrams within it
 #define SIM_QUEUE_STEP_US 1000u    // a shorter wait in a queue is not worth an event
@@ -44,6 +49,7 @@
 #define SIM_BOOTSTRAPS_MAX 8u       // contacts that a newcomer is told
 #define SIM_LOAD_CHECK_US 10000000u // after an announce: a look-up with all its retries is over
 #define SIM_PROGRESS_US 100000u     // virtual time between two looks at the wall clock
+#define SIM_VIAS 16u                // closed sockets that are taken from a node at a time
 #define SIM_TEXT_BYTES 160u         // of one message of a person
 
 // A person's reaction to an event comes this much later, so that it is an event of its own.

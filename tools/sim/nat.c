@@ -46,8 +46,17 @@ static bool open_at(const struct sim_nat *n, const struct sim_flow *f, uint32_t 
     return now - f->out_at <= (uint32_t)n->idle_s * (1000000u / 1024u);
 }
 
+// Who tries the ports of one address has room for that.
+static uint32_t flows_max(struct sim_nat *n, const struct path *to)
+{
+    uint32_t address = mix(UINT32_C(2166136261), to->ip, sizeof to->ip), was = n->last;
+    n->last = address;
+    return address == was ? SIM_NAT_SEARCH_FLOWS_MAX : SIM_NAT_FLOWS_MAX;
+}
+
 // The flow's place, or a new one: first a closed one's, then the longest silent one's.
-static struct sim_flow *flow_for(struct sim_nat *n, uint32_t remote, uint32_t now, bool *fresh)
+static struct sim_flow *flow_for(struct sim_nat *n, uint32_t remote, const struct path *to,
+                                 uint16_t inside, uint32_t now, bool *fresh)
 {
     *fresh = false;
     for (uint32_t i = 0; i < n->flows;) {
@@ -55,12 +64,13 @@ static struct sim_flow *flow_for(struct sim_nat *n, uint32_t remote, uint32_t no
             n->flow[i] = n->flow[--n->flows];
             continue;
         }
-        if (n->flow[i].remote == remote)
+        if (n->flow[i].remote == remote && n->flow[i].inside == inside)
             return &n->flow[i];
         i++;
     }
     *fresh = true;
-    if (n->flows == SIM_NAT_FLOWS_MAX) {
+    uint32_t most = flows_max(n, to);
+    if (n->flows >= most) {
         uint32_t oldest = 0;
         for (uint32_t i = 1; i < n->flows; i++)
             if (now - n->flow[i].out_at > now - n->flow[oldest].out_at)
@@ -69,46 +79,80 @@ static struct sim_flow *flow_for(struct sim_nat *n, uint32_t remote, uint32_t no
     }
     if (n->flows == n->room) {
         uint32_t room = n->room == 0 ? 4 : 2u * n->room;
-        n->room = (uint8_t)(room < SIM_NAT_FLOWS_MAX ? room : SIM_NAT_FLOWS_MAX);
+        n->room = (uint16_t)(room < most ? room : most);
         n->flow = sim_grow(n->flow, n->room, sizeof *n->flow);
     }
     return &n->flow[n->flows++];
 }
 
-uint16_t sim_nat_out(struct sim_nat *n, usec_t now, const struct path *to, uint16_t own_port,
+static uint16_t random_port(struct sim_nat *n, const struct sim_prf *prf, uint32_t site)
+{
+    return (uint16_t)(SIM_PORT_MIN +
+                      sim_prf_below(prf, SIM_PRF_NAT, site, 1, n->drawn++, 65536 - SIM_PORT_MIN));
+}
+
+static bool port_taken(const struct sim_nat *n, uint32_t remote, uint16_t port)
+{
+    for (uint32_t i = 0; i < n->flows; i++)
+        if (n->flow[i].remote == remote && n->flow[i].port == port)
+            return true;
+    return false;
+}
+
+static uint16_t new_port(struct sim_nat *n, uint32_t remote, uint16_t inside,
+                         const struct sim_prf *prf, uint32_t site)
+{
+    uint16_t port = inside;
+    switch ((enum sim_nat_kind)n->kind) {
+    case SIM_NAT_SYMMETRIC_PRESERVING:
+        // Another host behind it talks to that remote from the same port.
+        if (sim_prf_below(prf, SIM_PRF_NAT, site, 3, (uint64_t)remote << 16 | inside, 8) != 0)
+            return port;
+        break;
+    case SIM_NAT_SYMMETRIC_STEP:
+        port = (uint16_t)sim_prf_below(prf, SIM_PRF_NAT, site, 4, 0, 65536 - SIM_PORT_MIN);
+        return (uint16_t)(SIM_PORT_MIN + (port + n->drawn++) % (65536 - SIM_PORT_MIN));
+    default:
+        break;
+    }
+    do
+        port = random_port(n, prf, site);
+    while (port_taken(n, remote, port));
+    return port;
+}
+
+uint16_t sim_nat_out(struct sim_nat *n, usec_t now, const struct path *to, uint16_t inside,
                      const struct sim_prf *prf, uint32_t site)
 {
     uint32_t at = (uint32_t)(now >> 10), remote = remote_of(n, to);
     bool fresh;
-    struct sim_flow *f = flow_for(n, remote, at, &fresh);
+    struct sim_flow *f = flow_for(n, remote, to, inside, at, &fresh);
     if (fresh) {
-        uint16_t port = own_port;
-        if (n->kind == SIM_NAT_SYMMETRIC && to->family == 4)
-            port = (uint16_t)(SIM_PORT_MIN + sim_prf_below(prf, SIM_PRF_NAT, site, 1, n->drawn++,
-                                                           65536 - SIM_PORT_MIN));
-        *f = (struct sim_flow){.remote = remote, .port = port};
+        uint16_t port = inside;
+        *f = (struct sim_flow){.inside = inside};
+        if (sim_nat_symmetric(n->kind) && to->family == 4)
+            port = new_port(n, remote, inside, prf, site);
+        f->remote = remote;
+        f->port = port;
     }
     f->out_at = at;
     return f->port;
 }
 
-bool sim_nat_in(const struct sim_nat *n, usec_t now, const struct path *from, uint16_t port,
-                uint16_t own_port)
+uint16_t sim_nat_in(const struct sim_nat *n, usec_t now, const struct path *from, uint16_t port)
 {
     uint32_t at = (uint32_t)(now >> 10), remote = remote_of(n, from);
-    if ((n->kind != SIM_NAT_SYMMETRIC || from->family != 4) && port != own_port)
-        return false;
     for (uint32_t i = 0; i < n->flows; i++)
         if (n->flow[i].remote == remote && n->flow[i].port == port && open_at(n, &n->flow[i], at))
-            return true;
-    return false;
+            return n->flow[i].inside;
+    return 0;
 }
 
 bool sim_nat_can_meet(enum sim_nat_kind a, enum sim_nat_kind b)
 {
     // A symmetric one's port towards the other is one that the other never heard of: fine where the
     // other does not filter by port, or has no filter.
-    if (a == SIM_NAT_SYMMETRIC)
+    if (sim_nat_symmetric(a))
         return b < SIM_NAT_PORT_RESTRICTED;
-    return b != SIM_NAT_SYMMETRIC || a < SIM_NAT_PORT_RESTRICTED;
+    return !sim_nat_symmetric(b) || a < SIM_NAT_PORT_RESTRICTED;
 }

@@ -45,6 +45,7 @@ void sim_network_free(struct sim_network *n)
         if (n->site[i].nat != NULL)
             sim_nat_free(n->site[i].nat);
         free(n->site[i].nat);
+        sim_sockets_free(&n->site[i].sockets);
     }
     free(n->site);
     free(n->slot);
@@ -76,16 +77,22 @@ static bool same_ip(const struct path *a, const struct path *b)
     return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
 }
 
+static bool is_socket(uint32_t via)
+{
+    return (via & (VIA_TUNNEL | VIA_SOCKET | VIA_TCP)) == VIA_SOCKET;
+}
+
 // A translated host has its address alone; others may share one and differ by port.
 static bool lives_at(const struct sim_site *s, const struct path *p)
 {
     const struct path *own = s->path.family == p->family ? &s->path : &s->path6;
-    return same_ip(own, p) && (own->port == p->port || (s->nat != NULL && p->family == 4));
+    return same_ip(own, p) && (own->port == p->port || (s->nat != NULL && p->family == 4) ||
+                               sim_socket_at(s->sockets, own->port, p->port) != SIM_SOCKET_NONE);
 }
 
 uint32_t sim_network_find(const struct sim_network *n, const struct path *p)
 {
-    if (n->slots == 0 || p->via != 0)
+    if (n->slots == 0 || (p->via != VIA_UDP && !is_socket(p->via)))
         return SIM_NOBODY;
     for (uint32_t i = slot_of(n, p); n->slot[i] != 0; i = (i + 1) & (n->slots - 1))
         if (lives_at(&n->site[n->slot[i] - 1], p))
@@ -308,29 +315,50 @@ static bool queue(usec_t *free_us, usec_t now, uint32_t kbit, uint32_t queue_us,
     return true;
 }
 
+void sim_network_close(struct sim_network *n, uint32_t site, uint32_t via)
+{
+    if (is_socket(via))
+        sim_socket_close(n->site[site].sockets, via & ~VIA_SOCKET);
+}
+
+void sim_network_close_all(struct sim_network *n, uint32_t site)
+{
+    sim_sockets_free(&n->site[site].sockets);
+}
+
+// The port inside that a datagram leaves from; 0: from none.
+static uint16_t port_of(struct sim_site *s, const struct path *own, uint32_t via)
+{
+    if (via == VIA_UDP)
+        return own->port;
+    return is_socket(via) ? sim_socket_open(&s->sockets, own->port, via & ~VIA_SOCKET) : 0;
+}
+
 bool sim_network_carry(struct sim_network *n, usec_t now, uint32_t from, const struct path *to,
-                       uint64_t number, size_t len, struct sim_way *w)
+                       uint8_t ttl, uint64_t number, size_t len, struct sim_way *w)
 {
     struct sim_site *s = &n->site[from];
     const struct path *own = of_family(s, to->family);
-    if (own == NULL) {
+    uint16_t inside = own != NULL ? port_of(s, own, to->via) : 0;
+    if (inside == 0 || (ttl > 0 && ttl < SIM_HOPS_OWN)) {
         n->nowhere++;
         return false;
     }
     w->destination = sim_network_find(n, to);
     w->family = to->family;
     w->to_port = to->port;
-    w->from_port = own->port;
+    w->from_port = inside;
+    w->to_via = VIA_UDP;
     w->takes_us = 0;
     w->from_moves = s->moves;
     w->to_moves = w->destination != SIM_NOBODY ? n->site[w->destination].moves : 0;
     if (s->nat != NULL)
-        w->from_port = sim_nat_out(s->nat, now, to, own->port, n->prf, from);
+        w->from_port = sim_nat_out(s->nat, now, to, inside, n->prf, from);
     if (!queue(&s->up_free_us, now, s->up_kbit, s->queue_us, len, &w->takes_us)) {
         n->overflown++;
         return false;
     }
-    if (w->destination == SIM_NOBODY) {
+    if (w->destination == SIM_NOBODY || (ttl > 0 && ttl < SIM_HOPS_FAR)) {
         n->nowhere++;
         return false;
     }
@@ -365,7 +393,18 @@ struct path sim_network_source(const struct sim_network *n, uint32_t from, const
     return p;
 }
 
-bool sim_network_admit(struct sim_network *n, usec_t now, uint32_t from, const struct sim_way *w,
+// The socket that has this port inside. False: none.
+static bool socket_at(const struct sim_site *s, uint16_t port, uint32_t *via)
+{
+    *via = VIA_UDP;
+    if (port == s->path.port)
+        return true;
+    uint32_t k = sim_socket_at(s->sockets, s->path.port, port);
+    *via = VIA_SOCKET | k;
+    return k != SIM_SOCKET_NONE;
+}
+
+bool sim_network_admit(struct sim_network *n, usec_t now, uint32_t from, struct sim_way *w,
                        size_t len, usec_t *wait_us)
 {
     struct sim_site *s = &n->site[w->destination];
@@ -374,12 +413,18 @@ bool sim_network_admit(struct sim_network *n, usec_t now, uint32_t from, const s
         n->nowhere++;
         return false;
     }
+    uint16_t inside = w->to_port;
     if (s->nat != NULL) {
         struct path source = sim_network_source(n, from, w);
-        if (!sim_nat_in(s->nat, now, &source, w->to_port, s->path.port)) {
+        inside = sim_nat_in(s->nat, now, &source, w->to_port);
+        if (inside == 0) {
             n->filtered++;
             return false;
         }
+    }
+    if (!socket_at(s, inside, &w->to_via)) { // the host has closed it
+        n->nowhere++;
+        return false;
     }
     if (!queue(&s->down_free_us, now, s->down_kbit, s->queue_us, len, wait_us)) {
         n->overflown++;

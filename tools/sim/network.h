@@ -8,6 +8,7 @@
 #define BAUTA_SIM_NETWORK_H
 
 #include "tools/sim/nat.h"
+#include "tools/sim/sockets.h"
 
 #define SIM_NOBODY UINT32_MAX
 #define SIM_FAULTS_MAX 16u // of one run
@@ -28,10 +29,11 @@ struct sim_site {        // of one node
     uint16_t x_us, y_us; // on the plane
     uint32_t access_us;  // of its own line, one way
     uint32_t up_kbit, down_kbit, queue_us;
+    uint8_t moves;                   // so far, modulo 256
     usec_t up_free_us, down_free_us; // when its queues are empty
     struct sim_nat *nat;             // NULL: none
+    struct sim_sockets *sockets;     // NULL: the main one only
     struct path was, was6;           // before the last move
-    uint8_t moves;                   // so far, modulo 256
 };
 
 struct sim_fault {
@@ -62,7 +64,8 @@ uint32_t sim_network_add(struct sim_network *, bool lab, const struct sim_site_c
 // line. What is on the way to the old address is lost; what it sent from there still comes from there.
 void sim_network_move(struct sim_network *, bool lab, uint32_t site,
                       const struct sim_site_config *);
-// SIM_NOBODY: nobody lives there. Who is behind a NAT is found at any port of it.
+// SIM_NOBODY: nobody lives there. Who is behind a NAT is found at any port of it. Through which of the asker's
+// sockets (via) does not matter.
 uint32_t sim_network_find(const struct sim_network *, const struct path *);
 // Its addresses as the host itself knows them; behind a NAT a private one. How many.
 size_t sim_network_local(const struct sim_network *, uint32_t site, struct path out[static 2]);
@@ -76,18 +79,23 @@ bool sim_network_fault(struct sim_network *, const struct sim_fault *);
 
 struct sim_way { // of one datagram
     uint32_t destination;
-    usec_t takes_us;             // from when it leaves the host, queue included
+    uint32_t to_via; // the receiver's socket: VIA_UDP, or VIA_SOCKET | n; known once it is admitted
+    usec_t takes_us; // from when it leaves the host, queue included
     uint16_t from_port, to_port; // as the world sees them
     uint8_t family;
     uint8_t from_moves, to_moves; // of both ends, when it left
 };
-// The datagram `number` of `from`, of `len` bytes without headers. False: it is lost.
+// The datagram `number` of `from`, of `len` bytes without headers, from the socket that to->via names, which is
+// opened where it was not. `ttl`: hops it may go, 0: enough. False: it is lost.
 bool sim_network_carry(struct sim_network *, usec_t now, uint32_t from, const struct path *to,
-                       uint64_t number, size_t len, struct sim_way *);
+                       uint8_t ttl, uint64_t number, size_t len, struct sim_way *);
+// The host closes one of its further sockets (VIA_SOCKET | n), or all of them.
+void sim_network_close(struct sim_network *, uint32_t site, uint32_t via);
+void sim_network_close_all(struct sim_network *, uint32_t site);
 // It bears the address of `as` instead. False: that host has none of this family.
 bool sim_network_forge(const struct sim_network *, uint32_t as, struct sim_way *);
 // It arrives. False: it goes no farther. *wait_us > 0: hand it over so much later, without asking again.
-bool sim_network_admit(struct sim_network *, usec_t now, uint32_t from, const struct sim_way *,
+bool sim_network_admit(struct sim_network *, usec_t now, uint32_t from, struct sim_way *,
                        size_t len, usec_t *wait_us);
 // The address that the receiver sees.
 struct path sim_network_source(const struct sim_network *, uint32_t from, const struct sim_way *);

@@ -73,10 +73,12 @@ struct sim *sim_new(const struct sim_config *cfg)
     return s;
 }
 
-static void stop_host(struct sim_host *h)
+static void stop_host(struct sim *s, uint32_t node)
 {
+    struct sim_host *h = s->host[node];
     if (h->node == NULL)
         return;
+    sim_network_close_all(&s->net, node);
     node_free(h->node);
     h->node = NULL;
     arena_end(&h->arena);
@@ -109,7 +111,7 @@ void sim_free(struct sim *s)
     for (uint32_t k = 1; k < s->shards; k++) // before any shard's memory goes: payloads wander
         drop_events(s->shard[k]);
     for (uint32_t i = 0; i < s->hosts; i++) {
-        stop_host(s->host[i]);
+        stop_host(s, i);
         free(s->host[i]->actor);
         slab_give(&s->slab, s->host[i], sizeof *s->host[i]);
     }
@@ -196,7 +198,7 @@ void sim_fail(struct sim *s, const char *format, ...)
 // ---- one node's turn --------------------------------------------------------------------------------
 
 // `as`: whose address it bears.
-static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct path *to,
+static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct path *to, uint8_t ttl,
                      usec_t leaves_us, const uint8_t *data, size_t len)
 {
     struct sim_host *h = s->host[from];
@@ -211,7 +213,7 @@ static void send_one(struct sim *s, uint32_t from, uint32_t as, const struct pat
         s->oversized++;
         return;
     }
-    if (!sim_network_carry(&s->net, leaves_us, from, to, number, len, &way) ||
+    if (!sim_network_carry(&s->net, leaves_us, from, to, ttl, number, len, &way) ||
         (as != from && !sim_network_forge(&s->net, as, &way)))
         return;
     struct datagram *d = slab_take(&s->slab, sizeof *d + len);
@@ -235,15 +237,25 @@ static bool drain_sends(struct sim *s, uint32_t node)
         usec_t leaves_us = batch[i].not_before > s->now ? batch[i].not_before : s->now;
         if (s->host[node]->actor != NULL)
             leaves_us += s->host[node]->actor->delay_us;
+        assert(batch[i].path.via == VIA_UDP || s->head->shards <= 1); // others read what is open
         struct rd r = rd_init(batch[i].data, batch[i].len);
         while (r.left > 0) {
             size_t len =
                 batch[i].seg_size != 0 && batch[i].seg_size < r.left ? batch[i].seg_size : r.left;
-            send_one(s, node, node, &batch[i].path, leaves_us, rd_bytes(&r, len), len);
+            send_one(s, node, node, &batch[i].path, batch[i].ttl, leaves_us, rd_bytes(&r, len),
+                     len);
         }
         more = more || batch[i].id != 0; // a channel's: it is asked until it has nothing
     }
     return more;
+}
+
+static void drain_vias(struct sim *s, uint32_t node)
+{
+    uint32_t via[SIM_VIAS];
+    for (size_t k; (k = node_vias_closed(s->host[node]->node, via, SIM_VIAS)) > 0;)
+        while (k > 0)
+            sim_network_close(&s->net, node, via[--k]);
 }
 
 static bool drain_jobs(struct sim *s, uint32_t node)
@@ -316,6 +328,7 @@ static void finish_turn(struct sim *s, uint32_t node)
     }
     s->out.count = s->out.taken = 0; // what was handed out is copied
     drain_lookups(s, node);
+    drain_vias(s, node);
     usec_t deadline = node_deadline(h->node);
     // What is due already had its budget: it goes on a microsecond later.
     if (deadline <= s->now)
@@ -486,7 +499,7 @@ void sim_node_end(struct sim *s, uint32_t node)
         s->class[h->class].alive--;
         sim_recall_forget(s, node);
     }
-    stop_host(h);
+    stop_host(s, node);
     h->armed_us = USEC_NEVER;
     h->dead = true;
     h->leaves = h->idle = false;
@@ -545,7 +558,7 @@ void sim_node_move(struct sim *s, usec_t at_us, uint32_t node, const struct sim_
 void sim_actor_send(struct sim *s, uint32_t host, uint32_t as, const struct path *to,
                     usec_t leaves_us, const uint8_t *data, size_t len)
 {
-    send_one(s, host, as, to, leaves_us > s->now ? leaves_us : s->now, data, len);
+    send_one(s, host, as, to, 0, leaves_us > s->now ? leaves_us : s->now, data, len);
 }
 
 void sim_actor_wake(struct sim *s, usec_t at_us, uint32_t host, sim_run_fn *run, void *ctx)
@@ -617,6 +630,7 @@ static void deliver(struct sim *s, const struct sim_event *e)
                     .seg_size = d->len,
                     .len = d->len,
                     .data = d->data};
+    rx.path.via = d->way.to_via;
     node_receive(h->node, s->now, &rx, 1);
 }
 
