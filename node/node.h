@@ -80,7 +80,7 @@ size_t node_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct
 void node_sent(struct node *, usec_t now, uint64_t batch_id,
                int rc); // only failures have to be told
 // Up to `max` of the links (VIA_SOCKET | n) that nobody sends through any more: the driver closes them. Call after
-// each turn until 0. A number that was closed is not used again.
+// each turn until 0. A number that comes again later is a new one.
 size_t node_vias_closed(struct node *, uint32_t *via, size_t max);
 bool node_job(struct node *, struct job *);
 void node_job_done(struct node *, usec_t now, uint32_t job, const uint8_t *result, int len);

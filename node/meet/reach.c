@@ -61,6 +61,7 @@ static void own_relayed(const struct meet_env *env, struct wire_reach *r, const 
         }
     }
     r->observed = r->candidates > 0;
+    r->relays = r->candidates;
 }
 
 // The last ones, where there is room: a relay of ours, for whom nothing else leads to us.

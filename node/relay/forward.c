@@ -120,9 +120,11 @@ void relay_exit_receive(struct relay *r, usec_t now, const struct path *from, ui
         r->count.dropped_unknown++;
         return;
     }
+    if (peer_consent(r, now, c, &head.path, data, len))
+        return;
     struct permit *p = permit_find(r, now, c, &head.path);
     if (p == NULL) {
-        peer_stranger(r, now, c, &head.path, data, len);
+        peer_stranger(r, now, c, &head.path, len);
         return;
     }
     if (!may_forward(r, now, c, len))

@@ -149,9 +149,12 @@ void permits_forget_client(struct relay *, usec_t now, const struct relay_client
 // ---- peers.c
 void peer_add(struct relay *, usec_t now, struct relay_client *, const struct relay_message *);
 void peer_forget(struct relay *, struct relay_client *, const uint8_t key[static 32]);
-// A datagram at the exit from somebody who has no permit.
+// A datagram at the exit: is it a peer's answer, or another relay's question? Then it is dealt with.
+bool peer_consent(struct relay *, usec_t now, struct relay_client *, const struct path *from,
+                  uint8_t *data, size_t len);
+// It came from somebody who has no permit.
 void peer_stranger(struct relay *, usec_t now, struct relay_client *, const struct path *from,
-                   uint8_t *data, size_t len);
+                   size_t len);
 void peers_expire(struct relay *, usec_t now, struct relay_client *);
 usec_t peers_deadline(const struct relay_client *);
 void peers_end(struct relay *, struct relay_client *);

@@ -146,7 +146,8 @@ static int client_new(struct relay *r, usec_t now, const struct path *from,
     arena_init(&c->arena, r->cfg.arena->pool, RELAY_CLIENT_BYTES_MAX);
     c->timer.deadline = USEC_NEVER;
     c->index = (uint16_t)i;
-    c->via = VIA_SOCKET | 0x01000000u | (++r->gen & 0xfffu) << 12 | i;
+    // Fifteen bits: a simulated host's ports follow from it. What is late for one client finds the next gone, too.
+    c->via = VIA_SOCKET | (++r->gen & 7u) << 12 | i;
     c->until = now + RELAY_UNREADY_US;
     c->bytes = (struct allowance){now, RELAY_BURST_BYTES_MIN};
     c->answers = (struct allowance){now, 1000 * RELAY_ANSWERS_PER_S};
