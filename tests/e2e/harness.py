@@ -229,11 +229,11 @@ class World:
         """A node's process; `listen`: one address, several, or None for the node's own choice."""
         self.count += 1
         control = self.path("c%d" % self.count)
-        full = [command] + ["--lab"] * lab + ["--control", control, "--web", "off"]
+        full = [command] + ["--lab"] * lab + ["--control", control]
         for at in [listen] if isinstance(listen, str) else listen or ():
             full += ["--listen", at]
-        if privacy:
-            full += ["--privacy", privacy]
+        if command == "run":
+            full += ["--web", "off"] + (["--privacy", privacy] if privacy else [])
         for b in bootstrap:
             full += ["--bootstrap", b]
         p = self.popen(full + list(args), within=within)

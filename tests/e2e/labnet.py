@@ -32,7 +32,8 @@ class LabNet(Internet):
         started, known = [], list(self.contacts)
         for i in range(count):
             h = self.host("%s%d" % (name, i + 1))
-            p = self.w.start(*args, command=command, lab=False, bootstrap=known, within=h.within(),
+            more = ["--tcp", h.v4 + ":443", "--drain", "1"] if command == "relay" else []
+            p = self.w.start(*args, *more, command=command, lab=False, bootstrap=known, within=h.within(),
                              listen=["%s:%d" % (h.v4, PORT), "[%s]:%d" % (h.v6, PORT)])
             p.at = h
             started.append(p)

@@ -9,12 +9,15 @@ from labnet import has_relay
 
 SKIPPED = 77
 MATRIX = os.path.join(ROOT, "tools/lab/matrix")
-# The path of each without relays. Those without: no UDP, no common address family, ports that nobody can foretell.
+# The path of each without relays. The others have none: ports that nobody can foretell, no address family in common,
+# no UDP.
 DIRECT = ("public+public", "public+symmetric-random", "full-cone+symmetric-kept", "address-restricted+symmetric-random",
           "address-restricted+symmetric-kept", "port-restricted+port-restricted", "port-restricted+carrier",
           "port-restricted+hairpin", "carrier+carrier", "hairpin+hairpin", "dual-stack+ipv6-only",
           "ipv6-only+ipv6-only", "one-lan+one-lan", "one-carrier+one-carrier")
-NONE = ("symmetric-random+symmetric-random", "port-restricted+ipv6-only", "public+udp-blocked", "tcp-443+tcp-443")
+PORTS = ("symmetric-random+symmetric-random", "symmetric-kept+symmetric-random")
+FAMILIES = ("port-restricted+ipv6-only",)
+NO_UDP = ("public+udp-blocked", "tcp-443+tcp-443")
 
 
 def matrix(*args):
@@ -39,15 +42,26 @@ def paths(pairs, *args):
 
 
 def test_pairs_without_relays(_world):
-    paths(dict([(p, "direct") for p in DIRECT] + [(p, "none") for p in NONE]))
+    paths(dict([(p, "direct") for p in DIRECT] + [(p, "none") for p in PORTS + FAMILIES + NO_UDP]))
 
 
-def test_pairs_with_relays(_world):
-    """Everybody meets; who has no direct path at all does so through relays."""
+def through_relays(pairs):
     if has_relay():
-        paths({p: "relayed" for p in NONE}, "--relays", "4")
+        paths({p: "relayed" for p in pairs}, "--relays", "4")
     else:
         print("matrix: no pairs through relays tested: this build has no relay")
+
+
+def test_relays_for_ports_that_nobody_can_foretell(_world):
+    through_relays(PORTS)
+
+
+def test_relays_between_address_families(_world):
+    through_relays(FAMILIES)
+
+
+def test_relays_where_udp_is_blocked(_world):
+    through_relays(NO_UDP)
 
 
 def test_it_can_fail(_world):
