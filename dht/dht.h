@@ -60,6 +60,9 @@ size_t dht_contacts_export(struct dht *, struct contact *out, size_t max);
 // Returns how many were taken (64 in all at most), or BAUTA_ESPACE.
 int dht_contacts_import(struct dht *, usec_t now, const struct contact *, size_t n);
 
+// The key of a server that is known at this very path. False: nobody is. Looks through the whole book.
+bool dht_key_at(const struct dht *, const struct path *, uint8_t pk[static 32]);
+
 // One datagram, opened in place. 0: it was ours; BAUTA_EUNKNOWN: neither an answer, a push nor a request
 // to us; other codes: ours, but bad, and dropped. dht_is_answer tells in O(1) if the first 8 bytes are
 // an open answer or push id, which comes before channels in the order of recognition.

@@ -51,6 +51,8 @@ void upkeep_candidate(struct dht *d, const struct path *from, const struct wire_
                       bool proven)
 {
     struct contact c;
+    if (from->via != VIA_UDP) // nobody else would reach it there
+        return;
     memset(&c, 0, sizeof c);
     memcpy(c.pk, q->pk, 32);
     memcpy(c.puzzle_nonce, q->puzzle_nonce, PUZZLE_NONCE_BYTES);

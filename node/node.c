@@ -177,6 +177,22 @@ bool node_contact(const struct node *n, const struct path *bound, struct contact
     return true;
 }
 
+bool node_stream_key(const struct node *n, const struct path *path, uint8_t key[static 32])
+{
+    uint8_t pk[32], sk[32];
+    if (path != NULL) {
+        if (!dht_key_at(n->dht, path, pk))
+            return false;
+    } else {
+        if (!n->cfg.server)
+            return false;
+        key_pair(pk, sk, n->cfg.secret);
+        sodium_memzero(sk, sizeof sk);
+    }
+    node_mask_key(key, &n->net, pk);
+    return true;
+}
+
 // ---- datagrams in ---------------------------------------------------------------------------------
 
 struct arrival { // a buffer on its way in

@@ -44,9 +44,17 @@ static void copy_text(struct parse *p, char *out, size_t cap, const char *name, 
 
 int config_bootstrap(struct bootstrap *b, const char *text)
 {
+    static const char tcp[] = "tcp://";
     memset(b, 0, sizeof *b);
-    if (contact_parse(&b->contact, text, strlen(text)) == BAUTA_OK)
+    uint32_t via = VIA_UDP;
+    if (strncmp(text, tcp, sizeof tcp - 1) == 0) {
+        via = VIA_TCP;
+        text += sizeof tcp - 1;
+    }
+    if (contact_parse(&b->contact, text, strlen(text)) == BAUTA_OK) {
+        b->contact.path.via = via;
         return BAUTA_OK;
+    }
     const char *slash = strrchr(text, '/');
     const char *colon = NULL;
     for (const char *at = text; slash != NULL && at < slash; at++)
@@ -73,6 +81,7 @@ int config_bootstrap(struct bootstrap *b, const char *text)
         contact_parse(&b->contact, numeric, (size_t)n) != BAUTA_OK)
         return BAUTA_EFORMAT;
     memset(&b->contact.path, 0, sizeof b->contact.path);
+    b->contact.path.via = via;
     memcpy(b->host, text, host);
     memcpy(b->port, colon + 1, port);
     return BAUTA_OK;
@@ -103,13 +112,37 @@ static void set_listen(struct parse *p, const char *value)
     c->listen[c->listens++] = path;
 }
 
+static void set_tcp(struct parse *p, const char *value)
+{
+    struct config *c = p->cfg;
+    if (c->tcps == HOST_TCP_LISTENS_MAX)
+        wrong(p, EXIT_USAGE, "too many --tcp; \"%.80s\" is one more than 6", value);
+    else if (path_parse(&c->tcp[c->tcps], value, strlen(value)) != BAUTA_OK)
+        wrong(p, EXIT_USAGE, "--tcp takes ADDR:PORT with a numeric address, not \"%.100s\"", value);
+    else
+        c->tcps++;
+}
+
+// What is wrong may hold a password, so it is not shown.
+static void set_proxy(struct parse *p, const char *value)
+{
+    struct config *c = p->cfg;
+    if (p->from_file && c->proxied)
+        return;
+    if (socks_parse(&c->proxy, value) != BAUTA_OK)
+        wrong(p, EXIT_USAGE,
+              "--%s takes socks5://[USER:PASSWORD@]HOST:PORT, HOST a numeric address or localhost",
+              "proxy");
+    c->proxied = true;
+}
+
 static void set_bootstrap(struct parse *p, const char *value)
 {
     struct config *c = p->cfg;
     if (c->bootstraps == CONFIG_BOOTSTRAPS_MAX)
         wrong(p, EXIT_USAGE, "too many --bootstrap; \"%.80s\" is one more than 64", value);
     else if (config_bootstrap(&c->bootstrap[c->bootstraps], value) != BAUTA_OK)
-        wrong(p, EXIT_USAGE, "--bootstrap takes HOST:PORT/KEY, not \"%.100s\"", value);
+        wrong(p, EXIT_USAGE, "--bootstrap takes [tcp://]HOST:PORT/KEY, not \"%.100s\"", value);
     else
         c->bootstraps++;
 }
@@ -172,6 +205,8 @@ struct option {
 static const struct option options[] = {
     {"listen", NODE_COMMANDS, set_listen, 0},
     {"bootstrap", NODE_COMMANDS, set_bootstrap, 0},
+    {"tcp", NODE_COMMANDS, set_tcp, 0},
+    {"proxy", NODE_COMMANDS, set_proxy, 0},
     {"network", NODE_COMMANDS, set_network, 0},
     {"control", ALL_CLIENTS, set_control, 0},
     {"web", NODE_COMMANDS | FOR(COMMAND_DEMO), set_web, 0},
@@ -291,6 +326,11 @@ static void check(struct parse *p)
     struct config *c = p->cfg;
     if (c->lab && c->lab_strict)
         wrong(p, EXIT_USAGE, "--lab and --lab-strict exclude each other%s", "");
+    if (c->proxied && (c->public_server || c->listens > 0 || c->tcps > 0))
+        wrong(p, EXIT_USAGE, "--proxy excludes --public, --listen and --tcp: nobody reaches %s",
+              "a node behind a proxy");
+    if (c->tcps > 0 && !c->public_server && !c->lab)
+        wrong(p, EXIT_USAGE, "--tcp is for servers: it needs %s", "--public");
     if (c->command == COMMAND_CTL && c->words == 0 && !c->help)
         wrong(p, EXIT_USAGE, "ctl needs a METHOD (try: bauta help ctl)%s", "");
     if (c->command == COMMAND_HELP && c->words > 0) {

@@ -153,6 +153,14 @@ static void on_event(void *ctx, struct host_node *node, const struct node_event 
         s->cfg.event(s->cfg.ctx, node, ev);
 }
 
+// Trouble, and its end.
+static void on_proxy_said(void *ctx, enum socks_error error)
+{
+    struct serve *s = ctx;
+    if (!s->stopping)
+        (void)process_fail(0, "%s", socks_error_text(error));
+}
+
 static void on_stop(void *ctx)
 {
     serve_stop(ctx);
@@ -209,6 +217,8 @@ static void bootstrap(struct serve *s)
         int n = state_contacts(c->state, kept, s->error);
         if (n < 0)
             (void)process_fail(0, "%s", s->error);
+        for (int i = 0; c->proxied && i < n; i++)
+            kept[i].path.via = VIA_TCP;
         if (n > 0)
             (void)host_node_add_contacts(s->node, kept, (size_t)n);
         uv_timer_start(&s->timer, on_keep, CONTACTS_FIRST_MS, CONTACTS_EVERY_MS);
@@ -216,8 +226,14 @@ static void bootstrap(struct serve *s)
     }
     for (size_t i = 0; i < c->bootstraps; i++) {
         const struct bootstrap *b = &c->bootstrap[i];
+        struct contact contact = b->contact;
+        if (c->proxied) // which takes nothing else, and looks names up itself
+            contact.path.via = VIA_TCP;
         if (b->host[0] == 0)
-            (void)host_node_bootstrap(s->node, &b->contact);
+            (void)host_node_bootstrap(s->node, &contact);
+        else if (c->proxied)
+            (void)host_node_bootstrap_name(s->node, b->host, (uint16_t)strtoul(b->port, NULL, 10),
+                                           &contact);
         else if (resolve_start(&s->resolve[s->resolves], s->loop, s->node, b) == 0)
             s->resolves++;
     }
@@ -236,7 +252,7 @@ static void on_solved(void *ctx, const uint8_t puzzle_nonce[static PUZZLE_NONCE_
 static void lend_a_hand(struct serve *s)
 {
     const struct config *c = s->cfg.config;
-    if (c->command != COMMAND_RUN || c->lab || c->public_server)
+    if (c->command != COMMAND_RUN || c->lab || c->public_server || c->proxied)
         return;
     uint8_t pk[32], seed[32];
     memcpy(seed, s->secret, sizeof seed);
@@ -249,10 +265,16 @@ static void lend_a_hand(struct serve *s)
 static void open_node(struct serve *s)
 {
     const struct config *c = s->cfg.config;
-    struct host_node_config hc = {.listens = c->listens, .event = on_event, .ctx = s};
+    struct host_node_config hc = {.listens = c->listens,
+                                  .tcps = c->tcps,
+                                  .proxy = c->proxied ? &c->proxy : NULL,
+                                  .proxy_said = on_proxy_said,
+                                  .event = on_event,
+                                  .ctx = s};
     memcpy(hc.listen, c->listen, sizeof hc.listen);
+    memcpy(hc.tcp, c->tcp, sizeof hc.tcp);
     hc.node.network = c->network[0] != 0 ? c->network : NULL;
-    hc.node.server = hc.node.listed = c->lab || c->public_server;
+    hc.node.server = hc.node.listed = (c->lab || c->public_server) && !c->proxied;
     hc.node.keep_contacts = true;
     hc.node.lab = c->lab || c->lab_strict;
     hc.node.prefix_limits = !c->lab;
