@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     case COMMAND_DEMO:
         return run_demo(&config);
     case COMMAND_RELAY:
-        return process_fail(EXIT_USAGE, "this version has no relay yet");
+        return run_node(&config);
     case COMMAND_VERSION:
         puts("bauta " BAUTA_VERSION);
         return EXIT_OK;

@@ -70,6 +70,7 @@ int node_relay_announce(struct node *, usec_t now, const struct path *, size_t c
                         uint16_t tcp_port);
 // Takes no new clients and lets those there are find another one within `seconds`.
 void node_relay_drain(struct node *, usec_t now, uint32_t seconds);
+void node_relay_volume(struct node *, uint64_t bytes); // as relay_allow
 // The mask key of a TCP connection to this path (VIA_TCP), for stream_open: that of the server there. False: none is
 // known there, and nothing can be sent. Path NULL: our own, for connections that others open; false for clients.
 bool node_stream_key(const struct node *, const struct path *, uint8_t key[static 32]);
