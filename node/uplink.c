@@ -615,7 +615,9 @@ bool uplink_question(struct node *n, usec_t now, const struct path *from, uint8_
     for (uint32_t i = 0; n->conversations > 0 && len == CONSENT_BYTES && i < NODE_CONVERSATIONS_MAX;
          i++) {
         struct conversation *c = n->busy->conversation[i];
-        if (c == NULL || c->closed || c->relayed || !consent_is(data, len, c->consent.ask))
+        // Our own relay answers for us, unless it lets the other's exit in already: then that relay's question comes here.
+        bool hidden = c != NULL && c->relayed && (from->via & VIA_TUNNEL) == 0;
+        if (c == NULL || c->closed || hidden || !consent_is(data, len, c->consent.ask))
             continue;
         struct outbox_slot *slot = outbox_room(n->cfg.out);
         if (slot != NULL && consent_reply(data, len, &c->consent, &n->cfg.rng) == 0) {
