@@ -193,9 +193,10 @@ static bool open_of_directory(struct node *n, usec_t now, enum uplink_slot slot)
 static bool open_of_entries(struct node *n, usec_t now, enum uplink_slot slot)
 {
     struct uplink *u = n->uplink;
-    bool first_hop = slot == UPLINK_FRONT || (slot == UPLINK_MAIN && !two_hops(n));
+    // With two hops the second is one of them, too, at first: else the directory could not be read.
+    bool entry = slot == UPLINK_FRONT || slot == UPLINK_MAIN;
     struct contact told[NODE_ENTRIES_MAX];
-    size_t k = first_hop ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
+    size_t k = entry ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
     for (size_t i = 0; i < k; i++) {
         const struct contact *c = &told[u->entry_next++ % k];
         if (!in_use(n, c->pk) && line_open(n, now, slot, c, true) == 0)
