@@ -229,9 +229,10 @@ static bool open_of_directory(struct node *n, usec_t now, enum uplink_slot slot)
 static bool open_of_entries(struct node *n, usec_t now, enum uplink_slot slot)
 {
     struct uplink *u = n->uplink;
-    bool known = slot == UPLINK_FRONT || slot == UPLINK_MAIN;
+    // With two hops the second is one of them, too, at first: else the directory could not be read.
+    bool entry = slot == UPLINK_FRONT || slot == UPLINK_MAIN;
     struct contact told[NODE_ENTRIES_MAX];
-    size_t k = known ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
+    size_t k = entry ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
     for (size_t i = 0; i < k; i++) {
         const struct contact *c = &told[u->entry_next++ % k];
         if (!in_use(n, c->pk) && line_open(n, now, slot, c, true) == 0)
@@ -665,7 +666,9 @@ bool uplink_question(struct node *n, usec_t now, const struct path *from, uint8_
     for (uint32_t i = 0; n->conversations > 0 && len == CONSENT_BYTES && i < NODE_CONVERSATIONS_MAX;
          i++) {
         struct conversation *c = n->busy->conversation[i];
-        if (c == NULL || c->closed || c->relayed || !consent_is(data, len, c->consent.ask))
+        // Our own relay answers for us, unless it lets the other's exit in already: then that relay's question comes here.
+        bool hidden = c != NULL && c->relayed && (from->via & VIA_TUNNEL) == 0;
+        if (c == NULL || c->closed || hidden || !consent_is(data, len, c->consent.ask))
             continue;
         struct outbox_slot *slot = outbox_room(n->cfg.out);
         if (slot != NULL && consent_reply(data, len, &c->consent, &n->cfg.rng) == 0) {
