@@ -325,6 +325,7 @@ int call_start(struct dht *d, const struct call_spec *spec, const struct wire_re
         call_free(d, c);
         return rc;
     }
+    c->order = (uint32_t)d->count.requests_out;
     send_first(d, c);
     if (c->kind == RPC_FIND)
         attends_found(d);

@@ -266,6 +266,7 @@ int node_words(const struct node *n, uint32_t encounter, const char *words[stati
 void node_set_privacy(struct node *n, usec_t now, enum node_privacy privacy)
 {
     n->cfg.privacy = privacy;
+    hairpin_restart(&n->hairpin, now);
     for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX && privacy != NODE_DIRECT;
          i++) {
         struct encounter *e = n->busy->encounter[i];

@@ -9,6 +9,8 @@
 #include "crypto/job.h"
 #include "dht/dht.h"
 #include "node/channel/channel.h"
+#include "node/hairpin.h"
+#include "node/limits.h"
 #include "node/meet/meet.h"
 
 struct node;
@@ -53,6 +55,13 @@ int node_serve(struct node *, usec_t now, const uint8_t secret[static 32],
                const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES]);
 size_t node_contacts(struct node *, struct contact *out, size_t max);
 int node_add_contacts(struct node *, usec_t now, const struct contact *, size_t count);
+// LAN discovery (lan.h). What a beacon may tell: of a server itself, at the addresses that it has on that link, else
+// up to two servers that everybody may know. Returns how many.
+size_t node_lan_tells(struct node *, const struct path *own, size_t owns,
+                      struct contact out[static LAN_CONTACTS_MAX]);
+// Contacts that a beacon named: asked for others while no server is known.
+void node_lan_hints(struct node *, usec_t now, const struct contact *, size_t n);
+bool node_alone(const struct node *); // no server is known
 // Our own contact, given the address that our socket is bound to. False for who is not listed.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
 
@@ -145,6 +154,8 @@ struct node_encounter_status {
 struct node_status {
     struct dht_status dht;
     struct meet_status meet;
+    struct dht_reach reach[2];   // address translation of IPv4, IPv6
+    enum hairpin_answer hairpin; // of IPv4's
     enum node_privacy privacy;
     uint64_t uptime_us;
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;

@@ -8,6 +8,7 @@
 #include "node/alias.h"
 #include "node/cids.h"
 #include "node/conversation.h"
+#include "node/hairpin.h"
 #include "node/limits.h"
 #include "node/node.h"
 
@@ -66,6 +67,7 @@ struct node {
     struct vias_closed *vias_closed; // NULL: none
 
     uint32_t warnings;
+    struct hairpin hairpin;
 
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short, dropped_unknown, dropped_channel;

@@ -6,6 +6,9 @@ void node_status(const struct node *n, usec_t now, struct node_status *s)
     memset(s, 0, sizeof *s);
     dht_status(n->dht, &s->dht);
     meet_status(n->meet, &s->meet);
+    dht_reach(n->dht, 4, &s->reach[0]);
+    dht_reach(n->dht, 6, &s->reach[1]);
+    s->hairpin = n->hairpin.answer;
     s->privacy = n->cfg.privacy;
     s->uptime_us = now - n->started_us;
     s->datagrams_in = n->datagrams_in;

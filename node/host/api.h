@@ -21,6 +21,8 @@
 
 struct api_counters { // of the host, for `status`
     uint64_t dropped_full, dropped_long, send_failed;
+    bool lan; // LAN discovery is on
+    uint64_t lan_sent, lan_heard, lan_dropped;
 };
 
 struct api {

@@ -35,6 +35,7 @@ struct host_node {
     unsigned holds;    // handles and jobs that still point here
     usec_t clock_at;
     host_event_fn event;
+    void (*moved)(void *ctx);
     void *ctx;
 };
 
@@ -72,7 +73,7 @@ static bool host_aes_hardware(void)
     return sodium_runtime_has_aesni() != 0 || sodium_runtime_has_armcrypto() != 0;
 }
 
-static int64_t host_unix_us(void)
+int64_t host_unix_us(void)
 {
     struct timeval tv;
     gettimeofday(&tv, NULL);
@@ -368,6 +369,8 @@ static void look_at_addresses(struct host_node *hn)
     hn->locals = n;
     node_local_paths(hn->node, host_now(hn->host), all, n);
     host_node_turn(hn);
+    if (hn->moved != NULL)
+        hn->moved(hn->ctx);
 }
 
 static void on_addrs_timer(uv_timer_t *timer)
@@ -504,6 +507,7 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
     hn->timer.deadline = USEC_NEVER;
     hn->lab = cfg->node.lab;
     hn->event = cfg->event;
+    hn->moved = cfg->moved;
     hn->ctx = cfg->ctx;
     arena_init(&hn->arena, &h->pool, HOST_NODE_BYTES_MAX);
     uv_timer_init(h->loop, &hn->addrs_timer);

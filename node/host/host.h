@@ -24,6 +24,7 @@ struct host_node_config {
     struct path listen[HOST_SOCKETS_MAX]; // port 0: the system chooses
     size_t listens;                       // 0: every address of this computer, both families
     host_event_fn event;
+    void (*moved)(void *ctx); // this computer's addresses have changed; may be NULL
     void *ctx;
 };
 
@@ -63,6 +64,10 @@ bool host_node_contact(const struct host_node *, struct contact *);
 struct host_counters {
     uint64_t dropped_full, dropped_long, send_failed;
 };
+struct host_lan_counters { // of LAN discovery
+    bool on;
+    uint64_t sent, heard, dropped;
+};
 // The kernel gave one of the sockets smaller buffers than bulk needs.
 bool host_node_clamped(const struct host_node *);
 void host_node_counters(const struct host_node *, struct host_counters *);
@@ -72,5 +77,6 @@ int host_job(struct host *, const struct job *,
              void (*done)(void *ctx, const uint8_t *result, int len), void *ctx);
 
 void host_random(void *ctx, void *buf, size_t len);
+int64_t host_unix_us(void); // the wall clock
 
 #endif

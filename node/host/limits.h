@@ -56,6 +56,10 @@
 #define RESOLVE_RETRY_MS_MIN 1000u // doubles, while a name does not resolve
 #define RESOLVE_RETRY_MS_MAX 30000u
 
+#define LAN_LINKS_MAX                                                                              \
+    16u                // interfaces by address family: one computer's, with some bridges of its own
+#define LAN_OWN_MAX 8u // addresses of one of them
+
 #define HOST_ERROR_BYTES 256u // one line for a person
 #define HOST_PATH_BYTES 512u  // of a file
 

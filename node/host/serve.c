@@ -2,6 +2,7 @@
 
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
+#include "node/host/lan.h"
 #include "node/host/process.h"
 #include "node/host/resolve.h"
 #include "node/host/solver.h"
@@ -39,6 +40,7 @@ struct serve {
     enum node_privacy privacy;
     uv_timer_t timer; // writes contacts; at last waits for the end
     struct solver *solver;
+    struct lan_host *lan; // NULL: off
     unsigned waited_ms;
     bool searching, stopping, closed;
     int status;
@@ -96,6 +98,8 @@ static void close_all(struct serve *s)
         return;
     s->closed = true;
     solver_stop(s->solver);
+    lan_host_close(s->lan);
+    s->lan = NULL;
     keep_contacts(s);
     for (size_t i = 0; i < s->resolves; i++)
         resolve_stop(s->resolve[i]);
@@ -158,11 +162,44 @@ static void on_stop(void *ctx)
     serve_stop(ctx);
 }
 
+// Off where the address is to be hidden: a beacon comes from it.
+static void set_lan(struct serve *s)
+{
+    bool on = !s->cfg.config->no_lan && s->privacy != NODE_RELAYED;
+    if (!on) {
+        lan_host_close(s->lan);
+        s->lan = NULL;
+    } else if (s->lan == NULL) {
+        int rc = lan_host_open(&s->lan, s->loop, s->cfg.host, s->node, &s->net);
+        if (rc != 0)
+            (void)process_fail(0, "LAN discovery is off: %s", uv_strerror(rc));
+    }
+}
+
+static void on_moved(void *ctx)
+{
+    struct serve *s = ctx;
+    if (s->lan != NULL)
+        lan_host_moved(s->lan);
+}
+
+static void on_counters(void *ctx, struct api_counters *out)
+{
+    const struct serve *s = ctx;
+    struct host_lan_counters lan;
+    lan_host_counters(s->lan, &lan);
+    out->lan = lan.on;
+    out->lan_sent = lan.sent;
+    out->lan_heard = lan.heard;
+    out->lan_dropped = lan.dropped;
+}
+
 static void on_privacy(void *ctx, enum node_privacy p)
 {
     struct serve *s = ctx;
     char error[HOST_ERROR_BYTES];
     s->privacy = p;
+    set_lan(s);
     if (s->cfg.config->state[0] != 0 && state_privacy_keep(s->cfg.config->state, p, error) != 0)
         (void)process_fail(0, "your choice holds for now, but %s", error);
 }
@@ -183,6 +220,7 @@ static int open_control(struct serve *s)
                                 .listens = s->cfg.event != NULL,
                                 .stop = on_stop,
                                 .privacy = on_privacy,
+                                .counters = on_counters,
                                 .ctx = s};
     return control_open(&s->control, s->loop, &cc, s->error);
 }
@@ -249,7 +287,8 @@ static void lend_a_hand(struct serve *s)
 static void open_node(struct serve *s)
 {
     const struct config *c = s->cfg.config;
-    struct host_node_config hc = {.listens = c->listens, .event = on_event, .ctx = s};
+    struct host_node_config hc = {
+        .listens = c->listens, .event = on_event, .moved = on_moved, .ctx = s};
     memcpy(hc.listen, c->listen, sizeof hc.listen);
     hc.node.network = c->network[0] != 0 ? c->network : NULL;
     hc.node.server = hc.node.listed = c->lab || c->public_server;
@@ -272,6 +311,7 @@ static void open_node(struct serve *s)
     if (host_node_clamped(s->node))
         node_warn(host_node_machine(s->node), "buffers", CLAMPED_TEXT);
     bootstrap(s);
+    set_lan(s);
     s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
     lend_a_hand(s);
 }

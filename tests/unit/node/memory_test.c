@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #define CONTACTS 270u
-#define SERVER_BYTES_MAX 10240u
+#define SERVER_BYTES_MAX 10368u
 #define CLIENT_BYTES_MAX 8832u
 
 static void fill(void *ctx, void *buf, size_t len)
