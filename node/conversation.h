@@ -28,6 +28,7 @@ struct conversation {
     uint8_t topic;
     uint8_t peer[32]; // pseudonym
     struct path path;
+    uint32_t socket; // VIA_SOCKET | n, where one opened the path: it lives as long; 0: none
     struct reunion reunion;
     uint16_t words[SAS_WORDS];
     uint16_t read_at, read_len; // what was read from the stream and talk has not taken yet

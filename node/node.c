@@ -76,9 +76,12 @@ void node_rest(struct node *n)
         arena_give(n->cfg.arena, n->cids.slot, n->cids.slots * sizeof *n->cids.slot);
         n->cids = (struct cids){0};
     }
-    if (n->conversations > 0 || n->encounters > 0 || n->warnings > 0)
+    struct busy *b = n->busy;
+    if (b == NULL || n->conversations > 0 || n->encounters > 0 || n->warnings > 0 ||
+        b->vias_closed != NULL || (b->punch != NULL && !punch_forgotten(b->punch, n->clock_us)))
         return;
-    arena_give(n->cfg.arena, n->busy, sizeof *n->busy);
+    arena_give(n->cfg.arena, b->punch, sizeof *b->punch);
+    arena_give(n->cfg.arena, b, sizeof *b);
     n->busy = NULL;
     n->heap = (struct heap){0};
 }
@@ -88,17 +91,21 @@ void node_free(struct node *n)
     struct arena *arena = n->cfg.arena;
     for (size_t i = 0; n->busy != NULL && i < NODE_CONVERSATIONS_MAX; i++)
         if (n->busy->conversation[i] != NULL)
-            node_free_conversation(n, n->busy->conversation[i]);
+            node_free_conversation(n, 0, n->busy->conversation[i]);
     for (size_t i = 0; n->busy != NULL && i < MEET_ENCOUNTERS_MAX; i++)
         if (n->busy->encounter[i] != NULL)
             node_free_encounter(n, n->busy->encounter[i]);
+    if (n->busy != NULL) { // the driver closes all
+        arena_give(arena, n->busy->vias_closed, sizeof *n->busy->vias_closed);
+        n->busy->vias_closed = NULL;
+    }
+    n->clock_us = USEC_NEVER;
     if (n->meet != NULL)
         meet_free(n->meet);
     if (n->dht != NULL)
         dht_free(n->dht);
     n->warnings = 0;
     node_rest(n);
-    arena_give(arena, n->vias_closed, sizeof *n->vias_closed);
     arena_give(arena, n, sizeof *n);
 }
 
@@ -308,6 +315,7 @@ bool node_expire(struct node *n, usec_t now, unsigned budget)
     bool more = dht_expire(n->dht, now, budget);
     node_pump(n, now);
     more = meet_expire(n->meet, now, budget) || more;
+    node_punch_expire(n, now);
     node_pump(n, now);
     for (unsigned i = 0; i < budget; i++) {
         struct heap_entry *e = heap_first(&n->heap);
@@ -327,10 +335,10 @@ usec_t node_deadline(const struct node *n)
     usec_t d = dht_deadline(n->dht);
     usec_t m = meet_deadline(n->meet);
     const struct heap_entry *e = heap_first(&n->heap);
-    if (m < d)
-        d = m;
-    if (n->hairpin.at < d)
-        d = n->hairpin.at;
+    usec_t p = node_punch_deadline(n);
+    d = m < d ? m : d;
+    d = p < d ? p : d;
+    d = n->hairpin.at < d ? n->hairpin.at : d;
     return e != NULL && e->deadline < d ? e->deadline : d;
 }
 
@@ -375,6 +383,7 @@ size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struc
             c->ready = false;
         node_rearm(n, c);
     }
+    k += node_punch_transmit(n, now, buf + used, cap - used, batch + k, max - k);
     for (size_t i = 0; i < k; i++) {
         n->datagrams_out += batch[i].count;
         n->bytes_out += batch[i].len;
@@ -398,22 +407,28 @@ void node_sent(struct node *n, usec_t now, uint64_t batch_id, int rc)
 
 void node_via_close(struct node *n, uint32_t via)
 {
-    if (n->vias_closed == NULL)
-        n->vias_closed = arena_take(n->cfg.arena, sizeof *n->vias_closed);
-    struct vias_closed *v = n->vias_closed;
+    if (!node_busy(n))
+        return;
+    struct busy *b = n->busy;
+    if (b->vias_closed == NULL)
+        b->vias_closed = arena_take(n->cfg.arena, sizeof *b->vias_closed);
+    struct vias_closed *v = b->vias_closed;
     if (v != NULL && v->count < NODE_VIAS_CLOSED_MAX)
         v->via[v->count++] = via;
 }
 
 size_t node_vias_closed(struct node *n, uint32_t *via, size_t max)
 {
-    struct vias_closed *v = n->vias_closed;
+    struct vias_closed *v = n->busy != NULL ? n->busy->vias_closed : NULL;
     size_t k = 0;
-    while (v != NULL && v->count > 0 && k < max)
+    if (v == NULL)
+        return 0;
+    while (v->count > 0 && k < max)
         via[k++] = v->via[--v->count];
-    if (v != NULL && v->count == 0) {
+    if (v->count == 0) {
         arena_give(n->cfg.arena, v, sizeof *v);
-        n->vias_closed = NULL;
+        n->busy->vias_closed = NULL;
+        node_rest(n);
     }
     return k;
 }

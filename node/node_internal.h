@@ -11,6 +11,7 @@
 #include "node/hairpin.h"
 #include "node/limits.h"
 #include "node/node.h"
+#include "node/punch.h"
 
 enum encounter_state { ENCOUNTER_NONE, ENCOUNTER_SEEKING, ENCOUNTER_TALKING, ENCOUNTER_ENDED };
 
@@ -33,17 +34,20 @@ struct warning {
     const char *code, *text;
 };
 
+struct vias_closed { // from when one is over until the driver was told of all
+    uint32_t count;
+    uint32_t via[NODE_VIAS_CLOSED_MAX];
+};
+
 // What only a node needs on which somebody is sought or spoken to.
 struct busy {
     struct encounter *encounter[MEET_ENCOUNTERS_MAX];
     struct conversation *conversation[NODE_CONVERSATIONS_MAX];
     struct heap_entry *heap_entry[NODE_CONVERSATIONS_MAX];
     struct warning warning[NODE_WARNINGS_MAX];
-};
-
-struct vias_closed { // from when one is over until the driver was told of all
-    uint32_t count;
-    uint32_t via[NODE_VIAS_CLOSED_MAX];
+    struct vias_closed *vias_closed; // NULL: none
+    struct punch *punch;             // from the first search for a path on
+    uint16_t punch_owner;            // index of the conversation that it is for + 1; 0: none
 };
 
 struct node {
@@ -61,10 +65,9 @@ struct node {
     uint32_t encounters;
     uint32_t last_encounter;
     uint32_t conversations;
-    struct heap heap;                // of the conversations' deadlines
-    struct cids cids;                // its slots come and go with conversations
-    uint32_t turn;                   // where node_transmit goes on, so that channels take turns
-    struct vias_closed *vias_closed; // NULL: none
+    struct heap heap; // of the conversations' deadlines
+    struct cids cids; // its slots come and go with conversations
+    uint32_t turn;    // where node_transmit goes on, so that channels take turns
 
     uint32_t warnings;
     struct hairpin hairpin;
@@ -81,7 +84,19 @@ void node_free_encounter(struct node *, struct encounter *);
 // After any call into a conversation's channel: it may want to send, its deadline may have moved.
 void node_touch(struct node *, struct conversation *);
 void node_rearm(struct node *, struct conversation *); // its deadline may have moved
-void node_free_conversation(struct node *, struct conversation *);
+void node_free_conversation(struct node *, usec_t now, struct conversation *);
+// The search for a path (puncher.c): may a channel with this configuration have one? Then it waits longer for its path.
+bool node_punch_plan(struct node *, usec_t now, struct channel_config *);
+void node_punch_begin(struct node *, usec_t now, const struct conversation *,
+                      const struct channel_config *);
+void node_punch_path(struct node *, usec_t now,
+                     struct conversation *); // it has a path, or is matched
+void node_punch_end(struct node *, usec_t now,
+                    struct conversation *); // it is over: so are its sockets
+void node_punch_expire(struct node *, usec_t now);
+usec_t node_punch_deadline(const struct node *);
+size_t node_punch_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct batch *,
+                           size_t max);
 // Carries what the layers below reported to those above, until all is quiet.
 void node_pump(struct node *, usec_t now);
 

@@ -117,6 +117,7 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     memcpy(c->remote_mask, config->remote_mask, sizeof c->remote_mask);
     c->started_at = c->active_at = c->step_at = now;
     c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    c->patience_us = config->patience_us > 0 ? config->patience_us : CHAN_NO_PATH_US;
     c->skip_at = rng_between(&c->rng, CHAN_SKIP_MIN, CHAN_SKIP_MAX);
     c->retry_at = USEC_NEVER;
     c->burst_path = CHAN_NO_PATH;
@@ -219,7 +220,7 @@ static usec_t gone_wait(const struct channel *c)
 
 static usec_t gone_at(const struct channel *c)
 {
-    if (c->recovery.unanswered_at == USEC_NEVER)
+    if (c->recovery.unanswered_at == USEC_NEVER || !c->heard)
         return USEC_NEVER;
     return c->recovery.unanswered_at + gone_wait(c);
 }
@@ -267,7 +268,7 @@ usec_t channel_deadline(const struct channel *c)
         first = earlier(first, c->cover.at);
     first = earlier(first, c->active_at + c->idle_us);
     if (!c->heard)
-        first = earlier(first, c->started_at + CHAN_NO_PATH_US);
+        first = earlier(first, c->started_at + c->patience_us);
     if (c->seen.unacked > 0 && !c->seen.ack_now)
         first = earlier(first, c->seen.ack_deadline);
     if (chan_paths_target(&c->paths) != CHAN_NO_PATH)
@@ -321,7 +322,7 @@ static void on_idle(struct channel *c, usec_t now)
 
 static void expire_alive(struct channel *c, usec_t now)
 {
-    if (!c->heard && now >= c->started_at + CHAN_NO_PATH_US) {
+    if (!c->heard && now >= c->started_at + c->patience_us) {
         c->reason = CHANNEL_ENDED_NO_PATH;
         c->code = 0;
         chan_over(c, now);
@@ -371,6 +372,11 @@ bool channel_expire(struct channel *c, usec_t now, unsigned budget)
     else if (chan_alive(c))
         expire_alive(c, now);
     return false;
+}
+
+void channel_drop_sockets(struct channel *c)
+{
+    chan_paths_drop_sockets(&c->paths);
 }
 
 void channel_sent(struct channel *c, usec_t now, int rc)

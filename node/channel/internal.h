@@ -44,7 +44,8 @@ struct channel {
     bool heard, ready, matched;
     bool tell_heard, tell_path, tell_ready, tell_matched; // events to give
     usec_t now;                                           // of the call that is under way
-    usec_t started_at;
+    usec_t started_at; // or when the peer was first heard, after a long search for a path
+    usec_t patience_us;
     usec_t active_at; // last tracked packet sent or valid one received
     usec_t idle_us;   // PING after this much silence, drawn anew each time
     usec_t retry_at;  // offer room again after the arena was full; USEC_NEVER: no need

@@ -243,6 +243,20 @@ void chan_paths_challenge(struct chan_paths *p, int i, usec_t now, const struct 
                                : CHAN_PROBE_GAP_US_MAX;
 }
 
+void chan_paths_drop_sockets(struct chan_paths *p)
+{
+    static const struct path nowhere = {0};
+    for (int i = 0; i < p->count; i++) {
+        uint32_t via = p->path[i].path.via;
+        if (i == p->active || (via & (VIA_TUNNEL | VIA_SOCKET | VIA_TCP)) != VIA_SOCKET)
+            continue;
+        begin(p, i, &nowhere);
+        p->last = p->last == i ? p->active : p->last;
+        p->speaking = p->speaking == i ? CHAN_NO_PATH : p->speaking;
+        p->trial = p->trial == i ? CHAN_NO_PATH : p->trial;
+    }
+}
+
 void chan_paths_give_up(struct chan_paths *p, int i, usec_t now)
 {
     struct chan_path *at = &p->path[i];

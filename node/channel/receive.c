@@ -64,6 +64,16 @@ void chan_own_move(struct channel *c)
     chan_cc_packet(&c->recovery.cc, at->mtu.size);
 }
 
+// Several paths to one address may open at the same time: ports of its, or sockets of ours. So that both ends use
+// the same, until they are matched the responder takes the one on which the initiator speaks.
+static bool nominated(const struct channel *c, int i)
+{
+    const struct chan_path *at = &c->paths.path[i], *used = &c->paths.path[c->paths.active];
+    return !c->initiator && !c->matched && at->validated && i == c->paths.speaking &&
+           at->path.family == used->path.family &&
+           memcmp(at->path.ip, used->path.ip, sizeof at->path.ip) == 0;
+}
+
 static void on_response(struct channel *c, usec_t now, const struct chan_frame *f)
 {
     usec_t sent_at;
@@ -84,7 +94,7 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
             chan_recovery_forget(&c->recovery, &sink);
         }
         c->burst_path = CHAN_NO_PATH;
-    } else if (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost)) {
+    } else if (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost || nominated(c, i))) {
         use_path(c, now, i); // the one in use has fallen silent
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
     }
@@ -246,6 +256,17 @@ static void on_cid(struct channel *c, unsigned phase, int which)
         chan_keys_spare(&c->keys, &c->rng);
 }
 
+// After a long search the times of the first step begin anew.
+static void first_heard(struct channel *c, usec_t now)
+{
+    c->heard = c->tell_heard = true;
+    if (now - c->started_at <= CHAN_NO_PATH_US)
+        return;
+    c->started_at = now;
+    if (c->recovery.unanswered_at != USEC_NEVER)
+        c->recovery.unanswered_at = now;
+}
+
 int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_BYTES],
                     unsigned phase, const struct path *from, uint8_t ecn, uint8_t *datagram,
                     size_t len)
@@ -284,7 +305,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
         chan_tidy(c, now);
     c->active_at = now;
     if (!c->heard)
-        c->heard = c->tell_heard = true;
+        first_heard(c, now);
     usec_t pto = chan_recovery_pto(&c->recovery);
     usec_t old = 3 * pto > CHAN_OLD_KEYS_US ? 3 * pto : CHAN_OLD_KEYS_US;
     struct turn t = {.pn = pn, .step = in->step, .bytes = len, .soon = ecn == CHAN_CE};
@@ -308,6 +329,9 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
         chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);
     if (highest && t.speaks && t.path != CHAN_NO_PATH)
         chan_trial_speaks(&c->paths, now, t.path, answer_wait(c));
+    if (chan_alive(c) && c->paths.active != CHAN_NO_PATH && t.path != CHAN_NO_PATH &&
+        t.path != c->paths.active && nominated(c, t.path))
+        use_path(c, now, t.path);
     if (chan_alive(c))
         chan_decide(c, now);
     return 0;

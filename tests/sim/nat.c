@@ -199,7 +199,7 @@ static void ports_of_symmetric_nats(void **state)
         assert_true(i == 0 || seen.port == last.port + 1);
         last = seen;
     }
-    assert_in_range(kept, 400 * 82 / 100, 400 * 93 / 100);
+    assert_in_range(kept, 400 * 89 / 100, 400 * 98 / 100);
     sim_network_free(&w.n);
 }
 
@@ -356,25 +356,27 @@ static uint32_t node(struct sim *s, bool server, struct sim_site_config site)
     return sim_node_add(s, 0, &n);
 }
 
+#define PLAIN_KINDS (SIM_NAT_SYMMETRIC + 1) // whose ports are not nearly regular
+
 // Right after joining each node knows what is before it, and that its IPv6 is not translated. A probe to the own
 // outside address comes back here.
 static void each_kind_is_told(void **state)
 {
     (void)state;
     struct sim *s = help_sim(13, 1);
-    const enum dht_mapping mapping[SIM_NAT_KINDS] = {
-        DHT_MAPPING_NONE, DHT_MAPPING_INDEPENDENT, DHT_MAPPING_INDEPENDENT, DHT_MAPPING_INDEPENDENT,
-        DHT_MAPPING_DEPENDENT};
+    const enum dht_mapping mapping[PLAIN_KINDS] = {DHT_MAPPING_NONE, DHT_MAPPING_INDEPENDENT,
+                                                   DHT_MAPPING_INDEPENDENT, DHT_MAPPING_INDEPENDENT,
+                                                   DHT_MAPPING_DEPENDENT};
     for (int i = 0; i < 24; i++)
         (void)node(s, true, (struct sim_site_config){.v6 = i % 2 == 0});
-    for (uint32_t i = 0; i < 4 * SIM_NAT_KINDS; i++)
+    for (uint32_t i = 0; i < 4 * PLAIN_KINDS; i++)
         (void)node(s, false,
-                   (struct sim_site_config){.nat = (enum sim_nat_kind)(i % SIM_NAT_KINDS),
+                   (struct sim_site_config){.nat = (enum sim_nat_kind)(i % PLAIN_KINDS),
                                             .v6 = i % 2 == 0});
     (void)sim_run(s, 12 * S, NULL, NULL);
     for (uint32_t i = 0; i < sim_nodes(s); i++) {
         bool server = i < 24, v6 = i % 2 == 0;
-        enum sim_nat_kind k = server ? SIM_NAT_NONE : (enum sim_nat_kind)((i - 24) % SIM_NAT_KINDS);
+        enum sim_nat_kind k = server ? SIM_NAT_NONE : (enum sim_nat_kind)((i - 24) % PLAIN_KINDS);
         struct node_status st;
         node_status(sim_node(s, i), sim_now(s), &st);
         const struct dht_reach *r = st.reach;
@@ -389,37 +391,6 @@ static void each_kind_is_told(void **state)
         help_must(s, 13, st.hairpin == (asks ? HAIRPIN_YES : HAIRPIN_UNKNOWN), "hairpin is told");
     }
     help_no_failures(s, 13);
-    sim_free(s);
-}
-
-// People behind every pair of kinds: who can meet does, who can't is not told that he had.
-static void people_meet_through_nats(void **state)
-{
-    (void)state;
-    struct sim *s = help_sim(11, 1);
-    uint32_t can[SIM_NAT_KINDS * SIM_NAT_KINDS], people = 0;
-    for (int i = 0; i < 12; i++)
-        (void)node(s, true, (struct sim_site_config){0});
-    for (enum sim_nat_kind i = SIM_NAT_NONE; i < SIM_NAT_SYMMETRIC_PRESERVING; i++) {
-        for (enum sim_nat_kind k = i; k < SIM_NAT_SYMMETRIC_PRESERVING; k++) {
-            char topic[32];
-            snprintf(topic, sizeof topic, "kinds %d and %d", (int)i, (int)k);
-            can[people / 2] = sim_nat_can_meet(i, k);
-            (void)help_person(s, node(s, false, (struct sim_site_config){.nat = i}), topic, 5 * S,
-                              2);
-            (void)help_person(s, node(s, false, (struct sim_site_config){.nat = k}), topic,
-                              people % 4 == 0 ? 5 * S : 20 * S, 2);
-            people += 2;
-        }
-    }
-    (void)sim_run(s, 45 * S, NULL, NULL);
-    for (uint32_t i = 0; i < people; i++) {
-        if (can[i / 2])
-            help_must(s, 11, sim_person_done(s, i), "people behind such NATs meet and talk");
-        else
-            help_must(s, 11, sim_person(s, i)->matches == 0, "nobody is matched without a path");
-    }
-    help_no_failures(s, 11);
     sim_free(s);
 }
 
@@ -457,7 +428,6 @@ int main(void)
         cmocka_unit_test(a_line_has_a_rate_and_a_queue),
         cmocka_unit_test(faults_come_and_go),
         cmocka_unit_test(each_kind_is_told),
-        cmocka_unit_test(people_meet_through_nats),
         cmocka_unit_test(people_meet_over_ipv6),
     };
     return help_main(tests, sizeof tests / sizeof *tests);
