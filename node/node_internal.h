@@ -92,7 +92,8 @@ void node_punch_begin(struct node *, usec_t now, const struct conversation *,
 void node_punch_path(struct node *, usec_t now,
                      struct conversation *); // it has a path, or is matched
 void node_punch_end(struct node *, usec_t now,
-                    struct conversation *); // it is over: so are its sockets
+                    struct conversation *);      // it is over: so are its sockets
+void node_punch_stop(struct node *, usec_t now); // the one that runs finds nothing
 void node_punch_expire(struct node *, usec_t now);
 usec_t node_punch_deadline(const struct node *);
 size_t node_punch_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct batch *,

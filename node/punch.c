@@ -69,8 +69,12 @@ void punch_begin(struct punch *p, usec_t at, enum punch_role role, const struct 
     p->sent = p->opened = p->drawn = 0;
     p->key = rng_u64(rng);
     p->first = first;
-    memcpy(p->searched[p->next_searched].ip, to->ip, 4);
-    p->searched[p->next_searched].until = at + PUNCH_AGAIN_US;
+}
+
+static void remember(struct punch *p, usec_t now)
+{
+    memcpy(p->searched[p->next_searched].ip, p->to.ip, 4);
+    p->searched[p->next_searched].until = now + PUNCH_AGAIN_US;
     p->next_searched = (uint8_t)((p->next_searched + 1) % PUNCH_SEARCHED_MAX);
 }
 
@@ -130,6 +134,8 @@ bool punch_next(struct punch *p, usec_t now, struct path *to, uint8_t *ttl)
 {
     if (p->role == PUNCH_NONE || now < p->next_at || now >= p->end_at)
         return false;
+    if (p->sent == 0)
+        remember(p, now);
     return p->role == PUNCH_MANY ? next_of_many(p, now, to, ttl) : next_of_one(p, now, to, ttl);
 }
 
@@ -159,5 +165,6 @@ void punch_stop(struct punch *p, usec_t now)
         return;
     p->role = PUNCH_NONE;
     p->next_at = p->end_at = USEC_NEVER;
-    p->quiet_until = now + PUNCH_PAUSE_US;
+    if (p->sent > 0) // else the ordinary probes found a path before it began
+        p->quiet_until = now + PUNCH_PAUSE_US;
 }

@@ -119,10 +119,22 @@ static bool searches(const struct node *n)
     return n->busy != NULL && n->busy->punch_owner != 0;
 }
 
+void node_punch_stop(struct node *n, usec_t now)
+{
+    if (!searches(n) || n->busy->punch->role == PUNCH_NONE)
+        return;
+    struct conversation *c = n->busy->conversation[n->busy->punch_owner - 1];
+    punch_stop(n->busy->punch, now);
+    if (c->path.family == 0)
+        return; // its channel ends, and then the sockets do
+    settle(n, now, c, 0);
+    channel_drop_sockets(c->channel);
+}
+
 void node_punch_expire(struct node *n, usec_t now)
 {
     if (searches(n) && punch_over(n->busy->punch, now))
-        punch_stop(n->busy->punch, now);
+        node_punch_stop(n, now);
 }
 
 usec_t node_punch_deadline(const struct node *n)

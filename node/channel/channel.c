@@ -121,6 +121,7 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     c->skip_at = rng_between(&c->rng, CHAN_SKIP_MIN, CHAN_SKIP_MAX);
     c->retry_at = USEC_NEVER;
     c->burst_path = CHAN_NO_PATH;
+    c->nominee = -1;
     c->ecn.state = CHAN_ECN_FAILED; // until a path is in use
     uint32_t window = config->receive_bytes == 0 ? CHAN_RECEIVE_BYTES : config->receive_bytes;
     window = window < CHAN_CREDIT_INITIAL ? CHAN_CREDIT_INITIAL : window;

@@ -50,10 +50,12 @@ struct channel {
     usec_t idle_us;   // PING after this much silence, drawn anew each time
     usec_t retry_at;  // offer room again after the arena was full; USEC_NEVER: no need
     bool ping_due;
-    uint8_t bulk_in;   // full packets received since we last asked, up to CHAN_MTU_BULK
-    usec_t cid_at;     // when the peer's use of a new cid was last answered with another one
-    uint8_t probes;    // packets to send for a probe timeout, whatever the window says
-    uint64_t skip_at;  // the packet number that is left out next
+    uint8_t bulk_in;  // full packets received since we last asked, up to CHAN_MTU_BULK
+    usec_t cid_at;    // when the peer's use of a new cid was last answered with another one
+    uint8_t probes;   // packets to send for a probe timeout, whatever the window says
+    uint64_t skip_at; // the packet number that is left out next
+    int16_t nominee;  // id of the path that the initiator took, in its own words; -1: none
+    uint64_t nominee_pn;
     int8_t burst_path; // where the first RATCHET1 goes unasked; CHAN_NO_PATH: nowhere, or done
 
     uint8_t step_cid[CID_BYTES]; // ours for the step that we started

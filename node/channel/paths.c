@@ -7,6 +7,11 @@ static bool same(const struct path *a, const struct path *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+static bool is_socket(uint32_t via)
+{
+    return (via & (VIA_TUNNEL | VIA_SOCKET | VIA_TCP)) == VIA_SOCKET;
+}
+
 static struct chan_path *begin(struct chan_paths *p, int i, const struct path *path)
 {
     struct chan_path *at = &p->path[i];
@@ -133,7 +138,7 @@ int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, 
     if (i < 0 || !same(&p->path[i].path, from))
         i = chan_paths_find(p, from);
     if (i < 0) {
-        i = new_slot(p);
+        i = p->settled && is_socket(from->via) ? CHAN_NO_PATH : new_slot(p);
         if (i < 0)
             return CHAN_NO_PATH;
         begin(p, i, from);
@@ -246,9 +251,9 @@ void chan_paths_challenge(struct chan_paths *p, int i, usec_t now, const struct 
 void chan_paths_drop_sockets(struct chan_paths *p)
 {
     static const struct path nowhere = {0};
+    p->settled = true;
     for (int i = 0; i < p->count; i++) {
-        uint32_t via = p->path[i].path.via;
-        if (i == p->active || (via & (VIA_TUNNEL | VIA_SOCKET | VIA_TCP)) != VIA_SOCKET)
+        if (i == p->active || !is_socket(p->path[i].path.via))
             continue;
         begin(p, i, &nowhere);
         p->last = p->last == i ? p->active : p->last;

@@ -30,6 +30,7 @@ static void use_path(struct channel *c, usec_t now, int i)
     c->paths.moved_pn = c->seen.next;
     c->tell_path = true;
     c->ecn_path = c->paths.path[i].id;
+    c->nominee = -1;
     chan_ecn_start(&c->ecn);
     if (moved) {
         struct chan_sink sink = chan_sink(c);
@@ -69,7 +70,7 @@ void chan_own_move(struct channel *c)
 static bool nominated(const struct channel *c, int i)
 {
     const struct chan_path *at = &c->paths.path[i], *used = &c->paths.path[c->paths.active];
-    return !c->initiator && !c->matched && at->validated && i == c->paths.speaking &&
+    return c->nominee == at->id && at->validated && i != c->paths.active &&
            at->path.family == used->path.family &&
            memcmp(at->path.ip, used->path.ip, sizeof at->path.ip) == 0;
 }
@@ -94,8 +95,9 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
             chan_recovery_forget(&c->recovery, &sink);
         }
         c->burst_path = CHAN_NO_PATH;
-    } else if (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost || nominated(c, i))) {
-        use_path(c, now, i); // the one in use has fallen silent
+    } else if (nominated(c, i) || chan_paths_better(&c->paths, i) ||
+               (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost))) {
+        use_path(c, now, i);
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
     }
 }
@@ -256,6 +258,17 @@ static void on_cid(struct channel *c, unsigned phase, int which)
         chan_keys_spare(&c->keys, &c->rng);
 }
 
+// The initiator speaks there. In whatever order its packets came: the newest counts.
+static void nominate(struct channel *c, usec_t now, const struct turn *t)
+{
+    if (c->nominee >= 0 && t->pn < c->nominee_pn)
+        return;
+    c->nominee = c->paths.path[t->path].id;
+    c->nominee_pn = t->pn;
+    if (c->paths.active != CHAN_NO_PATH && nominated(c, t->path))
+        use_path(c, now, t->path);
+}
+
 // After a long search the times of the first step begin anew.
 static void first_heard(struct channel *c, usec_t now)
 {
@@ -322,6 +335,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
             on_body_closing(c, now, body, body_len);
         return 0;
     }
+    bool may_follow = !c->initiator && !c->matched && t.path != CHAN_NO_PATH;
     on_body(c, now, &t, body, body_len);
     on_cid(c, phase, which);
     chan_found(c);
@@ -329,9 +343,8 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
         chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);
     if (highest && t.speaks && t.path != CHAN_NO_PATH)
         chan_trial_speaks(&c->paths, now, t.path, answer_wait(c));
-    if (chan_alive(c) && c->paths.active != CHAN_NO_PATH && t.path != CHAN_NO_PATH &&
-        t.path != c->paths.active && nominated(c, t.path))
-        use_path(c, now, t.path);
+    if (chan_alive(c) && may_follow && t.speaks)
+        nominate(c, now, &t);
     if (chan_alive(c))
         chan_decide(c, now);
     return 0;
