@@ -116,7 +116,8 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     c->aead = config->aead;
     memcpy(c->remote_mask, config->remote_mask, sizeof c->remote_mask);
     c->started_at = c->active_at = c->step_at = now;
-    c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    c->keep_us = CHAN_IDLE_US;
+    c->idle_us = chan_idle(c);
     c->patience_us = config->patience_us > 0 ? config->patience_us : CHAN_NO_PATH_US;
     c->skip_at = rng_between(&c->rng, CHAN_SKIP_MIN, CHAN_SKIP_MAX);
     c->retry_at = USEC_NEVER;
@@ -313,11 +314,38 @@ void chan_tidy(struct channel *c, usec_t now)
     }
 }
 
+usec_t chan_idle(const struct channel *c)
+{
+    return rng_between(&c->rng, c->keep_us * 8 / 9, c->keep_us * 10 / 9);
+}
+
+void chan_silence_lost(struct channel *c)
+{
+    if (c->paths.active == CHAN_NO_PATH)
+        return;
+    const struct chan_path *at = &c->paths.path[c->paths.active];
+    c->silent_at = at->path;
+    c->silence_us = c->recovery.unanswered_at - at->heard_at;
+}
+
+// The same address answers again, so nobody has moved: its NAT has forgotten us, until it sent something itself.
+void chan_silence_found(struct channel *c)
+{
+    usec_t silence = c->silence_us;
+    const struct path *now = &c->paths.path[c->paths.active].path;
+    c->silence_us = 0;
+    if (c->paths.active == CHAN_NO_PATH || silence < CHAN_IDLE_US_MIN ||
+        now->family != c->silent_at.family || memcmp(now->ip, c->silent_at.ip, sizeof now->ip) != 0)
+        return;
+    usec_t keep = silence * 3 / 4 > CHAN_IDLE_US_MIN ? silence * 3 / 4 : CHAN_IDLE_US_MIN;
+    c->keep_us = keep < c->keep_us ? keep : c->keep_us;
+}
+
 static void on_idle(struct channel *c, usec_t now)
 {
     c->ping_due = true;
     c->active_at = now;
-    c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    c->idle_us = chan_idle(c);
     chan_tidy(c, now);
 }
 
