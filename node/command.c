@@ -269,6 +269,7 @@ void node_set_privacy(struct node *n, usec_t now, enum node_privacy privacy)
     hairpin_restart(&n->hairpin, now);
     if (privacy != NODE_DIRECT)
         node_punch_stop(n, now);
+    node_punch_privacy(n);
     for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX && privacy != NODE_DIRECT;
          i++) {
         struct encounter *e = n->busy->encounter[i];

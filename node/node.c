@@ -55,6 +55,7 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
         node_free(n);
         return rc;
     }
+    node_punch_privacy(n);
     *out = n;
     return BAUTA_OK;
 }

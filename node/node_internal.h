@@ -94,6 +94,8 @@ void node_punch_path(struct node *, usec_t now,
 void node_punch_end(struct node *, usec_t now,
                     struct conversation *);      // it is over: so are its sockets
 void node_punch_stop(struct node *, usec_t now); // the one that runs finds nothing
+void node_punch_privacy(
+    struct node *); // after that has changed: whom we meet is told whether a search may be
 void node_punch_expire(struct node *, usec_t now);
 usec_t node_punch_deadline(const struct node *);
 size_t node_punch_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct batch *,

@@ -16,7 +16,8 @@ enum punch_role punch_role(enum channel_nat own, enum channel_nat peer, bool ini
     // Probes to where servers see the other do where both keep their ports; and where neither port can be known,
     // nothing does. A preserved port is as good as one that is kept.
     unsigned a = hard(own), b = hard(peer);
-    if ((a == 0 && b == 0) || (a > 1 && b > 1))
+    if (own == CHANNEL_NAT_BUSY || peer == CHANNEL_NAT_BUSY || (a == 0 && b == 0) ||
+        (a > 1 && b > 1))
         return PUNCH_NONE;
     if (a == b)
         return initiator ? PUNCH_MANY : PUNCH_ONE;

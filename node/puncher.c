@@ -75,13 +75,27 @@ void node_punch_begin(struct node *n, usec_t now, const struct conversation *c,
     n->busy->punch_owner = (uint16_t)(c->index + 1);
     punch_begin(n->busy->punch, now + wait_of(cfg), role, outside(n, cfg), cfg->step_peer,
                 next_numbers(n), &n->cfg.rng);
+    node_punch_privacy(n);
+}
+
+static void stop(struct node *n, usec_t now)
+{
+    punch_stop(n->busy->punch, now);
+    node_punch_privacy(n);
+}
+
+void node_punch_privacy(struct node *n)
+{
+    const struct punch *p = n->busy != NULL ? n->busy->punch : NULL;
+    usec_t at = p == NULL ? 0 : p->role == PUNCH_NONE ? p->quiet_until : USEC_NEVER;
+    meet_search_at(n->meet, n->cfg.privacy == NODE_DIRECT ? at : USEC_NEVER);
 }
 
 // Ends its search; all sockets but `keep` are closed.
 static void settle(struct node *n, usec_t now, struct conversation *c, uint32_t keep)
 {
     const struct punch *p = n->busy->punch;
-    punch_stop(n->busy->punch, now);
+    stop(n, now);
     n->busy->punch_owner = 0;
     for (uint32_t i = 0; i < p->opened; i++) {
         uint32_t via = VIA_SOCKET | (p->first + i);
@@ -98,7 +112,7 @@ void node_punch_path(struct node *n, usec_t now, struct conversation *c)
     bool none = c->path.family == 0 || (c->path.via & VIA_TUNNEL) != 0; // direct is still better
     if (n->busy->punch_owner != c->index + 1u || none)
         return;
-    punch_stop(n->busy->punch, now);
+    stop(n, now);
     if (!c->matched)
         return;
     settle(n, now, c, c->path.via);
@@ -124,7 +138,7 @@ void node_punch_stop(struct node *n, usec_t now)
     if (!searches(n) || n->busy->punch->role == PUNCH_NONE)
         return;
     struct conversation *c = n->busy->conversation[n->busy->punch_owner - 1];
-    punch_stop(n->busy->punch, now);
+    stop(n, now);
     if (c->path.family == 0)
         return; // its channel ends, and then the sockets do
     settle(n, now, c, 0);

@@ -27,6 +27,7 @@ enum channel_nat {
     CHANNEL_NAT_PRESERVING,  // one for each whom it sends to, mostly the inside one
     CHANNEL_NAT_STEP,        // one for each, a step further each time
     CHANNEL_NAT_RANDOM,      // one for each, anywhere
+    CHANNEL_NAT_BUSY,        // whichever: this end can't search a path now
     CHANNEL_NATS
 };
 

@@ -40,6 +40,7 @@ struct meet_env {
     int64_t unix_us; // wall clock at unix_at
     usec_t unix_at;
 
+    usec_t search_at;   // no search for a path before
     struct path *local; // `locals` of them
     unsigned locals;
     struct block *block; // taken with the first encounter: a node without one stays small

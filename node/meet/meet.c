@@ -131,6 +131,11 @@ void meet_local_paths(struct meet *m, const struct path *path, size_t n)
     }
 }
 
+void meet_search_at(struct meet *m, usec_t at)
+{
+    m->env.search_at = at;
+}
+
 // ---- commands -------------------------------------------------------------------------------------
 
 int meet_seek(struct meet *m, usec_t now, uint32_t encounter, const struct meet_wish *wish)

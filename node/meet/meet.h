@@ -31,6 +31,10 @@ void meet_clock(struct meet *, usec_t now, int64_t unix_us);
 // Own socket addresses on this host's interfaces; servers' view of us is added from the DHT.
 void meet_local_paths(struct meet *, const struct path *path, size_t n);
 
+// No path will be searched for any channel before `at` (node/punch.h): whoever meets us is told so, since a search
+// takes both ends. 0: at once.
+void meet_search_at(struct meet *, usec_t at);
+
 struct meet_topic { // normalised by the caller
     uint8_t topic[TOPIC_BYTES_MAX];
     uint8_t topic_len;

@@ -102,7 +102,7 @@ void reach_nat(const struct meet_env *env, struct wire_reach *w)
 {
     struct dht_reach r;
     bool ports = dependent(env, &r);
-    w->nat = nat_of(&r);
+    w->nat = env->now < env->search_at ? CHANNEL_NAT_BUSY : nat_of(&r);
     w->step = w->nat == CHANNEL_NAT_STEP ? (int8_t)r.port_step : 0;
     for (unsigned i = 0; ports && r.port_preserving && i < env->locals; i++) {
         struct path p = r.seen;

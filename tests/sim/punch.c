@@ -77,6 +77,71 @@ static void all_pairs(uint64_t seed, uint32_t loss_percent)
     sim_free(s);
 }
 
+// ---- bounds ---------------------------------------------------------------------------------------------
+
+#define MANY 12 // who wants to talk to one person at the same time
+
+struct watch {
+    struct sim *s;
+    uint32_t node; // what it sends is counted
+    uint64_t ip[MANY + 1], probes[MANY + 1];
+    usec_t first[MANY + 1], last[MANY + 1];
+};
+
+static void count(void *ctx, usec_t now, uint32_t from, const struct path *to, const uint8_t *data,
+                  size_t len)
+{
+    struct watch *w = ctx;
+    (void)data;
+    for (unsigned i = 0; from == w->node && len == CLASS_TINY && i < MANY; i++) {
+        const struct path *p = &w->s->net.site[w->node + 1 + i].path;
+        if (memcmp(p->ip, to->ip, 4) != 0)
+            continue;
+        w->first[i] = w->probes[i] == 0 ? now : w->first[i];
+        w->last[i] = now;
+        w->probes[i]++;
+    }
+}
+
+// One person with twelve wishes, each of which leads to somebody whose ports are random: for one at a time a path is
+// searched, then for a while for nobody.
+static void searches_are_few(void **state)
+{
+    (void)state;
+    struct sim *s = help_sim(33, 0);
+    struct watch w = {.s = s};
+    for (int i = 0; i < SERVERS; i++)
+        (void)node(s, true, SIM_NAT_NONE);
+    w.node = node(s, false, SIM_NAT_PORT_RESTRICTED);
+    for (uint32_t i = 0; i < MANY; i++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, "wish %u", i);
+        uint32_t other = node(s, false, SIM_NAT_SYMMETRIC);
+        (void)help_person(s, w.node, topic, 20 * S, 0);
+        (void)help_person(s, other, topic, (20 + 5 * i) * S, 0);
+    }
+    sim_tap(s, count, &w);
+    (void)sim_run(s, 120 * S, NULL, NULL);
+    unsigned searched = 0;
+    usec_t begun[MANY], ended[MANY];
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_true(w.probes[i] <= PUNCH_PROBES_MAX + 200);
+        if (w.probes[i] < 60) // the ordinary ones, and what a conversation needs
+            continue;
+        begun[searched] = w.first[i];
+        ended[searched++] = w.first[i] + PUNCH_WAIT_US_MIN + w.probes[i] * PUNCH_PROBE_GAP_US;
+    }
+    help_must(s, 33, searched >= 2 && searched <= 5, "one search goes on at a time");
+    for (unsigned i = 0; i < searched; i++)
+        for (unsigned k = 0; k < i; k++) {
+            bool before = begun[k] < begun[i];
+            usec_t end = before ? ended[k] : ended[i], next = before ? begun[i] : begun[k];
+            help_must(s, 33, next + PUNCH_WAIT_US_MAX >= end + PUNCH_PAUSE_US - S,
+                      "twenty seconds lie between two");
+        }
+    sim_free(s);
+}
+
 static void every_pair_of_kinds(void **state)
 {
     (void)state;
@@ -94,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair_of_kinds),
         cmocka_unit_test(every_pair_of_kinds_with_losses),
+        cmocka_unit_test(searches_are_few),
     };
     return help_main(tests, sizeof tests / sizeof *tests);
 }
