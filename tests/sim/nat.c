@@ -138,7 +138,7 @@ static void sockets_have_ports_of_their_own(void **state)
         struct world w;
         begin(&w, 20 + (uint64_t)k);
         uint32_t host = add(&w, k), a = add(&w, SIM_NAT_NONE);
-        struct path to = w.n.site[a].path, seen[300];
+        struct path to = w.n.site[a].path, seen[300] = {0};
         struct sim_way way;
         usec_t wait;
         for (uint32_t i = 0; i < 300; i++) {
