@@ -53,11 +53,13 @@ CPPFLAGS += -I. -I$(B) -D_GNU_SOURCE
 BASE := -std=c11 $(WARN) $(DEPS_CFLAGS)
 
 # ---- layers, in link order: each may use those to its right ---------------------------------------
-LAYERS := host sim bench node meet talk channel dht crypto lab
+LAYERS := host sim bench node meet talk relay channel dht crypto lab
 SRC_crypto  := $(wildcard crypto/*.c)
 SRC_dht     := $(wildcard dht/*.c)
 SRC_channel := $(wildcard node/channel/*.c)
+SRC_relay   := $(wildcard node/relay/*.c)
 SRC_talk    := $(wildcard node/talk/*.c)
+SRC_relay   := $(wildcard node/relay/*.c)
 SRC_meet    := $(wildcard node/meet/*.c)
 SRC_node    := $(filter-out node/main.c,$(wildcard node/*.c))
 SRC_host    := $(wildcard node/host/*.c node/ui/*/*.c)
@@ -68,11 +70,13 @@ LAB_LINK    := tools/lab/link.c tools/lab/tun.c
 SRC_lab     := $(filter-out $(LAB_LINK),$(wildcard tools/lab/*.c))
 
 # What each layer's archive is linked with.
-PURE := node meet talk channel dht crypto
+PURE := node meet talk relay channel dht crypto
 NEED_crypto  := crypto
 NEED_dht     := dht crypto
 NEED_channel := channel dht crypto
+NEED_relay   := relay channel dht crypto
 NEED_talk    := talk dht crypto
+NEED_relay   := relay channel dht crypto
 NEED_meet    := meet channel dht crypto
 NEED_node    := $(PURE)
 NEED_sim     := sim $(PURE)
@@ -123,6 +127,7 @@ libs = $(foreach l,$(NEED_$(2)),$(B)/$(1)/lib$(l).a)
 MODELLED := generichash_blake2b_init generichash_blake2b_update generichash_blake2b_final generichash \
   shorthash shorthash_siphash24 pwhash_argon2id stream_chacha20_ietf_xor_ic scalarmult \
   scalarmult_curve25519 scalarmult_base kem_xwing_seed_keypair kem_xwing_enc_deterministic kem_xwing_dec \
+  $(addprefix sign_ed25519_,seed_keypair detached verify_detached pk_to_curve25519 sk_to_curve25519) \
   $(foreach a,xchacha20poly1305_ietf chacha20poly1305_ietf aegis256, \
     aead_$(a)_encrypt_detached aead_$(a)_decrypt_detached) \
   $(foreach a,xchacha20poly1305_ietf chacha20poly1305_ietf,aead_$(a)_encrypt aead_$(a)_decrypt)

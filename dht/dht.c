@@ -132,6 +132,8 @@ void dht_free(struct dht *d)
     struct arena *arena = d->config.arena;
     while (d->places != NULL)
         dht_place_close(d, d->now, d->places->id);
+    while (d->asks != NULL)
+        dht_ask_close(d, d->now, d->asks->id);
     while (d->calls != NULL)
         call_free(d, d->calls);
     while (d->lookups != NULL)
@@ -170,6 +172,10 @@ static int receive_known(struct dht *d, const struct path *from, const struct id
     }
     if (entry->kind == ID_ANSWER)
         return call_receive(d, from, entry->owner, entry, datagram, len);
+    if (from->via != d->via) { // not the way that the introducer was told
+        d->count.dropped_unknown++;
+        return BAUTA_EUNKNOWN;
+    }
     if (d->event_count >= EVENTS_MAX) { // as if the network had lost it
         d->count.dropped_rate++;
         return BAUTA_ELIMIT;
@@ -188,7 +194,7 @@ int dht_receive(struct dht *d, usec_t now, const struct path *from, uint8_t *dat
     const struct id_entry *entry = ids_find(&d->ids, id_of(datagram));
     if (entry != NULL)
         return receive_known(d, from, entry, datagram, len);
-    if (d->server != NULL)
+    if (d->server != NULL && d->via == VIA_UDP)
         return server_receive(d, from, datagram, len);
     d->count.dropped_unknown++;
     return BAUTA_EUNKNOWN;
@@ -199,8 +205,9 @@ int dht_receive(struct dht *d, usec_t now, const struct path *from, uint8_t *dat
 void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *a, bool done)
 {
     // `a` is NULL when the rest of an answer has not come: the contact was heard before.
-    // A candidate that we dialled for somebody else is no contact yet.
-    book_ref corrected = a == NULL || c->owner_kind == CALL_DIAL ? 0 : upkeep_heard(d, c, a);
+    // Whom we asked for somebody else's sake is no contact yet.
+    bool apart = c->owner_kind == CALL_DIAL || c->owner_kind == CALL_ASK;
+    book_ref corrected = a == NULL || apart ? 0 : upkeep_heard(d, c, a);
     if (a != NULL && a->status == RPC_OK && c->kind == RPC_FIND)
         dialback_heard(d, a);
     if (a != NULL && a->status == RPC_OK && (c->kind == RPC_PING || c->kind == RPC_FIND))
@@ -229,6 +236,10 @@ void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *
     case CALL_REFRESH:
         if (a != NULL)
             refresh_heard(d, c, a);
+        break;
+    case CALL_ASK:
+        if (a != NULL)
+            ask_answered(d, c, a);
         break;
     case CALL_BOOTSTRAP:
         if (a != NULL && a->status == RPC_OK && path_private(&dht_entry(d, c->ref)->contact.path) &&
@@ -276,6 +287,9 @@ void dht_call_failed(struct dht *d, struct call *c)
         break;
     case CALL_INTRO:
         intro_failed(d, c);
+        break;
+    case CALL_ASK:
+        ask_failed(d, c);
         break;
     default:
         break;

@@ -37,6 +37,7 @@ struct dht_config {
     bool server;              // wants to be a server, once it is dialled back (PROTOCOL 3)
     bool listed;              // is one at once: --lab, --public, relays
     bool keep_contacts;       // for dht_contacts_export
+    bool opens;               // answers `open`: DHT_OPEN comes
     bool lab;                 // loopback and private addresses count as public
     bool prefix_limits;       // off in --lab: each rule that counts prefixes then counts nodes
     uint32_t store_bytes_max; // records held for others
@@ -152,6 +153,23 @@ void dht_introduce_close(struct dht *, usec_t now, uint32_t intro);
 size_t dht_introduce_blob_max(void); // introduce in 704 bytes
 size_t dht_answer_blob_max(void);    // relay_back in 320 bytes, and its push
 
+// ---- one server, and the way to it ------------------------------------------------------------------
+// All that this DHT sends goes by this way (VIA_*) from now on, and only what comes by it is taken. At first VIA_UDP.
+// VIA_NONE: nothing leaves until there is one. Who changes it is at another address: attends are renewed.
+void dht_via(struct dht *, usec_t now, uint32_t via);
+// Is that server there, by this way? DHT_PONG or DHT_SILENT comes. It does not get into our table by that.
+// BAUTA_EFORMAT: not reachable; BAUTA_ELIMIT, BAUTA_ESPACE.
+int dht_ping(struct dht *, usec_t now, const struct contact *, uint32_t via, uint32_t user,
+             uint32_t *id);
+// Asks it for a channel, with the first message of a handshake: DHT_OPENED with the second one, or DHT_SILENT.
+int dht_open(struct dht *, usec_t now, const struct contact *, uint32_t via, const uint8_t *blob,
+             size_t len, uint32_t user, uint32_t *id);
+void dht_ask_close(struct dht *, usec_t now, uint32_t id); // of either: nobody waits any more
+// A server's answer to DHT_OPEN, in the same turn. The same question may come again, under another id.
+void dht_open_answer(struct dht *, usec_t now, uint32_t id, const uint8_t *blob, size_t len);
+void dht_open_refuse(struct dht *, usec_t now, uint32_t id); // no such service here
+size_t dht_open_blob_max(void);
+
 // ---- events ---------------------------------------------------------------------------------------
 enum dht_event_kind {
     DHT_PLACE_FOUND, // id: the look-up has its region; count = holders (0: nobody known yet, it goes on trying)
@@ -160,11 +178,15 @@ enum dht_event_kind {
     DHT_EFFORT, // id: most holders want a proof of at least `count` for the announce
     DHT_SAMPLE, // id: `count` at the holder, `hint` of depth, `full`, `records` of `n`; n may be 0
     DHT_STORED, // id: every holder has answered the announce or failed; count = how many hold it
-    DHT_ATTENDING,   // id = attend: the introducer has the handle
-    DHT_ATTEND_LOST, // id = attend: it does not answer any more; the attend is closed
-    DHT_OFFER,       // id = attend: `blob` came on `link`
-    DHT_BACK,        // id = intro: `blob` came back
-    DHT_INTRO_FAILED // id = intro: the introducer does not answer
+    DHT_ATTENDING,    // id = attend: the introducer has the handle
+    DHT_ATTEND_LOST,  // id = attend: it does not answer any more; the attend is closed
+    DHT_OFFER,        // id = attend: `blob` came on `link`
+    DHT_BACK,         // id = intro: `blob` came back
+    DHT_INTRO_FAILED, // id = intro: the introducer does not answer
+    DHT_PONG,         // id of dht_ping: it answered, and sees us at `path`
+    DHT_OPENED,       // id of dht_open: `blob`
+    DHT_SILENT,       // id of either: no answer, or a refusal
+    DHT_OPEN          // id for dht_open_answer: somebody at `path` asks for a channel with `blob`
 };
 struct dht_event {
     enum dht_event_kind kind;
@@ -179,10 +201,16 @@ struct dht_event {
     uint8_t link[DHT_LINK_BYTES];
     const uint8_t *blob;
     size_t blob_len;
+    struct path path; // DHT_PONG, DHT_OPEN
 };
 // The next event; what it points to is valid until the next dht_event, dht_receive or dht_expire (the
 // commands above may be called meanwhile).
 bool dht_event(struct dht *, struct dht_event *);
+
+bool dht_serves(const struct dht *); // as a server, in any family
+bool dht_joined(const struct dht *); // a server is known
+// Whom we were told of: bootstraps, then contacts of an earlier run. Returns how many.
+size_t dht_told(const struct dht *, struct contact *out, size_t max);
 
 // ---- reachability ---------------------------------------------------------------------------------
 // What address translation before us does, as several servers of different coarse prefixes see it (RFC 4787's words).

@@ -56,7 +56,8 @@ enum call_owner {
     CALL_VERIFY,    // a ping to a newcomer
     CALL_CHECK,     // a ping to somebody in the table
     CALL_REFRESH,   // one find of upkeep
-    CALL_DIAL       // a ping to a candidate, for somebody else's sake
+    CALL_DIAL,      // a ping to a candidate, for somebody else's sake
+    CALL_ASK        // owner: the question; says nothing of our own contacts
 };
 struct sending {
     usec_t at;
@@ -78,7 +79,8 @@ struct call {
     struct sending sending[RPC_SENDINGS_MAX];
     uint8_t sendings, sendings_max, token_rounds, asked;
     bool late, slow, failed; // told the owner
-    bool has_token;
+    bool has_token, own_via;
+    uint32_t via; // by which it went out last
     usec_t rto;
     uint8_t *body;
     uint16_t body_len, datagram_len;
@@ -96,6 +98,8 @@ struct call_spec {
     uint16_t class_min;   // pad to at least this
     uint8_t sendings_max; // 0: RPC_SENDINGS_MAX
     uint8_t asked;        // so often before, by calls that were not answered
+    bool own_via;         // goes by `via`, whatever the others do
+    uint32_t via;
 };
 
 // ---- look-ups (lookup.c) --------------------------------------------------------------------------
@@ -205,6 +209,21 @@ struct intro_out {
     struct series series;
 };
 
+// ---- single questions (ask.c, opening.c) ------------------------------------------------------------
+struct ask {
+    struct ask *next;
+    uint32_t id, user;
+};
+struct opening { // a question of somebody else's that node has to answer
+    uint32_t id; // 0: none
+    struct path from;
+    size_t len; // of the request's datagram
+    bool token_ok;
+    struct rpc_header header;
+    struct rpc_keys keys;
+    uint8_t reply[8];
+};
+
 // ---- joining and upkeep ---------------------------------------------------------------------------
 struct vote { // keyed hashes: what is compared needs not be kept
     uint32_t who, seen, prefix;
@@ -247,7 +266,10 @@ struct upkeep {
     struct mapping *mapping[2]; // from the first word of a family on
     usec_t reach_at[2];
     uint32_t reach_moved_s[2];
+    uint16_t reach_first[2],
+        reach_next[2]; // of the table's contacts: where asking began, how many were looked at
     uint8_t reach_asks[2], locals; // reach_asks: left
+    bool reach_waits[2];
     uint16_t local_port[2];
     uint32_t local[LOCAL_PATHS_MAX], local_sum[2]; // hashes of our own addresses; their sums
     // upkeep.c
@@ -294,6 +316,9 @@ struct dht {
     uint32_t attend_count, finds; // finds: sent so far
     struct intro_out *intros;
     uint32_t intro_count;
+    struct ask *asks;
+    uint32_t ask_count;
+    uint32_t via; // all that is not a question's own goes by it
     struct queued_event *first_event, *last_event, *shown_event;
     uint32_t event_count;
     struct dht_lookup_stat *stat; // LOOKUP_STATS, while there are any
@@ -316,6 +341,8 @@ struct server {
     struct intro intro;
     struct timer timer;
     usec_t sweep_at, rest_at;
+    struct opening *opening; // OPENINGS_MAX, with the first
+    uint32_t opening_next;
 };
 int server_new(struct dht *);
 void server_free(struct dht *);
@@ -431,6 +458,14 @@ void attends_place_gone(struct dht *, uint32_t place);
 int push_receive(struct dht *, const struct path *from, struct series *, const struct id_entry *,
                  uint8_t *datagram, size_t len);
 
+// ask.c
+struct ask *ask_find(const struct dht *, uint32_t id);
+void ask_answered(struct dht *, struct call *, const struct wire_answer *);
+void ask_failed(struct dht *, struct call *);
+// opening.c
+struct opening *opening_new(struct dht *); // NULL without memory. The oldest gives way
+void openings_end(struct dht *);
+
 // upkeep.c
 int upkeep_new(struct dht *);
 void upkeep_free(struct dht *);
@@ -463,6 +498,7 @@ void reach_end(struct dht *);
 
 // join.c
 void join_bootstrap(struct dht *);
+void join_now(struct dht *);   // bootstraps are asked at once, where nobody is known
 void join_heard(struct dht *); // the first server has answered
 void join_again(struct dht *); // none does any more
 void join_look(struct dht *);

@@ -53,12 +53,13 @@ void join_bootstrap(struct dht *d)
     u->bootstrap_step = 2 * step > BOOTSTRAP_RETRY_MAX_US ? BOOTSTRAP_RETRY_MAX_US : 2 * step;
 }
 
-static void join_now(struct dht *d)
+void join_now(struct dht *d)
 {
-    if (dht_live(d) > 0)
+    struct upkeep *u = &d->upkeep;
+    if (dht_live(d) > 0 || (u->bootstraps == 0 && u->imports == 0))
         return;
-    d->upkeep.bootstrap_step = BOOTSTRAP_RETRY_MIN_US;
-    d->upkeep.bootstrap_at = d->now;
+    u->bootstrap_step = BOOTSTRAP_RETRY_MIN_US;
+    u->bootstrap_at = d->now;
     upkeep_arm(d);
 }
 

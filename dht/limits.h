@@ -29,6 +29,9 @@
 #define SESSIONS_MAX 224u   // servers of one e: a look-up asks fewer
 #define IDS_MAX 16384u      // open answer and push ids: 1,024 calls x 12 at most, 320 series x 12
 
+#define ASKS_MAX 256u   // single questions at once: what a relay's clients have it ask
+#define OPENINGS_MAX 8u // that wait for node's answer: one driver's turn
+
 // ---- routing table --------------------------------------------------------------------------------
 #define TABLE_K 16u            // of a bucket; DESIGN 5
 #define TABLE_BUCKETS 32u      // 2^32 servers before the last one overflows

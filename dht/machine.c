@@ -35,6 +35,7 @@ struct outbox_slot *outbox_room(struct outbox *o)
         o->dropped++;
         return NULL;
     }
+    o->slot[o->count].to_server = false;
     return &o->slot[o->count];
 }
 

@@ -14,13 +14,13 @@ typedef uint64_t usec_t; // monotonic microseconds, constant within one call of 
 #define USEC_PER_MS UINT64_C(1000)
 #define USEC_PER_S UINT64_C(1000000)
 
-// Through what a datagram goes or came.
+// By which way: path.via.
 #define VIA_UDP 0u          // the node's own UDP socket of the path's family
 #define VIA_TCP 0x20000000u // a TCP connection with that address and port, held by the driver
 #define VIA_SOCKET                                                                                 \
     0x40000000u // | n: one more UDP socket of the driver's, opened by the first send through it
-#define VIA_TUNNEL                                                                                 \
-    0x80000000u // | n: a tunnel in a channel to a relay; resolved inside node, never reaches a driver
+#define VIA_TUNNEL 0x80000000u // | n: a tunnel in a channel to a relay; never reaches a driver
+#define VIA_NONE 0xffffffffu   // nothing may leave
 
 // Where a datagram comes from or goes to, by value, so nothing has to be kept alive. Unused bytes are
 // zero: paths are compared and hashed as bytes.
@@ -32,6 +32,14 @@ struct path {
     uint8_t zero;
 };
 
+#define VIA_UDP 0u          // the node's own UDP socket of the path's family
+#define VIA_TCP 0x20000000u // a TCP connection with that address and port, held by the driver
+#define VIA_SOCKET                                                                                 \
+    0x40000000u // | n: one more UDP socket of the driver's, opened by the first send through it
+#define VIA_TUNNEL                                                                                 \
+    0x80000000u // | n: a tunnel in a channel to a relay; resolved inside node, never reaches a driver
+#define VIA_KINDS 0xe0000000u // the bits that say which of these it is
+
 // One receive buffer: several datagrams of seg_size bytes (the last may be shorter), opened in place.
 struct rx {
     struct path path;
@@ -41,11 +49,14 @@ struct rx {
     uint8_t *data;
 };
 
+#define BATCH_SEGMENTS_MAX 64u // UDP_MAX_SEGMENTS of Linux
+#define BATCH_BYTES_MAX 65000u // one GSO send stays under 64 KiB
+
 // One send: `count` datagrams of seg_size bytes (the last may be shorter) to one path.
 struct batch {
     struct path path;
     uint8_t ecn;
-    uint8_t ttl; // hops that it may go; 0: the system's
+    uint8_t ttl; // hops that it lives for; 0: the system's
     uint16_t seg_size, count;
     uint32_t len;
     const uint8_t *data;
@@ -80,6 +91,8 @@ usec_t rng_between(const struct rng *r, usec_t lo, usec_t hi);
 struct outbox_slot {
     struct path path;
     uint16_t len;
+    bool to_server; // a request to the server of the key `server`
+    uint8_t server[32];
     uint8_t data[CLASS_FULL];
 };
 struct outbox {

@@ -8,6 +8,11 @@
 
 static const char base32_alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
 
+unsigned path_tunnels(const struct path *p)
+{
+    return p->via != VIA_NONE && (p->via & VIA_TUNNEL) ? p->via >> 24 & 3u : 0;
+}
+
 bool path_equal(const struct path *a, const struct path *b)
 {
     return a->family == b->family && a->port == b->port && a->via == b->via &&

@@ -15,6 +15,11 @@ struct contact {
     struct path path;
 };
 
+// What each tunnel on the way takes of a datagram's length. A tunnel's `via` names how many there are, 1 to 3.
+#define PATH_TUNNEL_BYTES 80u
+#define PATH_TUNNELS_MAX 3u
+#define PATH_VIA_TUNNEL(tunnels, n) (VIA_TUNNEL | (uint32_t)(tunnels) << 24 | (uint32_t)(n))
+unsigned path_tunnels(const struct path *);
 bool path_equal(const struct path *a, const struct path *b);
 struct path path_v4(const uint8_t ip[static 4], uint16_t port);
 struct path path_v6(const uint8_t ip[static 16], uint16_t port); // ::ffff:a.b.c.d becomes IPv4

@@ -70,39 +70,48 @@ static void judge(struct dht *d, unsigned f, unsigned need)
 
 // ---- whose word -------------------------------------------------------------------------------------
 
-// Who asked for our ping is not asked for his opinion: newcomers come in any number.
+static void begin(struct dht *d, unsigned f, usec_t at)
+{
+    struct upkeep *u = &d->upkeep;
+    u->reach_asks[f] = REACH_ASKS;
+    u->reach_first[f] = (uint16_t)rng_below(&d->config.rng, UINT16_MAX);
+    u->reach_next[f] = 0;
+    u->reach_waits[f] = false;
+    u->reach_at[f] = at;
+    upkeep_arm(d);
+}
+
+// Who asked for our ping is not asked for his opinion: newcomers come in any number. What does not come to our own
+// UDP socket is not about that.
 void reach_heard(struct dht *d, const struct call *c, const struct path *seen)
 {
     struct upkeep *u = &d->upkeep;
     const struct path *from = &dht_entry(d, c->ref)->contact.path;
     unsigned f = family_of(seen->family);
-    if (c->owner_kind == CALL_VERIFY || c->owner_kind == CALL_DIAL ||
+    if (c->owner_kind == CALL_VERIFY || c->owner_kind == CALL_DIAL || c->via != VIA_UDP ||
         seen->family != from->family || !path_reachable(seen, d->config.lab))
         return;
-    if (u->mapping[f] == NULL) {
+    if (u->mapping[f] == NULL)
         u->mapping[f] = arena_take(d->config.arena, sizeof *u->mapping[f]);
-        if (u->mapping[f] == NULL)
-            return;
-        u->reach_at[f] = d->now + REACH_SETTLE_US;
-        u->reach_asks[f] = REACH_ASKS;
-        upkeep_arm(d);
-    }
+    if (u->mapping[f] == NULL)
+        return;
+    if (u->reach_at[f] == USEC_NEVER)
+        begin(d, f, d->now + REACH_SETTLE_US);
     mapping_saw(u->mapping[f], d->now, observer_of(d, from), c->order, seen);
     judge(d, f, REACH_OBSERVERS);
 }
 
 // ---- asking -----------------------------------------------------------------------------------------
 
-// A live contact whose word is missing.
+// A live contact whose word is missing, each once: silence counts against it.
 static book_ref somebody(struct dht *d, unsigned f)
 {
+    struct upkeep *u = &d->upkeep;
     book_ref all[TABLE_BUCKETS * TABLE_K];
     size_t n = d->table[f] == NULL ? 0 : table_list(d->table[f], all, sizeof all / sizeof *all);
-    size_t first = n == 0 ? 0 : (size_t)rng_below(&d->config.rng, n);
-    for (size_t i = 0; i < n; i++) {
-        book_ref ref = all[(first + i) % n];
-        if (!mapping_has(d->upkeep.mapping[f], d->now,
-                         observer_of(d, &dht_entry(d, ref)->contact.path)))
+    while (u->reach_next[f] < n) {
+        book_ref ref = all[((size_t)u->reach_first[f] + u->reach_next[f]++) % n];
+        if (!mapping_has(u->mapping[f], d->now, observer_of(d, &dht_entry(d, ref)->contact.path)))
             return ref;
     }
     return 0;
@@ -111,21 +120,29 @@ static book_ref somebody(struct dht *d, unsigned f)
 static void ask(struct dht *d, unsigned f)
 {
     struct upkeep *u = &d->upkeep;
-    bool enough = mapping_observers(u->mapping[f], d->now) >= REACH_ASKED;
-    book_ref ref = enough || u->reach_asks[f] == 0 ? 0 : somebody(d, f);
+    if (d->via != VIA_UDP) { // by another way nobody sees what is before our own socket
+        u->reach_at[f] = USEC_NEVER;
+        return;
+    }
+    unsigned observers = mapping_observers(u->mapping[f], d->now);
+    book_ref ref = observers >= REACH_ASKED || u->reach_asks[f] == 0 ? 0 : somebody(d, f);
     if (ref != 0) {
         u->reach_asks[f]--;
         upkeep_ping(d, ref, CALL_CHECK, 0);
-        // After the last one the answers are awaited.
-        u->reach_at[f] =
-            u->reach_asks[f] > 0 ? upkeep_about(d, REACH_ASK_US) : d->now + REACH_SETTLE_US;
+        u->reach_at[f] = upkeep_about(d, REACH_ASK_US);
+        return;
+    }
+    if (u->reach_asks[f] < REACH_ASKS && !u->reach_waits[f]) { // the last answers are awaited
+        u->reach_waits[f] = true;
+        u->reach_at[f] = d->now + REACH_SETTLE_US;
         return;
     }
     unsigned known = observers_known(d, f);
     judge(d, f, known < 1 ? 1 : known);
     bool told = u->mapping[f]->told.mapping != DHT_MAPPING_UNKNOWN;
-    u->reach_asks[f] = REACH_ASKS;
-    u->reach_at[f] = upkeep_about(d, told ? REACH_AGAIN_US : REACH_UNKNOWN_US);
+    begin(d, f, upkeep_about(d, told ? REACH_AGAIN_US : REACH_UNKNOWN_US));
+    if (!told && observers == 0) // without any network: when somebody is heard again
+        u->reach_at[f] = USEC_NEVER;
 }
 
 void reach_timer(struct dht *d)
@@ -141,9 +158,7 @@ void reach_restart(struct dht *d, unsigned f)
     if (u->mapping[f] == NULL)
         return;
     memset(u->mapping[f], 0, sizeof *u->mapping[f]);
-    u->reach_asks[f] = REACH_ASKS;
-    u->reach_at[f] = upkeep_about(d, REACH_ASK_US);
-    upkeep_arm(d);
+    begin(d, f, upkeep_about(d, REACH_ASK_US));
 }
 
 void reach_moved(struct dht *d, unsigned f)

@@ -198,14 +198,22 @@ static void send_once(struct dht *d, struct call *c)
             break;
         s->id[s->ids++] = id_of(id);
     }
-    struct outbox_slot *slot = s->ids > 0 ? outbox_room(d->config.out) : NULL;
+    if (!c->own_via)
+        c->via = d->via;
+    bool may = s->ids > 0 && c->via != VIA_NONE;
+    struct outbox_slot *slot = may ? outbox_room(d->config.out) : NULL;
     if (slot == NULL)
         return;
     slot->len = sending_len(d, c, k);
     memset(slot->data, 0, slot->len);
     memcpy(slot->data + RPC_BODY_AT, c->body, c->body_len);
-    slot->path = dht_entry(d, c->ref)->contact.path;
-    dht_contacted(d, &slot->path);
+    const struct contact *to = &dht_entry(d, c->ref)->contact;
+    slot->path = to->path;
+    slot->path.via = c->via;
+    slot->to_server = true;
+    memcpy(slot->server, to->pk, sizeof slot->server);
+    if (c->via == VIA_UDP)
+        dht_contacted(d, &slot->path);
     if (memcmp(c->header.token, (uint8_t[RPC_TOKEN_BYTES]){0}, RPC_TOKEN_BYTES) == 0)
         rng_fill(&d->config.rng, c->header.token, RPC_TOKEN_BYTES);
     rpc_request_seal(slot->data, slot->len - RPC_REQUEST_OVERHEAD, &c->header, c->mask_key,
@@ -311,6 +319,8 @@ int call_start(struct dht *d, const struct call_spec *spec, const struct wire_re
     c->place = spec->place;
     c->tag = spec->tag;
     c->asked = spec->asked;
+    c->own_via = spec->own_via;
+    c->via = spec->via;
     c->sendings_max = spec->sendings_max == 0 ? RPC_SENDINGS_MAX : spec->sendings_max;
     c->ref = book_keep(d->config.book, spec->ref);
     uint32_t want = (uint32_t)len + RPC_REQUEST_OVERHEAD;
@@ -375,7 +385,7 @@ static void on_time(struct dht *d, struct call *c)
     d->count.timeouts++;
     usec_t late = c->sending[c->sendings - 1].at + RPC_LATE_US;
     timers_arm(&d->timers, &c->timer, late > d->now ? late : d->now);
-    if (c->owner_kind != CALL_DIAL)
+    if (c->owner_kind != CALL_DIAL && c->owner_kind != CALL_ASK)
         upkeep_unheard(d, c);
     dht_call_failed(d, c);
 }
@@ -420,7 +430,8 @@ static void need_token(struct dht *d, struct call *c, const struct wire_answer *
     if (c->token_rounds++ >= RPC_TOKEN_ROUNDS_MAX) {
         d->current = c;
         if (!c->failed) {
-            upkeep_unheard(d, c); // it answers, but it is of no use
+            if (c->owner_kind != CALL_ASK)
+                upkeep_unheard(d, c); // it answers, but it is of no use
             dht_call_failed(d, c);
         }
         d->current = NULL;
@@ -462,7 +473,9 @@ int call_receive(struct dht *d, const struct path *from, struct call *c,
     uint8_t *body, sub = entry->sub;
     size_t body_len;
     struct wire_answer a;
-    if (!path_equal(from, &dht_entry(d, c->ref)->contact.path)) {
+    struct path at = dht_entry(d, c->ref)->contact.path;
+    at.via = c->via;
+    if (!path_equal(from, &at)) {
         d->count.dropped_auth++;
         return BAUTA_EAUTH;
     }
@@ -483,7 +496,7 @@ int call_receive(struct dht *d, const struct path *from, struct call *c,
         return BAUTA_EREPLAY;
     }
     d->count.answers_in++;
-    if (c->got == 0)
+    if (c->got == 0 && c->owner_kind != CALL_ASK)
         dht_rtt_sample(d, c->ref, d->now - c->sending[sub].at);
     take_token(d, c, &a);
     if (a.status == RPC_NEED_TOKEN) {

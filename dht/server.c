@@ -44,6 +44,7 @@ void server_free(struct dht *d)
     if (s == NULL)
         return;
     timers_remove(&d->timers, &s->timer);
+    openings_end(d);
     intro_end(&s->intro);
     store_end(&s->store);
     guard_end(&s->guard);
@@ -387,12 +388,78 @@ static void on_withdraw(struct dht *d, const struct request *r)
         s->sweep_at = d->now + STORE_SWEEP_US;
 }
 
+// ---- channels to us ---------------------------------------------------------------------------------
+
+static void on_open(struct dht *d, const struct request *r)
+{
+    struct opening *o = d->config.opens ? opening_new(d) : NULL;
+    struct dht_event *e =
+        o != NULL ? dht_push_event(d, DHT_OPEN, o->id, 0, r->q.blob, r->q.blob_len) : NULL;
+    if (e == NULL) {
+        answer_status(d, r, RPC_UNKNOWN);
+        return;
+    }
+    e->path = *r->from;
+    o->from = *r->from;
+    o->len = r->len;
+    o->token_ok = r->token_ok;
+    o->header = r->header;
+    o->keys = r->keys;
+    memcpy(o->reply, r->q.reply, sizeof o->reply);
+}
+
+static void open_answer(struct dht *d, uint32_t id, enum rpc_status status, const uint8_t *blob,
+                        size_t len)
+{
+    struct server *s = d->server;
+    for (unsigned i = 0; s != NULL && s->opening != NULL && i < OPENINGS_MAX; i++) {
+        struct opening *o = &s->opening[i];
+        if (o->id != id || id == 0)
+            continue;
+        struct request r = {.from = &o->from,
+                            .header = o->header,
+                            .keys = o->keys,
+                            .len = o->len,
+                            .token_ok = o->token_ok,
+                            .q.kind = RPC_OPEN};
+        memcpy(r.q.reply, o->reply, sizeof o->reply);
+        struct wire_answer a;
+        answer_init(d, &r, &a);
+        a.status = status;
+        a.blob = blob;
+        a.blob_len = (uint16_t)len;
+        answer(d, &r, &a);
+        sodium_memzero(&r, sizeof r);
+        sodium_memzero(o, sizeof *o);
+        return;
+    }
+}
+
+void dht_open_answer(struct dht *d, usec_t now, uint32_t id, const uint8_t *blob, size_t len)
+{
+    d->now = now;
+    assert(len <= WIRE_OPEN_BLOB_MAX);
+    open_answer(d, id, RPC_OK, blob, len);
+}
+
+void dht_open_refuse(struct dht *d, usec_t now, uint32_t id)
+{
+    d->now = now;
+    open_answer(d, id, RPC_UNKNOWN, NULL, 0);
+}
+
+size_t dht_open_blob_max(void)
+{
+    return WIRE_OPEN_BLOB_MAX;
+}
+
 // ---- dispatch -------------------------------------------------------------------------------------
 
 static bool changes_state(enum rpc_kind kind)
 {
     return kind == RPC_ANNOUNCE || kind == RPC_WITHDRAW || kind == RPC_ATTEND ||
-           kind == RPC_INTRODUCE || kind == RPC_RELAY_BACK || kind == RPC_DIAL_BACK;
+           kind == RPC_INTRODUCE || kind == RPC_RELAY_BACK || kind == RPC_DIAL_BACK ||
+           kind == RPC_OPEN;
 }
 
 static void dispatch(struct dht *d, const struct request *r)
@@ -401,8 +468,9 @@ static void dispatch(struct dht *d, const struct request *r)
     struct intro *intro = &d->server->intro;
     struct intro_from from = {r->from, r->header.e, &r->keys, r->source};
     struct wire_answer a;
-    if (!r->token_ok && (r->q.kind == RPC_ANNOUNCE || r->q.kind == RPC_SEEK ||
-                         r->q.kind == RPC_ATTEND || r->q.kind == RPC_DIAL_BACK)) {
+    if (!r->token_ok &&
+        (r->q.kind == RPC_ANNOUNCE || r->q.kind == RPC_SEEK || r->q.kind == RPC_ATTEND ||
+         r->q.kind == RPC_DIAL_BACK || r->q.kind == RPC_OPEN)) {
         answer_status(d, r, RPC_NEED_TOKEN);
         return;
     }
@@ -439,11 +507,14 @@ static void dispatch(struct dht *d, const struct request *r)
     case RPC_DIAL_BACK:
         answer_status(d, r, dialback_request(d, r->from, r->source, &r->q));
         break;
+    case RPC_OPEN:
+        on_open(d, r);
+        break;
     }
     // The ping that a newcomer gets counts: answer and ping are no more than the request was, or else
     // a spoofed source would draw more than it costs.
     size_t out = (size_t)(d->count.bytes_out - out_before) + CLASS_SMALL;
-    if (r->q.has_self && r->q.kind != RPC_DIAL_BACK &&
+    if (r->q.has_self && r->q.kind != RPC_DIAL_BACK && r->from->via == VIA_UDP &&
         (r->token_ok || out <= UNPROVEN_ANSWER_FACTOR * r->len))
         upkeep_candidate(d, r->from, &r->q, r->token_ok);
 }

@@ -118,6 +118,9 @@ int wire_request_encode(const struct wire_request *q, uint8_t *body, size_t cap,
             put_contact(&w, &q->contact);
         }
         break;
+    case RPC_OPEN:
+        put_blob(&w, q->blob, q->blob_len);
+        break;
     default:
         w.bad = true; // not spoken
     }
@@ -202,6 +205,11 @@ int wire_request_decode(struct wire_request *q, const uint8_t *body, size_t len)
     case RPC_DIAL_BACK:
         get_dial(&r, q);
         break;
+    case RPC_OPEN:
+        get_blob(&r, &q->blob, &q->blob_len);
+        if (q->blob_len > WIRE_OPEN_BLOB_MAX)
+            r.bad = true;
+        break;
     }
     return r.bad ? BAUTA_EFORMAT : 0;
 }
@@ -243,6 +251,9 @@ static void put_result(struct wr *w, const struct wire_answer *a, uint8_t n)
     case RPC_ATTEND:
         wr_le16(w, a->ttl_s);
         path_put(w, &a->seen);
+        break;
+    case RPC_OPEN:
+        put_blob(w, a->blob, a->blob_len);
         break;
     case RPC_WITHDRAW:
     case RPC_INTRODUCE:
@@ -367,6 +378,11 @@ static void get_result(struct rd *r, struct wire_answer *a)
     case RPC_ATTEND:
         a->ttl_s = rd_le16(r);
         path_get(r, &a->seen);
+        break;
+    case RPC_OPEN:
+        get_blob(r, &a->blob, &a->blob_len);
+        if (a->blob_len > WIRE_OPEN_BLOB_MAX)
+            r->bad = true;
         break;
     case RPC_WITHDRAW:
     case RPC_INTRODUCE:

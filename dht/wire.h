@@ -20,10 +20,10 @@ enum rpc_kind {
     RPC_ATTEND = 6,
     RPC_INTRODUCE = 7,
     RPC_RELAY_BACK = 8,
-    RPC_DIAL_BACK = 9
-    // 10: open; not spoken yet, refused as malformed
+    RPC_DIAL_BACK = 9,
+    RPC_OPEN = 10
 };
-#define RPC_KIND_LAST RPC_DIAL_BACK
+#define RPC_KIND_LAST RPC_OPEN
 enum rpc_status {
     RPC_OK = 0,
     RPC_NEED_TOKEN = 1, // the token missing or expired; a good one comes with the answer
@@ -56,7 +56,8 @@ enum push_kind { PUSH_OFFER = 1, PUSH_BACK = 2 };
 #define WIRE_INTRODUCE_HEAD_BYTES                                                                  \
     (WIRE_REQUEST_HEAD_BYTES + DHT_HANDLE_BYTES + DHT_LINK_BYTES + 32 + 2)
 #define WIRE_RELAY_BACK_HEAD_BYTES (WIRE_REQUEST_HEAD_BYTES + DHT_HANDLE_BYTES + DHT_LINK_BYTES + 2)
-#define WIRE_ANSWER_HEAD_BYTES 12u // index count kind status token[8]
+#define WIRE_OPEN_HEAD_BYTES (WIRE_REQUEST_HEAD_BYTES + 2) // blob
+#define WIRE_ANSWER_HEAD_BYTES 12u                         // index count kind status token[8]
 #define WIRE_PATH_V4_BYTES 7u
 #define WIRE_PATH_V6_BYTES 19u
 #define WIRE_CONTACT_V4_BYTES (WIRE_PATH_V4_BYTES + WIRE_SELF_BYTES) // 47
@@ -73,6 +74,8 @@ enum push_kind { PUSH_OFFER = 1, PUSH_BACK = 2 };
 
 #define WIRE_INTRODUCE_BLOB_MAX (CLASS_MEDIUM - RPC_REQUEST_OVERHEAD - WIRE_INTRODUCE_HEAD_BYTES)
 #define WIRE_ANSWER_BLOB_MAX (CLASS_CHAT - RPC_REQUEST_OVERHEAD - WIRE_RELAY_BACK_HEAD_BYTES)
+#define WIRE_OPEN_BLOB_MAX                                                                         \
+    (CLASS_SMALL - RPC_REQUEST_OVERHEAD - WIRE_OPEN_HEAD_BYTES) // its answer is as long
 #define WIRE_BODY_MAX (CLASS_FULL - ANSWER_OVERHEAD)
 #define WIRE_CONTACTS_MAX 32u // more than fit a datagram
 #define WIRE_RECORDS_PER_DATAGRAM 2u
@@ -103,6 +106,8 @@ static_assert(WIRE_PUSH_HEAD_BYTES + WIRE_INTRODUCE_BLOB_MAX + ANSWER_OVERHEAD <
               "push");
 static_assert(WIRE_PUSH_HEAD_BYTES + WIRE_ANSWER_BLOB_MAX + ANSWER_OVERHEAD <= CLASS_CHAT,
               "push back");
+static_assert(WIRE_ANSWER_HEAD_BYTES + 2 + WIRE_OPEN_BLOB_MAX + ANSWER_OVERHEAD <= CLASS_SMALL,
+              "open");
 static_assert(DHT_ANSWER_BYTES <= WIRE_ANSWER_BLOB_MAX, "decoy");
 static_assert(WIRE_RECORDS_PER_DATAGRAM * RPC_ANSWER_DATAGRAMS_MAX == DHT_SAMPLE_RECORDS_MAX,
               "sample");
@@ -125,7 +130,7 @@ struct wire_request {
     uint8_t rec_id[RECORD_ID_BYTES]; // withdraw; seek: not to be sampled
     const uint8_t *record;           // announce
     uint8_t handle[DHT_HANDLE_BYTES], link[DHT_LINK_BYTES], push_key[32];
-    const uint8_t *blob; // introduce, relay_back
+    const uint8_t *blob; // introduce, relay_back, open
     uint16_t blob_len;
 };
 // Without padding. 0, BAUTA_ESPACE.
@@ -151,6 +156,8 @@ struct wire_answer {
     const uint8_t *contacts;                  // find: n of them
     uint16_t contacts_len;
     const uint8_t *records; // n x RECORD_BYTES
+    const uint8_t *blob;    // open
+    uint16_t blob_len;
 };
 int wire_answer_encode(const struct wire_answer *, uint8_t *body, size_t cap, size_t *len);
 int wire_answer_decode(struct wire_answer *, const uint8_t *body, size_t len);

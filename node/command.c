@@ -80,17 +80,11 @@ static int take_topics(struct node *n, const struct node_topic *topic, size_t to
     return BAUTA_OK;
 }
 
-// Why nobody is sought: all that this version can do is to connect directly.
-static int unwanted(const struct node *n)
-{
-    return n->cfg.privacy == NODE_RELAYED ? NODE_ERELAYED : NODE_EPRIVACY;
-}
-
 int node_seek(struct node *n, usec_t now, const struct node_topic *topic, size_t topics,
               const struct card *card, const struct wishes *wishes, uint32_t *encounter)
 {
-    if (n->cfg.privacy != NODE_DIRECT)
-        return unwanted(n);
+    if (n->cfg.privacy == NODE_PRIVACY_UNCHOSEN)
+        return NODE_EPRIVACY;
     if (topics == 0)
         return NODE_ETOPIC;
     for (size_t i = 0; i < MEET_ENCOUNTERS_MAX && n->encounters == MEET_ENCOUNTERS_MAX; i++)
@@ -127,6 +121,7 @@ int node_seek(struct node *n, usec_t now, const struct node_topic *topic, size_t
         arena_give(n->cfg.arena, e, sizeof *e);
     }
     arena_give(n->cfg.arena, wish, sizeof *wish);
+    uplink_step(n, now);
     node_pump(n, now);
     return rc;
 }
@@ -210,8 +205,8 @@ int node_next(struct node *n, usec_t now, uint32_t encounter)
         return NODE_ENOTREADY;
     if (e->state == ENCOUNTER_SEEKING)
         return BAUTA_OK;
-    if (n->cfg.privacy != NODE_DIRECT)
-        return unwanted(n);
+    if (n->cfg.privacy == NODE_PRIVACY_UNCHOSEN)
+        return NODE_EPRIVACY;
     part(n, now, e);
     int rc = meet_next(n->meet, now, encounter);
     if (rc == BAUTA_OK) {
@@ -265,17 +260,19 @@ int node_words(const struct node *n, uint32_t encounter, const char *words[stati
 
 void node_set_privacy(struct node *n, usec_t now, enum node_privacy privacy)
 {
+    bool other = privacy != n->cfg.privacy;
     n->cfg.privacy = privacy;
     hairpin_restart(&n->hairpin, now);
     if (privacy != NODE_DIRECT)
         node_punch_stop(n, now);
     node_punch_privacy(n);
-    for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX && privacy != NODE_DIRECT;
-         i++) {
+    for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX && other; i++) {
         struct encounter *e = n->busy->encounter[i];
         if (e != NULL && e->state == ENCOUNTER_SEEKING)
             (void)finish(n, now, e->id, "privacy");
     }
+    uplink_step(n, now);
+    node_pump(n, now);
 }
 
 void node_stop(struct node *n, usec_t now)

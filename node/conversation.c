@@ -35,6 +35,7 @@ void conversation_free(struct conversation *c, struct arena *arena)
         channel_free(c->channel);
     if (c->talk != NULL)
         talk_free(c->talk);
+    sodium_memzero(&c->consent, sizeof c->consent);
     arena_give(arena, c, sizeof *c);
 }
 

@@ -4,9 +4,10 @@
 #define BAUTA_NODE_CONVERSATION_H
 
 #include "node/channel/channel.h"
-#include "node/heap.h"
+#include "node/channel/heap.h"
 #include "node/limits.h"
 #include "node/node.h"
+#include "node/relay/consent.h"
 #include "node/reunion.h"
 #include "node/talk/talk.h"
 
@@ -28,7 +29,12 @@ struct conversation {
     uint8_t topic;
     uint8_t peer[32]; // pseudonym
     struct path path;
-    uint32_t socket; // VIA_SOCKET | n, where one opened the path: it lives as long; 0: none
+    uint32_t socket;        // VIA_SOCKET | n, where one opened the path: it lives as long; 0: none
+    bool direct;            // that path leads straight to the other: no relay in between
+    bool relayed;           // it must not: the own address stays hidden
+    struct consent consent; // for relays that ask whether we want its datagrams
+    struct path point[2];   // where the other could be besides, behind its relays
+    uint8_t points;
     struct reunion reunion;
     uint16_t words[SAS_WORDS];
     uint16_t read_at, read_len; // what was read from the stream and talk has not taken yet

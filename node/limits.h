@@ -9,8 +9,9 @@
 // One for each encounter, and as many that are only saying goodbye.
 #define NODE_CONVERSATIONS_MAX (2 * MEET_ENCOUNTERS_MAX)
 // A conversation has at most four live phases of four cids: those of steps that follow each other fast.
-#define NODE_CIDS_MAX (16 * NODE_CONVERSATIONS_MAX)
-// Open addressing at half load; a power of two.
+// So have the four tunnels.
+#define NODE_CIDS_MAX (16 * (NODE_CONVERSATIONS_MAX + 4u))
+// Open addressing at little more than half load; a power of two.
 #define NODE_CID_SLOTS 1024u
 #define NODE_TOPIC_TEXT_BYTES_MAX 1024u // as typed, before normalising shortens it
 #define NODE_WARNINGS_MAX 8u
@@ -50,9 +51,6 @@ static_assert(PUNCH_AGAIN_US / PUNCH_PAUSE_US < PUNCH_SEARCHED_MAX, "none is for
 // that opened its path.
 #define PUNCH_SOCKET_FIRST 0x8000u
 #define PUNCH_SOCKET_NUMBERS (64u * PUNCH_SOCKETS)
-// Sockets and connections that end in one turn: those of a search for a path, and one of each conversation.
-#define NODE_VIAS_CLOSED_MAX (PUNCH_SOCKETS + NODE_CONVERSATIONS_MAX)
-
 // What is read from a stream at a time, between two events.
 #define NODE_READ_BYTES 4096u
 // Sends of one channel before the next channel gets its turn.
@@ -103,6 +101,24 @@ static_assert(PUNCH_AGAIN_US / PUNCH_PAUSE_US < PUNCH_SEARCHED_MAX, "none is for
 #define LAN_OPENED_PER_S                                                                           \
     64u // 50 us of a core: a link with a hundred newcomers in a second has to wait
 #define LAN_TAKEN_PER_MINUTE 16u // hints
+// Links that a driver has not been told of: it asks after each call, and one call closes at most a whole search for a
+// NAT's port (256) or a relay's clients whose time is over. A power of two.
+#define NODE_VIAS_CLOSED_MAX 4096u
+#define NODE_VIAS_CLOSED_MIN 64u // room taken at first; doubled
+// Users of the DHT's events: the relay's pings; tunnels and the pings through them. (The directory's: DIRECTORY_USER.)
+#define NODE_RELAY_USER 0x20000u
+#define NODE_UPLINK_USER 0x30000u
+#define NODE_RELAY_ID 0x10000u // sends of the relay's channels are numbered from here on
+#define NODE_RELAY_LOOK_US (60 * USEC_PER_S) // how full we are, as the directory says
+#define NODE_ENTRIES_MAX 16u // servers we were told of, that may be relays: as bootstraps
+#define NODE_UPLINK_RETRY_MIN_US (500 * USEC_PER_MS)
+#define NODE_UPLINK_RETRY_MAX_US (30 * USEC_PER_S)
+#define NODE_UPLINK_WARN_US (10 * USEC_PER_S)     // without any relay, until the person hears of it
+#define NODE_EXIT_RETRY_US (2 * USEC_PER_S)       // until a server has said how an exit is seen
+#define NODE_EXIT_AGAIN_US (300 * USEC_PER_S)     // and from time to time
+#define NODE_RELAYED_PATIENCE_US (5 * USEC_PER_S) // for a first path where relays have to ask first
+#define NODE_TUNNELLED_ROUNDS                                                                      \
+    64u // of one turn: what goes into tunnels before anything comes out of them
 #define NODE_STORE_BYTES_DEFAULT (64u * 1024 * 1024)
 #define NODE_NETWORK_DEFAULT "bauta"
 

@@ -32,6 +32,7 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
         .server = cfg->server,
         .listed = cfg->listed,
         .keep_contacts = cfg->keep_contacts,
+        .opens = cfg->relay,
         .lab = cfg->lab,
         .prefix_limits = cfg->prefix_limits,
         .store_bytes_max =
@@ -51,6 +52,10 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
         memcpy(m.local_mask, n->recv_mask, sizeof m.local_mask);
         rc = meet_new(&n->meet, &m);
     }
+    if (rc == BAUTA_OK)
+        rc = cfg->relay ? relaying_new(n, now) : BAUTA_OK;
+    if (rc == BAUTA_OK && !cfg->relay)
+        uplink_step(n, now);
     if (rc != BAUTA_OK) {
         node_free(n);
         return rc;
@@ -73,13 +78,16 @@ bool node_busy(struct node *n)
 
 void node_rest(struct node *n)
 {
-    if (n->conversations == 0) {
+    bool tunnels = false;
+    for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS; i++)
+        tunnels = tunnels || n->uplink->line[i].tunnel != NULL;
+    if (n->conversations == 0 && !tunnels) {
         arena_give(n->cfg.arena, n->cids.slot, n->cids.slots * sizeof *n->cids.slot);
         n->cids = (struct cids){0};
     }
     struct busy *b = n->busy;
     if (b == NULL || n->conversations > 0 || n->encounters > 0 || n->warnings > 0 ||
-        b->vias_closed != NULL || (b->punch != NULL && !punch_forgotten(b->punch, n->clock_us)))
+        (b->punch != NULL && !punch_forgotten(b->punch, n->clock_us)))
         return;
     arena_give(n->cfg.arena, b->punch, sizeof *b->punch);
     arena_give(n->cfg.arena, b, sizeof *b);
@@ -96,15 +104,15 @@ void node_free(struct node *n)
     for (size_t i = 0; n->busy != NULL && i < MEET_ENCOUNTERS_MAX; i++)
         if (n->busy->encounter[i] != NULL)
             node_free_encounter(n, n->busy->encounter[i]);
-    if (n->busy != NULL) { // the driver closes all
-        arena_give(arena, n->busy->vias_closed, sizeof *n->busy->vias_closed);
-        n->busy->vias_closed = NULL;
-    }
-    n->clock_us = USEC_NEVER;
+    if (n->busy != NULL && n->busy->punch != NULL)
+        *n->busy->punch = (struct punch){0}; // nothing that it remembers matters any more
+    uplink_free(n, 0);
+    relaying_free(n, 0);
     if (n->meet != NULL)
         meet_free(n->meet);
     if (n->dht != NULL)
         dht_free(n->dht);
+    arena_give(arena, n->via_closed, n->vias_room * sizeof *n->via_closed);
     n->warnings = 0;
     node_rest(n);
     arena_give(arena, n, sizeof *n);
@@ -116,6 +124,10 @@ void node_clock(struct node *n, usec_t now, int64_t unix_us)
     n->clock_unix_us = unix_us;
     dht_clock(n->dht, now, unix_us);
     meet_clock(n->meet, now, unix_us);
+    if (n->relaying != NULL)
+        relaying_clock(n, now, unix_us);
+    else if (n->uplink != NULL)
+        uplink_clock(n, now, unix_us);
     node_pump(n, now);
 }
 
@@ -135,6 +147,7 @@ void node_local_paths(struct node *n, usec_t now, const struct path *path, size_
 int node_bootstrap(struct node *n, usec_t now, const struct contact *c)
 {
     int rc = dht_bootstrap(n->dht, now, c);
+    uplink_told(n, now);
     node_pump(n, now);
     return rc;
 }
@@ -155,6 +168,7 @@ size_t node_contacts(struct node *n, struct contact *out, size_t max)
 int node_add_contacts(struct node *n, usec_t now, const struct contact *c, size_t count)
 {
     int rc = dht_contacts_import(n->dht, now, c, count);
+    uplink_told(n, now);
     node_pump(n, now);
     return rc;
 }
@@ -182,15 +196,19 @@ size_t node_lan_tells(struct node *n, const struct path *own, size_t owns,
 
 void node_lan_hints(struct node *n, usec_t now, const struct contact *c, size_t count)
 {
-    dht_hints(n->dht, now, c, count);
+    if (!uplink_only(n)) // they would learn our address
+        dht_hints(n->dht, now, c, count);
     node_pump(n, now);
 }
 
 bool node_alone(const struct node *n)
 {
-    struct dht_status s;
-    dht_status(n->dht, &s);
-    return s.contacts == 0;
+    return !dht_joined(n->dht);
+}
+
+bool node_hides(const struct node *n)
+{
+    return uplink_only(n);
 }
 
 bool node_contact(const struct node *n, const struct path *bound, struct contact *c)
@@ -209,7 +227,8 @@ bool node_contact(const struct node *n, const struct path *bound, struct contact
 // ---- datagrams in ---------------------------------------------------------------------------------
 
 struct arrival { // a buffer on its way in
-    const struct rx *rx;
+    struct path path;
+    uint8_t ecn;
     struct conversation *c; // had packets out of it, and node_touch is due; NULL: none
     uint8_t cid[CID_BYTES]; // of the last of those
     uint8_t phase;
@@ -236,7 +255,7 @@ static bool recognise(struct node *n, usec_t now, struct arrival *a,
         settle(n, now, a);
         slot = cids_find(&n->cids, cid);
     }
-    if (slot == NULL)
+    if (slot == NULL || slot->owner >= UPLINK_OWNER)
         return false;
     a->c = n->busy->conversation[slot->owner - 1];
     assert(a->c != NULL && a->c->channel != NULL);
@@ -255,6 +274,63 @@ static void receive_request(struct node *n, usec_t now, const struct path *from,
         node_pump(n, now);
 }
 
+static bool is_tunnel(uint32_t via)
+{
+    return via != VIA_NONE && (via & VIA_TUNNEL) != 0;
+}
+
+static void receive_one(struct node *n, usec_t now, struct arrival *a, uint8_t *data, size_t len);
+
+// A packet of one of our tunnels, and what came in it. False: it is none.
+static bool receive_tunnel(struct node *n, usec_t now, const struct arrival *a,
+                           const uint8_t cid[static CID_BYTES], uint8_t *data, size_t len)
+{
+    const struct cid_slot *slot = cids_find(&n->cids, cid);
+    if (slot == NULL || slot->owner < UPLINK_OWNER)
+        return false;
+    struct tunnel *t = n->uplink->line[slot->owner - UPLINK_OWNER].tunnel;
+    if (t == NULL || a->path.via != t->cfg.under) {
+        n->dropped_unknown++;
+        return true;
+    }
+    if (tunnel_receive(t, now, cid, slot->phase, &a->path, a->ecn, data, len) != BAUTA_OK)
+        n->dropped_channel++;
+    t->ready = t->dirty = true;
+    struct arrival inner = {0};
+    uint32_t via = t->cfg.via;
+    while ((t = uplink_tunnel(n, via)) != NULL && tunnel_datagram(t, &inner.path, &data, &len))
+        receive_one(n, now, &inner, data, len);
+    settle(n, now, &inner);
+    node_pump(n, now);
+    return true;
+}
+
+// Who hides the address hears nothing but by relays: whoever speaks to a guessed address learns nothing from it.
+static bool is_hidden(const struct node *n, const struct arrival *a, const struct conversation *c)
+{
+    return (c != NULL ? c->relayed : uplink_only(n)) && !is_tunnel(a->path.via);
+}
+
+static void relay_out(struct node *n)
+{
+    uint32_t via;
+    while (relay_via_closed(n->relaying->service, &via))
+        (void)node_via_close(n, via);
+}
+
+// What is a client's, or on its way to one.
+static bool receive_relay(struct node *n, usec_t now, const struct arrival *a,
+                          const uint8_t cid[static CID_BYTES], uint8_t *data, size_t len)
+{
+    if (n->relaying == NULL)
+        return false;
+    if (relay_receive(n->relaying->service, now, cid, &a->path, a->ecn, data, len) ==
+        BAUTA_EUNKNOWN)
+        return false;
+    relay_out(n);
+    return true;
+}
+
 static void receive_one(struct node *n, usec_t now, struct arrival *a, uint8_t *data, size_t len)
 {
     uint8_t cid[CID_BYTES];
@@ -264,24 +340,37 @@ static void receive_one(struct node *n, usec_t now, struct arrival *a, uint8_t *
         n->dropped_short++;
         return;
     }
-    if (n->hairpin.out && hairpin_receive(&n->hairpin, now, data, len))
+    if (n->relaying != NULL && (a->path.via & VIA_SOCKET) != 0) {
+        relay_exit_receive(n->relaying->service, now, &a->path, data, len);
         return;
-    bool packet = false;
-    if (a->c != NULL || !dht_is_answer(n->dht, data, len)) {
+    }
+    if (n->hairpin.out && a->path.via == VIA_UDP && hairpin_receive(&n->hairpin, now, data, len))
+        return;
+    bool packet = false, answer = a->c == NULL && dht_is_answer(n->dht, data, len);
+    if (!answer) {
         packet_cid(cid, data, len, n->recv_mask);
         packet = recognise(n, now, a, cid);
+        if (!packet &&
+            (receive_tunnel(n, now, a, cid, data, len) || receive_relay(n, now, a, cid, data, len)))
+            return;
     }
+    if (!answer && is_hidden(n, a, packet ? a->c : NULL)) {
+        n->dropped_unknown++;
+        return;
+    }
+    if (!packet && !answer && uplink_question(n, now, &a->path, data, len))
+        return;
     if (!packet)
-        receive_request(n, now, &a->rx->path, data, len);
-    else if (channel_receive(a->c->channel, now, cid, a->phase, &a->rx->path, a->rx->ecn, data,
-                             len) != BAUTA_OK)
+        receive_request(n, now, &a->path, data, len);
+    else if (channel_receive(a->c->channel, now, cid, a->phase, &a->path, a->ecn, data, len) !=
+             BAUTA_OK)
         n->dropped_channel++;
 }
 
 void node_receive(struct node *n, usec_t now, const struct rx *rx, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct arrival a = {.rx = &rx[i]};
+        struct arrival a = {.path = rx[i].path, .ecn = rx[i].ecn};
         uint32_t seg = rx[i].seg_size != 0 ? rx[i].seg_size : rx[i].len;
         for (uint32_t at = 0; at < rx[i].len; at += seg)
             receive_one(n, now, &a, rx[i].data + at, rx[i].len - at < seg ? rx[i].len - at : seg);
@@ -296,7 +385,7 @@ static void expire_hairpin(struct node *n, usec_t now)
 {
     struct dht_reach reach = {0};
     uint8_t probe[CLASS_TINY];
-    if (n->cfg.privacy != NODE_RELAYED)
+    if (!uplink_only(n))
         dht_reach(n->dht, 4, &reach);
     if (!hairpin_expire(&n->hairpin, now, &reach, &n->cfg.rng, probe))
         return;
@@ -318,6 +407,11 @@ bool node_expire(struct node *n, usec_t now, unsigned budget)
     more = meet_expire(n->meet, now, budget) || more;
     node_punch_expire(n, now);
     node_pump(n, now);
+    if (n->relaying != NULL)
+        relaying_expire(n, now, budget);
+    else if (uplink_deadline(n) <= now)
+        uplink_expire(n, now, budget);
+    node_pump(n, now);
     for (unsigned i = 0; i < budget; i++) {
         struct heap_entry *e = heap_first(&n->heap);
         if (e == NULL || e->deadline > now)
@@ -335,6 +429,8 @@ usec_t node_deadline(const struct node *n)
 {
     usec_t d = dht_deadline(n->dht);
     usec_t m = meet_deadline(n->meet);
+    usec_t u = n->relaying != NULL ? relaying_deadline(n) : uplink_deadline(n);
+    d = u < d ? u : d;
     const struct heap_entry *e = heap_first(&n->heap);
     usec_t p = node_punch_deadline(n);
     d = m < d ? m : d;
@@ -345,57 +441,158 @@ usec_t node_deadline(const struct node *n)
 
 // ---- datagrams out --------------------------------------------------------------------------------
 
-static size_t transmit_outbox(struct node *n, struct batch *batch, size_t max)
+// Into the tunnel that the path names. What finds no room there is lost, as in any network.
+static void into_tunnel(struct node *n, const struct path *to, const uint8_t *server,
+                        const uint8_t *data, size_t len)
+{
+    struct tunnel *t = uplink_tunnel(n, to->via);
+    if (t == NULL || tunnel_send(t, to, server, data, len) != BAUTA_OK)
+        n->dropped_tunnel++;
+    else
+        t->ready = true;
+}
+
+struct sends { // what one call of node_transmit has put together
+    struct batch *batch;
+    size_t max, count;
+    uint8_t *buf;
+    size_t cap, used;
+    bool tunnelled; // something went into a tunnel: it wants to come out
+};
+
+static void transmit_outbox(struct node *n, struct sends *out)
 {
     struct outbox *o = n->cfg.out;
-    size_t k = 0;
-    while (k < max && o->taken < o->count) {
+    while (out->count < out->max && o->taken < o->count) {
         const struct outbox_slot *s = &o->slot[o->taken++];
-        batch[k++] = (struct batch){
+        if (is_tunnel(s->path.via)) {
+            into_tunnel(n, &s->path, s->to_server ? s->server : NULL, s->data, s->len);
+            out->tunnelled = true;
+            continue;
+        }
+        out->batch[out->count++] = (struct batch){
             .path = s->path, .seg_size = s->len, .count = 1, .len = s->len, .data = s->data};
     }
-    return k;
+}
+
+// The last `got` of a channel's are the driver's, or go into a tunnel.
+static void sort_out(struct node *n, struct sends *out, size_t got, uint64_t id)
+{
+    struct batch *all = out->batch + out->count;
+    for (size_t i = 0; i < got; i++) {
+        struct batch b = all[i];
+        out->used += b.len;
+        if (!is_tunnel(b.path.via)) {
+            b.id = id;
+            out->batch[out->count++] = b;
+            dht_contacted(n->dht, &b.path);
+            continue;
+        }
+        out->tunnelled = true;
+        for (uint32_t at = 0; at < b.len; at += b.seg_size)
+            into_tunnel(n, &b.path, NULL, b.data + at,
+                        b.len - at < b.seg_size ? b.len - at : b.seg_size);
+    }
+}
+
+static void transmit_conversations(struct node *n, usec_t now, struct sends *out)
+{
+    uint32_t turn = n->turn;
+    for (uint32_t i = 0;
+         n->conversations > 0 && i < NODE_CONVERSATIONS_MAX && out->count < out->max; i++) {
+        uint32_t at = (turn + i) % NODE_CONVERSATIONS_MAX;
+        struct conversation *c = n->busy->conversation[at];
+        if (c == NULL || !c->ready)
+            continue;
+        size_t want = out->max - out->count, room = out->cap - out->used;
+        want = want < NODE_CHANNEL_BATCHES ? want : NODE_CHANNEL_BATCHES;
+        room = room < NODE_CHANNEL_BYTES ? room : NODE_CHANNEL_BYTES;
+        size_t got = channel_transmit(c->channel, now, out->buf + out->used, room,
+                                      out->batch + out->count, want);
+        for (size_t k = 0; k < got; k++) // a way that shows the address is none
+            assert(!c->relayed || is_tunnel(out->batch[out->count + k].path.via));
+        sort_out(n, out, got, (uint64_t)at + 1);
+        if (got > 0)
+            n->turn = (at + 1) % NODE_CONVERSATIONS_MAX; // whoever comes after it is served first
+        else if (room >= CHANNEL_PACKET_BYTES_MAX)
+            c->ready = false;
+        node_rearm(n, c);
+    }
+}
+
+// Those that go through others first.
+static void transmit_tunnels(struct node *n, usec_t now, struct sends *out)
+{
+    for (unsigned i = UPLINK_SLOTS; n->uplink != NULL && i-- > 0;) {
+        struct tunnel *t = n->uplink->line[i].tunnel;
+        while (t != NULL && t->ready && out->count < out->max) {
+            size_t room = out->cap - out->used, want = out->max - out->count;
+            size_t got =
+                tunnel_transmit(t, now, out->buf + out->used, room, out->batch + out->count, want);
+            sort_out(n, out, got, UPLINK_OWNER + i);
+            t->dirty = true;
+            if (got == 0 && room < CHANNEL_PACKET_BYTES_MAX)
+                return;
+            t->ready = got > 0;
+        }
+    }
+}
+
+static void transmit_relay(struct node *n, usec_t now, struct sends *out)
+{
+    size_t got =
+        relay_transmit(n->relaying->service, now, out->buf + out->used, out->cap - out->used,
+                       out->batch + out->count, out->max - out->count);
+    for (size_t i = 0; i < got; i++) {
+        struct batch *b = &out->batch[out->count++];
+        b->id = b->id == UINT64_MAX ? 0 : NODE_RELAY_ID + b->id;
+    }
+    relay_out(n);
 }
 
 size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struct batch *batch,
                      size_t max)
 {
+    struct sends out = {.batch = batch, .max = max, .buf = buf, .cap = cap};
+    unsigned rounds = 0;
     if (n->cfg.out->taken == n->cfg.out->count) // all was handed out, and the call that did is over
         n->cfg.out->count = n->cfg.out->taken = 0;
-    size_t k = transmit_outbox(n, batch, max);
-    size_t used = 0;
-    uint32_t turn = n->turn;
-    for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX && k < max; i++) {
-        uint32_t at = (turn + i) % NODE_CONVERSATIONS_MAX;
-        struct conversation *c = n->busy->conversation[at];
-        if (c == NULL || !c->ready)
-            continue;
-        size_t want = max - k < NODE_CHANNEL_BATCHES ? max - k : NODE_CHANNEL_BATCHES;
-        size_t room = cap - used < NODE_CHANNEL_BYTES ? cap - used : NODE_CHANNEL_BYTES;
-        size_t got = channel_transmit(c->channel, now, buf + used, room, batch + k, want);
-        for (size_t j = 0; j < got; j++) {
-            batch[k + j].id = (uint64_t)at + 1;
-            used += batch[k + j].len;
-            dht_contacted(n->dht, &batch[k + j].path);
-            n->turn = (at + 1) % NODE_CONVERSATIONS_MAX; // whoever comes after it is served first
-        }
-        k += got;
-        if (got == 0 && room >= CHANNEL_PACKET_BYTES_MAX)
-            c->ready = false;
-        node_rearm(n, c);
-    }
-    k += node_punch_transmit(n, now, buf + used, cap - used, batch + k, max - k);
-    for (size_t i = 0; i < k; i++) {
+    do { // as long as only tunnels were given something, which has to come out of them
+        out.tunnelled = false;
+        transmit_outbox(n, &out);
+        transmit_conversations(n, now, &out);
+        transmit_tunnels(n, now, &out);
+    } while (out.tunnelled && out.count < max && cap - out.used >= CHANNEL_PACKET_BYTES_MAX &&
+             ++rounds < NODE_TUNNELLED_ROUNDS);
+    if (n->relaying != NULL && out.count < max)
+        transmit_relay(n, now, &out);
+    out.count += node_punch_transmit(n, now, buf + out.used, cap - out.used, batch + out.count,
+                                     max - out.count);
+    for (size_t i = 0; i < out.count; i++) {
         n->datagrams_out += batch[i].count;
         n->bytes_out += batch[i].len;
     }
-    if (k > 0)
+    if (out.count > 0 || rounds > 0)
         node_pump(n, now);
-    return k;
+    return out.count;
 }
 
 void node_sent(struct node *n, usec_t now, uint64_t batch_id, int rc)
 {
+    if (batch_id >= NODE_RELAY_ID && n->relaying != NULL) {
+        relay_sent(n->relaying->service, now, batch_id - NODE_RELAY_ID, rc);
+        relay_out(n);
+        return;
+    }
+    if (batch_id >= UPLINK_OWNER && batch_id < UPLINK_OWNER + UPLINK_SLOTS && n->uplink != NULL) {
+        struct tunnel *t = n->uplink->line[batch_id - UPLINK_OWNER].tunnel;
+        if (t != NULL && t->channel != NULL) {
+            channel_sent(t->channel, now, rc);
+            t->ready = t->dirty = true;
+        }
+        node_pump(n, now);
+        return;
+    }
     if (n->conversations == 0 || batch_id == 0 || batch_id > NODE_CONVERSATIONS_MAX)
         return;
     struct conversation *c = n->busy->conversation[batch_id - 1];
@@ -406,30 +603,34 @@ void node_sent(struct node *n, usec_t now, uint64_t batch_id, int rc)
     node_pump(n, now);
 }
 
-void node_via_close(struct node *n, uint32_t via)
+bool node_via_close(struct node *n, uint32_t via)
 {
-    if (!node_busy(n))
-        return;
-    struct busy *b = n->busy;
-    if (b->vias_closed == NULL)
-        b->vias_closed = arena_take(n->cfg.arena, sizeof *b->vias_closed);
-    struct vias_closed *v = b->vias_closed;
-    if (v != NULL && v->count < NODE_VIAS_CLOSED_MAX)
-        v->via[v->count++] = via;
+    assert((via & VIA_KINDS) == VIA_SOCKET);
+    if (n->vias_closed == n->vias_room) {
+        uint32_t room = n->vias_room == 0 ? NODE_VIAS_CLOSED_MIN : 2 * n->vias_room;
+        uint32_t *more =
+            room <= NODE_VIAS_CLOSED_MAX ? arena_take(n->cfg.arena, room * sizeof *more) : NULL;
+        if (more == NULL)
+            return false;
+        if (n->vias_closed > 0)
+            memcpy(more, n->via_closed, n->vias_closed * sizeof *more);
+        arena_give(n->cfg.arena, n->via_closed, n->vias_room * sizeof *more);
+        n->via_closed = more;
+        n->vias_room = room;
+    }
+    n->via_closed[n->vias_closed++] = via;
+    return true;
 }
 
 size_t node_vias_closed(struct node *n, uint32_t *via, size_t max)
 {
-    struct vias_closed *v = n->busy != NULL ? n->busy->vias_closed : NULL;
     size_t k = 0;
-    if (v == NULL)
-        return 0;
-    while (v->count > 0 && k < max)
-        via[k++] = v->via[--v->count];
-    if (v->count == 0) {
-        arena_give(n->cfg.arena, v, sizeof *v);
-        n->busy->vias_closed = NULL;
-        node_rest(n);
+    while (k < max && n->vias_closed > 0)
+        via[k++] = n->via_closed[--n->vias_closed];
+    if (n->vias_closed == 0 && n->via_closed != NULL) {
+        arena_give(n->cfg.arena, n->via_closed, n->vias_room * sizeof *n->via_closed);
+        n->via_closed = NULL;
+        n->vias_room = 0;
     }
     return k;
 }
@@ -438,12 +639,15 @@ size_t node_vias_closed(struct node *n, uint32_t *via, size_t max)
 
 bool node_job(struct node *n, struct job *job)
 {
+    if (n->relaying != NULL && directory_job(n->relaying->directory, job))
+        return true;
     return meet_job(n->meet, job);
 }
 
 void node_job_done(struct node *n, usec_t now, uint32_t job, const uint8_t *result, int len)
 {
-    meet_job_done(n->meet, now, job, result, len);
+    if (n->relaying == NULL || !directory_job_done(n->relaying->directory, now, job, result, len))
+        meet_job_done(n->meet, now, job, result, len);
     node_pump(n, now);
 }
 

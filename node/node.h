@@ -12,6 +12,7 @@
 #include "node/hairpin.h"
 #include "node/limits.h"
 #include "node/meet/meet.h"
+#include "node/relay/service.h"
 
 struct node;
 
@@ -39,6 +40,13 @@ struct node_config {
     enum node_privacy privacy;
     enum channel_cover cover; // of conversations to come, unless node_cover says otherwise
     uint32_t store_bytes_max; // 0: default
+    uint8_t hops;             // relays before a stranger in relayed privacy: 1 (0: the same) or 2
+    bool tcp_only;            // UDP can't be used: everything goes through a relay reached by TCP
+    // A volunteer's relay; `secret` is relay_secret's of the seed. 0: defaults of node/relay/service.h.
+    bool relay;
+    uint8_t relay_seed[32];
+    uint32_t relay_clients_max, relay_client_Bps, relay_total_Bps;
+    uint64_t relay_volume_bytes; // that may still be forwarded; UINT64_MAX: no limit
 };
 
 int node_new(struct node **, usec_t now,
@@ -60,10 +68,19 @@ int node_add_contacts(struct node *, usec_t now, const struct contact *, size_t 
 size_t node_lan_tells(struct node *, const struct path *own, size_t owns,
                       struct contact out[static LAN_CONTACTS_MAX]);
 // Contacts that a beacon named: asked for others while no server is known.
-void node_lan_hints(struct node *, usec_t now, const struct contact *, size_t n);
+void node_lan_hints(struct node *, usec_t now, const struct contact *, size_t count);
 bool node_alone(const struct node *); // no server is known
+// Everything goes through relays: nothing else may leave this computer, beacons neither.
+bool node_hides(const struct node *);
 // Our own contact, given the address that our socket is bound to. False for who is not listed.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
+
+// A relay says in the directory where it can be reached: at most one address of each family, as others see them; `tcp`:
+// also by TCP at the same ports, and at tcp_port where that is not 0. Again where it changed.
+int node_relay_announce(struct node *, usec_t now, const struct path *, size_t count, bool tcp,
+                        uint16_t tcp_port);
+// Takes no new clients and lets those there are find another one within `seconds`.
+void node_relay_drain(struct node *, usec_t now, uint32_t seconds);
 
 void node_receive(struct node *, usec_t now, const struct rx *, size_t count);
 bool node_expire(struct node *, usec_t now, unsigned budget); // true: more is due
@@ -73,8 +90,8 @@ size_t node_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct
                      size_t max);
 void node_sent(struct node *, usec_t now, uint64_t batch_id,
                int rc); // only failures have to be told
-// Further sockets and connections (VIA_SOCKET | n, VIA_TCP) that are over: the driver closes them. To be drained
-// after each turn; returns how many, 0: no more.
+// Up to `max` of the links (VIA_SOCKET | n) that nobody sends through any more: the driver closes them. Call after
+// each turn until 0. A number that was closed is not used again.
 size_t node_vias_closed(struct node *, uint32_t *via, size_t max);
 bool node_job(struct node *, struct job *);
 void node_job_done(struct node *, usec_t now, uint32_t job, const uint8_t *result, int len);
@@ -149,7 +166,14 @@ struct node_encounter_status {
     const char *state; // "seeking", "connecting", "talking", "ended"
     enum channel_cover cover;
     char alias[NODE_ALIAS_BYTES];
+    const char *path;              // "direct" or "relayed"
     struct channel_status channel; // zero unless talking
+};
+// The relays that this node uses.
+struct uplink_status {
+    bool open; // conversations could go through a relay now
+    uint8_t tunnels, opening;
+    unsigned known; // relays in the directory
 };
 struct node_status {
     struct dht_status dht;
@@ -160,7 +184,11 @@ struct node_status {
     uint64_t uptime_us;
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
     uint64_t dropped_short, dropped_unknown,
-        dropped_channel;     // with dht's and meet's: every drop has a counter
+        dropped_channel; // with dht's and meet's: every drop has a counter
+    struct uplink_status uplink;
+    bool relaying; // we are a relay: relay, announced
+    bool announced;
+    struct relay_status relay;
     size_t pool_held_bytes;  // of all nodes of the process
     size_t arena_used_bytes; // of this one
     const char *network;

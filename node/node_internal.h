@@ -6,12 +6,14 @@
 #include "crypto/nodekey.h"
 #include "crypto/topic.h"
 #include "node/alias.h"
-#include "node/cids.h"
+#include "node/channel/cids.h"
 #include "node/conversation.h"
 #include "node/hairpin.h"
 #include "node/limits.h"
 #include "node/node.h"
 #include "node/punch.h"
+#include "node/relaying.h"
+#include "node/uplink.h"
 
 enum encounter_state { ENCOUNTER_NONE, ENCOUNTER_SEEKING, ENCOUNTER_TALKING, ENCOUNTER_ENDED };
 
@@ -45,9 +47,8 @@ struct busy {
     struct conversation *conversation[NODE_CONVERSATIONS_MAX];
     struct heap_entry *heap_entry[NODE_CONVERSATIONS_MAX];
     struct warning warning[NODE_WARNINGS_MAX];
-    struct vias_closed *vias_closed; // NULL: none
-    struct punch *punch;             // from the first search for a path on
-    uint16_t punch_owner;            // index of the conversation that it is for + 1; 0: none
+    struct punch *punch;  // from the first search for a path on
+    uint16_t punch_owner; // index of the conversation that it is for + 1; 0: none
 };
 
 struct node {
@@ -65,20 +66,27 @@ struct node {
     uint32_t encounters;
     uint32_t last_encounter;
     uint32_t conversations;
-    struct heap heap; // of the conversations' deadlines
-    struct cids cids; // its slots come and go with conversations
-    uint32_t turn;    // where node_transmit goes on, so that channels take turns
+    struct heap heap;          // of the conversations' deadlines
+    struct cids cids;          // its slots come and go with conversations
+    struct relaying *relaying; // NULL: no relay
+    struct uplink *uplink;     // NULL: it uses none
+    uint32_t turn;             // where node_transmit goes on, so that channels take turns
 
     uint32_t warnings;
     struct hairpin hairpin;
 
+    uint32_t *via_closed; // for node_vias_closed; from the arena while there are any
+    uint32_t vias_closed, vias_room;
+
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
-    uint64_t dropped_short, dropped_unknown, dropped_channel;
+    uint64_t dropped_short, dropped_unknown, dropped_channel, dropped_tunnel;
 };
 
-void node_via_close(struct node *, uint32_t via); // node_vias_closed will tell it
-bool node_busy(struct node *);                    // makes `busy`; false without memory
-void node_rest(struct node *);                    // gives it back when nothing is left in it
+bool node_cids(struct node *); // makes the table of cids; false without memory
+// What the peers of relayed conversations should know of our other exits has changed.
+void node_points(struct node *, usec_t now);
+bool node_busy(struct node *); // makes `busy`; false without memory
+void node_rest(struct node *); // gives it back when nothing is left in it
 struct encounter *node_find_encounter(const struct node *, uint32_t id);
 void node_free_encounter(struct node *, struct encounter *);
 // After any call into a conversation's channel: it may want to send, its deadline may have moved.
@@ -100,6 +108,9 @@ void node_punch_expire(struct node *, usec_t now);
 usec_t node_punch_deadline(const struct node *);
 size_t node_punch_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct batch *,
                            size_t max);
+// The driver is told to close this VIA_SOCKET | n. False when too many wait to be told (NODE_VIAS_CLOSED_MAX), or
+// without memory: then it is still open, and the caller tries again in a later call.
+bool node_via_close(struct node *, uint32_t via);
 // Carries what the layers below reported to those above, until all is quiet.
 void node_pump(struct node *, usec_t now);
 

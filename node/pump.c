@@ -1,5 +1,6 @@
 // Carries what the layers below reported to those above: the DHT's events to meet, meet's channels to
 // conversations, the channels' cids and fates back.
+#include "dht/path.h"
 #include "node/node_internal.h"
 
 #include <sodium.h>
@@ -56,7 +57,7 @@ static int conversation_slot(struct node *n, usec_t now)
     return lingering;
 }
 
-static bool cids_ready(struct node *n)
+bool node_cids(struct node *n)
 {
     if (n->cids.slot != NULL)
         return true;
@@ -72,8 +73,10 @@ static void open_channel(struct node *n, usec_t now, const struct meet_event *m)
     struct conversation *c = NULL;
     struct channel_config cfg = *m->channel;
     cfg.rng = n->cfg.rng;
+    if (cfg.late != 0 || uplink_only(n))
+        cfg.patience_us = NODE_RELAYED_PATIENCE_US;
     bool punch = node_punch_plan(n, now, &cfg);
-    int at = e != NULL && e->talk == NULL && cids_ready(n) ? conversation_slot(n, now) : -1;
+    int at = e != NULL && e->talk == NULL && node_cids(n) ? conversation_slot(n, now) : -1;
     int rc = at >= 0 ? conversation_new(&c, now, &cfg, n->cfg.arena) : BAUTA_ELIMIT;
     if (rc != BAUTA_OK) {
         sodium_memzero(&cfg, sizeof cfg);
@@ -86,12 +89,13 @@ static void open_channel(struct node *n, usec_t now, const struct meet_event *m)
     memcpy(c->peer, m->peer, sizeof c->peer);
     n->busy->conversation[at] = c;
     n->conversations++;
+    uplink_conversation(n, now, c, &cfg);
     e->talk = c;
     if (punch)
         node_punch_begin(n, now, c, &cfg);
-    sodium_memzero(&cfg, sizeof cfg);
     channel_cover(c->channel, now, e->cover);
     alias_of(e->alias, c->peer);
+    sodium_memzero(&cfg, sizeof cfg);
     node_touch(n, c);
 }
 
@@ -126,6 +130,7 @@ static void on_closed(struct node *n, usec_t now, struct conversation *c,
     c->news = true;
     node_punch_end(n, now, c);
     reunion_end(n, now, c);
+    uplink_conversation_over(n, now, c);
     heap_set(&n->heap, &c->timer, USEC_NEVER);
     if (ev->reason == CHANNEL_ENDED_MIDDLE)
         node_warn(n, "middle",
@@ -136,6 +141,37 @@ static void on_closed(struct node *n, usec_t now, struct conversation *c,
         if (ev->reason == CHANNEL_ENDED_MIDDLE || ev->reason == CHANNEL_ENDED_PROTOCOL)
             meet_channel_matched(n->meet, now, c->encounter); // not bad luck: never again
         meet_channel_failed(n->meet, now, c->encounter);
+    }
+}
+
+// Where a peer that hides its address could be besides. False: it said something else.
+static bool take_points(struct conversation *c, const uint8_t *data, size_t len)
+{
+    struct rd r = rd_init(data, len);
+    uint8_t head = rd_u8(&r), count = head & (uint8_t)~UPLINK_POINTS;
+    struct path point[2];
+    if ((head & UPLINK_POINTS) == 0)
+        return false;
+    for (unsigned i = 0; i < count && i < 2; i++)
+        path_get(&r, &point[i]);
+    if (r.bad || r.left != 0 || count > 2)
+        return true; // nonsense harms only who said it
+    memcpy(c->point, point, count * sizeof *point);
+    c->points = count;
+    return true;
+}
+
+void node_points(struct node *n, usec_t now)
+{
+    uint8_t out[UPLINK_POINTS_BYTES_MAX];
+    size_t len = uplink_only(n) ? uplink_points(n, out) : 0;
+    (void)now;
+    for (uint32_t i = 0; len > 0 && n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++) {
+        struct conversation *c = n->busy->conversation[i];
+        if (c == NULL || !c->matched || c->ending || c->closed || !c->relayed)
+            continue;
+        (void)channel_meeting(c->channel, out, len);
+        node_touch(n, c);
     }
 }
 
@@ -158,6 +194,7 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         return;
     case CHANNEL_PATH:
         c->path = ev->path;
+        c->direct = ev->direct;
         node_punch_path(n, now, c);
         return;
     case CHANNEL_MATCHED:
@@ -165,12 +202,19 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         c->news = true;
         c->tell_matched = !c->ending;
         (void)channel_words(c->channel, c->words);
+        if (c->path.family ==
+            0) { // it goes to where the other was heard, which has not answered yet
+            struct channel_status st;
+            channel_status(c->channel, &st);
+            c->direct = path_tunnels(&st.path) == 0;
+        }
         node_punch_path(n, now, c);
         if (e != NULL && e->talk == c) {
             e->state = ENCOUNTER_TALKING;
             meet_channel_matched(n->meet, now, c->encounter);
         }
         reunion_matched(n, now, c);
+        node_points(n, now);
         return;
     case CHANNEL_CLOSED:
         on_closed(n, now, c, ev);
@@ -183,12 +227,13 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         conversation_flush(c, now);
         return;
     case CHANNEL_READY:
-    case CHANNEL_DATAGRAM:
         return;
     case CHANNEL_MEETING:
-        reunion_meeting(c, ev->data, ev->len);
+        if (!take_points(c, ev->data, ev->len))
+            reunion_meeting(c, ev->data, ev->len);
         return;
     case CHANNEL_LOST:
+        uplink_conversation_lost(n, now, c);
         reunion_lost(n, now, c);
         return;
     case CHANNEL_FOUND:
@@ -220,6 +265,14 @@ static bool pump_channels(struct node *n, usec_t now)
 
 static void on_dht(struct node *n, usec_t now, const struct dht_event *d)
 {
+    if (n->relaying != NULL && relaying_dht_event(n, now, d))
+        return;
+    if (d->kind == DHT_OPEN) {
+        dht_open_refuse(n->dht, now, d->id);
+        return;
+    }
+    if (uplink_dht_event(n, now, d))
+        return;
     if (d->user < REUNION_USER) {
         meet_dht_event(n->meet, now, d);
         return;
@@ -251,5 +304,6 @@ void node_pump(struct node *n, usec_t now)
             again = true;
         }
         again = pump_channels(n, now) || again;
+        again = uplink_pump(n, now) || again;
     } while (again);
 }

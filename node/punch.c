@@ -154,7 +154,7 @@ bool punch_over(const struct punch *p, usec_t now)
 
 bool punch_forgotten(const struct punch *p, usec_t now)
 {
-    bool any = p->role != PUNCH_NONE || now < p->quiet_until;
+    bool any = p->role != PUNCH_NONE || p->opened > 0 || now < p->quiet_until;
     for (unsigned i = 0; i < PUNCH_SEARCHED_MAX; i++)
         any = any || now < p->searched[i].until;
     return !any;

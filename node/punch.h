@@ -25,6 +25,7 @@ struct punch {
     uint32_t drawn;         // ports so far
     uint64_t key;           // their order
     uint32_t first, opened; // sockets: the number of the first, how many
+    uint32_t kept;          // VIA_SOCKET | n: one of them that outlives the search; the caller's
     usec_t quiet_until;     // no other search before
     uint8_t next_searched;
     struct {

@@ -8,7 +8,8 @@ static const struct path *outside(const struct node *n, const struct channel_con
     const struct path *first = NULL;
     for (unsigned i = 0; i < cfg->candidates; i++) {
         const struct path *p = &cfg->candidate[i];
-        if (p->family != 4 || !path_reachable(p, n->cfg.lab))
+        bool relay = p->via != VIA_UDP || (cfg->late >> i & 1u) != 0;
+        if (relay || p->family != 4 || !path_reachable(p, n->cfg.lab))
             continue;
         if (i == cfg->observed)
             return p;
@@ -61,10 +62,12 @@ bool node_punch_plan(struct node *n, usec_t now, struct channel_config *cfg)
 {
     enum punch_role role = punch_role(cfg->nat_own, cfg->nat_peer, cfg->initiator);
     const struct path *to = outside(n, cfg);
-    if (role == PUNCH_NONE || to == NULL || n->cfg.privacy != NODE_DIRECT ||
-        n->busy->punch_owner != 0 || punch_of(n) == NULL || !punch_may(n->busy->punch, now, to))
+    if (n->busy == NULL || role == PUNCH_NONE || to == NULL || n->cfg.privacy != NODE_DIRECT ||
+        n->busy->punch_owner != 0 || punch_of(n) == NULL || n->busy->punch->opened > 0 ||
+        !punch_may(n->busy->punch, now, to))
         return false;
-    cfg->patience_us = wait_of(cfg) + PUNCH_US + PUNCH_LAST_US;
+    usec_t patience = wait_of(cfg) + PUNCH_US + PUNCH_LAST_US;
+    cfg->patience_us = cfg->patience_us > patience ? cfg->patience_us : patience;
     return true;
 }
 
@@ -91,26 +94,34 @@ void node_punch_privacy(struct node *n)
     meet_search_at(n->meet, n->cfg.privacy == NODE_DIRECT ? at : USEC_NEVER);
 }
 
+// The sockets that are open still. Without memory: in a later call.
+static void close_sockets(struct node *n)
+{
+    struct punch *p = n->busy->punch;
+    for (; p->opened > 0; p->opened--) {
+        uint32_t via = VIA_SOCKET | (p->first + p->opened - 1);
+        if (via != p->kept && !node_via_close(n, via))
+            return;
+    }
+}
+
 // Ends its search; all sockets but `keep` are closed.
 static void settle(struct node *n, usec_t now, struct conversation *c, uint32_t keep)
 {
-    const struct punch *p = n->busy->punch;
+    struct punch *p = n->busy->punch;
     stop(n, now);
     n->busy->punch_owner = 0;
-    for (uint32_t i = 0; i < p->opened; i++) {
-        uint32_t via = VIA_SOCKET | (p->first + i);
-        if (via == keep)
-            c->socket = via;
-        else
-            node_via_close(n, via);
-    }
+    p->kept = keep;
+    if (keep >= (VIA_SOCKET | p->first) && keep < (VIA_SOCKET | (p->first + p->opened)))
+        c->socket = keep;
+    close_sockets(n);
 }
 
 // Up to the first step the other end may still settle on another of the paths that have opened.
 void node_punch_path(struct node *n, usec_t now, struct conversation *c)
 {
-    bool none = c->path.family == 0 || (c->path.via & VIA_TUNNEL) != 0; // direct is still better
-    if (n->busy->punch_owner != c->index + 1u || none)
+    // Direct is better than a relay.
+    if (n->busy->punch_owner != c->index + 1u || c->path.family == 0 || !c->direct)
         return;
     stop(n, now);
     if (!c->matched)
@@ -124,7 +135,7 @@ void node_punch_end(struct node *n, usec_t now, struct conversation *c)
     if (n->busy->punch_owner == c->index + 1u)
         settle(n, now, c, 0);
     if (c->socket != 0)
-        node_via_close(n, c->socket);
+        (void)node_via_close(n, c->socket);
     c->socket = 0;
 }
 
@@ -147,6 +158,8 @@ void node_punch_stop(struct node *n, usec_t now)
 
 void node_punch_expire(struct node *n, usec_t now)
 {
+    if (n->busy != NULL && n->busy->punch_owner == 0 && n->busy->punch != NULL)
+        close_sockets(n);
     if (searches(n) && punch_over(n->busy->punch, now))
         node_punch_stop(n, now);
 }

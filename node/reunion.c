@@ -24,7 +24,7 @@ void reunion_init(struct reunion *r)
 static bool wanted(const struct node *n, const struct conversation *c)
 {
     return c->matched && !c->ending && !c->closed && !c->peer_left && !n->stopping &&
-           n->cfg.privacy == NODE_DIRECT;
+           n->cfg.privacy == NODE_DIRECT && !c->relayed;
 }
 
 // ---- where we can be asked for ----------------------------------------------------------------------

@@ -10,6 +10,14 @@ void node_status(const struct node *n, usec_t now, struct node_status *s)
     dht_reach(n->dht, 6, &s->reach[1]);
     s->hairpin = n->hairpin.answer;
     s->privacy = n->cfg.privacy;
+    uplink_status(n, now, &s->uplink);
+    if (n->relaying != NULL) {
+        struct directory_status d;
+        relay_status(n->relaying->service, &s->relay);
+        directory_status(n->relaying->directory, now, &d);
+        s->relaying = true;
+        s->announced = d.announced;
+    }
     s->uptime_us = now - n->started_us;
     s->datagrams_in = n->datagrams_in;
     s->datagrams_out = n->datagrams_out;
@@ -55,6 +63,7 @@ size_t node_encounters(const struct node *n, struct node_encounter_status *out, 
         out[k].cover = e->cover;
         if (e->state != ENCOUNTER_SEEKING)
             memcpy(out[k].alias, e->alias, sizeof out[k].alias);
+        out[k].path = e->talk == NULL || e->talk->direct ? "direct" : "relayed";
         if (e->talk != NULL)
             channel_status(e->talk->channel, &out[k].channel);
         k++;

@@ -78,7 +78,7 @@ static uint64_t bdp(const struct chan_bbr *c, unsigned gain)
 static uint64_t quantum(const struct chan_window *w, uint64_t rate)
 {
     uint64_t due = rate * CHAN_PACE_US / USEC_PER_S;
-    return max_of(min_of(due, CHAN_BATCH_BYTES_MAX), CHAN_PACE_PACKETS * (uint64_t)w->packet_bytes);
+    return max_of(min_of(due, BATCH_BYTES_MAX), CHAN_PACE_PACKETS * (uint64_t)w->packet_bytes);
 }
 
 static uint64_t with_headroom(const struct chan_bbr *c)

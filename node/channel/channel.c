@@ -4,20 +4,9 @@
 #include <sodium.h>
 
 // ---- contents of packets that arrived or were lost ------------------------------------------------------
-static bool datagram_fits(const struct channel *c, size_t len)
-{
-    size_t around = PACKET_HEADER_BYTES + CHAN_DATAGRAM_HEADER_BYTES + packet_tag_bytes(c->aead);
-    if (chan_cover_on(&c->cover))
-        return around + CHAN_ACK_BYTES(2) + len <= CHAN_COVER_BYTES;
-    return around + len <= chan_paths_mtu(&c->paths);
-}
-
-// A datagram of the application that no packet can hold any more will never go out.
 static void mtu_fell(struct channel *c)
 {
     chan_cc_packet(&c->recovery.cc, chan_paths_mtu(&c->paths));
-    if (c->datagrams != NULL && !datagram_fits(c, c->datagrams->out.len))
-        c->datagrams->out.len = 0;
 }
 
 static void path_carried(struct channel *c, const struct chan_sent *s)
@@ -158,7 +147,7 @@ void channel_free(struct channel *c)
     struct arena *a = c->arena;
     chan_streams_free(&c->streams);
     chan_recovery_free(&c->recovery, a);
-    arena_give(a, c->datagrams, sizeof *c->datagrams);
+    chan_datagrams_free(&c->datagrams, a);
     arena_give(a, c, sizeof *c); // wiped by the arena
 }
 
@@ -308,10 +297,7 @@ static void expire_recovery(struct channel *c, usec_t now)
 void chan_tidy(struct channel *c, usec_t now)
 {
     chan_recovery_shrink(&c->recovery, now, c->arena);
-    if (c->datagrams != NULL && c->datagrams->count == 0 && c->datagrams->out.len == 0) {
-        arena_give(c->arena, c->datagrams, sizeof *c->datagrams);
-        c->datagrams = NULL;
-    }
+    chan_datagrams_tidy(&c->datagrams, c->arena);
 }
 
 usec_t chan_idle(const struct channel *c)
@@ -461,8 +447,8 @@ void channel_stream_class(struct channel *c, unsigned stream, enum channel_class
 void channel_cover(struct channel *c, usec_t now, enum channel_cover level)
 {
     chan_cover_set(&c->cover, now, level, &c->rng);
-    if (c->datagrams != NULL && !datagram_fits(c, c->datagrams->out.len))
-        c->datagrams->out.len = 0;
+    if (chan_cover_on(&c->cover))
+        chan_datagrams_clear(&c->datagrams);
 }
 
 size_t channel_stream_pending(const struct channel *c, unsigned stream)
@@ -472,20 +458,30 @@ size_t channel_stream_pending(const struct channel *c, unsigned stream)
     return (size_t)(c->streams.stream[stream].end - c->streams.stream[stream].acked);
 }
 
-int channel_datagram_send(struct channel *c, usec_t now, const uint8_t *data, size_t len)
+size_t channel_datagram_max(const struct channel *c)
 {
-    (void)now;
-    if (!c->ready || c->state != CHAN_OPEN)
+    size_t around = PACKET_HEADER_BYTES + CHAN_DATAGRAM_HEADER_BYTES + packet_tag_bytes(c->aead);
+    return chan_paths_mtu(&c->paths) - around;
+}
+
+int channel_datagram_put(struct channel *c, size_t len, uint8_t **data)
+{
+    if (!c->ready || c->state != CHAN_OPEN || chan_cover_on(&c->cover))
         return BAUTA_ESTATE;
-    if (len == 0 || len > CHANNEL_DATAGRAM_BYTES_MAX || !datagram_fits(c, len))
+    if (len == 0 || len > channel_datagram_max(c))
         return BAUTA_ELIMIT;
-    if (c->datagrams == NULL)
-        c->datagrams = arena_take(c->arena, sizeof *c->datagrams);
-    if (c->datagrams == NULL || c->datagrams->out.len > 0)
-        return BAUTA_ELIMIT;
-    memcpy(c->datagrams->out.data, data, len);
-    c->datagrams->out.len = (uint16_t)len;
-    return 0;
+    *data = chan_datagrams_put(&c->datagrams, c->arena, len);
+    return *data != NULL ? 0 : BAUTA_ESPACE;
+}
+
+bool channel_datagram(struct channel *c, const uint8_t **data, size_t *len)
+{
+    struct chan_datagram d;
+    if (!c->matched || !chan_datagrams_next(&c->datagrams, &d))
+        return false;
+    *data = d.data;
+    *len = d.len;
+    return true;
 }
 
 // ---- events -----------------------------------------------------------------------------------------
@@ -514,19 +510,6 @@ static bool event_cid(struct channel *c, struct channel_event *e)
     return true;
 }
 
-static bool event_datagram(struct channel *c, struct channel_event *e)
-{
-    struct chan_datagrams *d = c->datagrams;
-    if (d == NULL || d->count == 0 || !c->matched)
-        return false;
-    e->kind = CHANNEL_DATAGRAM;
-    e->data = d->in[d->first].data;
-    e->len = d->in[d->first].len;
-    d->first = (uint8_t)((d->first + 1) % CHAN_DATAGRAM_SLOTS);
-    d->count--;
-    return true;
-}
-
 static bool event_stream(uint8_t *mask, struct channel_event *e, enum channel_event_kind kind)
 {
     if (*mask == 0)
@@ -552,6 +535,7 @@ bool channel_event(struct channel *c, struct channel_event *e)
     } else if (c->paths.active != CHAN_NO_PATH && tell(&c->tell_path)) {
         e->kind = CHANNEL_PATH;
         e->path = c->paths.path[c->paths.active].path;
+        e->direct = !c->paths.path[c->paths.active].far;
     } else if (tell(&c->tell_ready)) {
         e->kind = CHANNEL_READY;
     } else if (tell(&c->tell_matched)) {
@@ -564,8 +548,6 @@ bool channel_event(struct channel *c, struct channel_event *e)
         e->kind = CHANNEL_MEETING;
         e->data = c->reunion.peer;
         e->len = c->reunion.peer_len;
-    } else if (event_datagram(c, e)) {
-        return true;
     } else if (c->matched && event_stream(&c->streams.readable, e, CHANNEL_READABLE)) {
         return true;
     } else if (c->state == CHAN_OPEN && event_stream(&c->streams.writable, e, CHANNEL_WRITABLE)) {

@@ -14,10 +14,10 @@ struct channel;
 #define CHANNEL_CANDIDATES_MAX 6u
 #define CHANNEL_STREAMS_MAX                                                                        \
     8u // ids 0..7, bidirectional, the same at both ends, open from the start
-#define CHANNEL_DATAGRAM_BYTES_MAX 1024u
-#define CHANNEL_PACKET_BYTES_MAX 1472u // an Ethernet frame's 1,500 less IPv4's and UDP's headers
-#define CHANNEL_MEETING_BYTES_MAX 160u // two introducers, their IPv6 addresses and handles
-#define CHANNEL_REUNION_BYTES_MAX 128u // six candidates
+#define CHANNEL_DATAGRAM_BYTES_MAX 1437u // what the longest packet holds
+#define CHANNEL_PACKET_BYTES_MAX 1472u   // an Ethernet frame's 1,500 less IPv4's and UDP's headers
+#define CHANNEL_MEETING_BYTES_MAX 160u   // two introducers, their IPv6 addresses and handles
+#define CHANNEL_REUNION_BYTES_MAX 128u   // six candidates
 
 // What stands before an end's IPv4 socket, as that end is told by servers (RFC 4787's words).
 enum channel_nat {
@@ -45,6 +45,8 @@ struct channel_config {
     uint8_t observed;   // index of the candidate that the introducer saw; >= candidates: none
     bool lab;           // RATCHET1 may go beside the first probe of any candidate
     usec_t rtt_hint_us; // first guess of the round trip, 0: none
+    uint8_t
+        late; // bits of candidates behind a relay of the peer's: probed only where the others don't answer
     usec_t patience_us; // how long nothing valid may come before there is no path; 0: 2 s
     // For whoever searches a path to feed channel_probe with; the channel itself looks at none of these.
     enum channel_nat nat_own, nat_peer;
@@ -86,8 +88,13 @@ size_t channel_stream_pending(const struct channel *, unsigned stream);
 // turns. Stream 0 is text at first, all others bulk. Text finds credit, window and memory that bulk leaves.
 enum channel_class { CHANNEL_TEXT, CHANNEL_BULK };
 void channel_stream_class(struct channel *, unsigned stream, enum channel_class);
-// Unreliable; BAUTA_ESTATE, BAUTA_ELIMIT (too large, or one is waiting already).
-int channel_datagram_send(struct channel *, usec_t now, const uint8_t *data, size_t len);
+// Unreliable datagrams, in the order of bulk. Put: room for `len` bytes that goes out with the next packets, to be
+// filled at once. BAUTA_ESTATE (also under cover: they would show), BAUTA_ELIMIT (longer than channel_datagram_max, which
+// may grow and shrink with the path), BAUTA_ESPACE (as many wait as may).
+size_t channel_datagram_max(const struct channel *);
+int channel_datagram_put(struct channel *, size_t len, uint8_t **data);
+// Those of the packet that channel_receive took last, in place: to be asked for right after it. False: no more.
+bool channel_datagram(struct channel *, const uint8_t **data, size_t *len);
 // ---- finding each other again when both have moved (README.md, "Reunion") --------------------------
 // Tells the peer where this end could be asked for; replaces what was told before. Opaque here, reliable,
 // at most CHANNEL_MEETING_BYTES_MAX. BAUTA_ESTATE before CHANNEL_MATCHED; BAUTA_ELIMIT.
@@ -131,7 +138,6 @@ enum channel_event_kind {
     CHANNEL_MATCHED, // initiator: valid RATCHET4; responder: RATCHET4 sent. Comes with or after READY
     CHANNEL_READABLE, // stream has bytes
     CHANNEL_WRITABLE, // stream has room again
-    CHANNEL_DATAGRAM, // data, len
     CHANNEL_MEETING,  // data, len: where the peer could be asked for
     CHANNEL_LOST,     // nothing was answered for three probe timeouts, and half a second
     CHANNEL_FOUND,    // something was answered again, on whatever path
@@ -150,6 +156,7 @@ struct channel_event {
     uint8_t cid[CID_BYTES];
     uint8_t phase;
     struct path path;
+    bool direct; // CHANNEL_PATH: no relay is in between
     uint8_t stream;
     enum channel_reason reason;
     uint16_t code;

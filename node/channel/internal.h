@@ -5,6 +5,7 @@
 #include "crypto/ratchet.h"
 #include "node/channel/channel.h"
 #include "node/channel/cover.h"
+#include "node/channel/datagrams.h"
 #include "node/channel/ecn.h"
 #include "node/channel/keys.h"
 #include "node/channel/message.h"
@@ -21,16 +22,6 @@ enum chan_state {
     CHAN_CLOSING, // CLOSE is sent, and again
     CHAN_ENDED,   // CHANNEL_CLOSED is to be given
     CHAN_OVER
-};
-
-struct chan_datagram {
-    uint16_t len;
-    uint8_t data[CHANNEL_DATAGRAM_BYTES_MAX];
-};
-struct chan_datagrams {       // taken from the arena with the first one
-    struct chan_datagram out; // len 0: none waits
-    struct chan_datagram in[CHAN_DATAGRAM_SLOTS];
-    uint8_t first, count;
 };
 
 struct channel {
@@ -89,7 +80,7 @@ struct channel {
     struct chan_streams streams;
     struct chan_message_out message_out;
     struct chan_message_in message_in;
-    struct chan_datagrams *datagrams;
+    struct chan_datagrams datagrams;
     struct chan_reunion reunion;
     struct chan_cover cover;
 

@@ -22,8 +22,12 @@
 // would only be more memory to go through, and the first packet would wait until it is filled.
 #define CHAN_UNSENT_BYTES_MIN (128u << 10)
 #define CHAN_OFFSET_MAX ((UINT64_C(1) << 48) - 1) // stream offsets take 6 bytes on the wire
-#define CHAN_RANGES_MAX 512u     // holes in what a stream has received, or had acknowledged
-#define CHAN_DATAGRAM_SLOTS 4u   // received datagrams that wait for the application
+#define CHAN_RANGES_MAX 512u // holes in what a stream has received, or had acknowledged
+// Datagrams that wait to be sent: a relay's client at 100 MB/s in the 2 ms between two of its turns.
+#define CHAN_DATAGRAM_RING_MIN (8u << 10)
+#define CHAN_DATAGRAM_RING_MAX (256u << 10)
+#define CHAN_DATAGRAMS_IN                                                                          \
+    40u // in one packet: the shortest that a tunnel carries take 35 bytes and more
 #define CHAN_RATCHET_BYTES 1280u // room for the longest ratchet message (1,224)
 
 // ---- packets ----------------------------------------------------------------------------------------
@@ -35,10 +39,8 @@
 // Half the peer's replay window, so reordering can't outrun it: 1 Gbit/s at 100 ms, and what is remembered
 // of losses. 1.3 MB, taken as it is needed.
 #define CHAN_SENT_PACKETS_MAX 16384u
-#define CHAN_BATCH_SEGMENTS 64u     // UDP_MAX_SEGMENTS of Linux
-#define CHAN_BATCH_BYTES_MAX 65000u // one GSO send stays under 64 KiB
-#define CHAN_ACK_RANGES 128u        // in one ACK: a path that scatters packets over 20 ms has 70
-#define CHAN_ACK_RANGES_BESIDE 32u  // where other frames stand beside it: 148 bytes at most
+#define CHAN_ACK_RANGES 128u       // in one ACK: a path that scatters packets over 20 ms has 70
+#define CHAN_ACK_RANGES_BESIDE 32u // where other frames stand beside it: 148 bytes at most
 // An ACK goes after so many full packets: 2 (RFC 9000, 13.2.2), in bulk an eighth of what comes in a round trip.
 #define CHAN_ACK_EVERY 2u
 #define CHAN_ACK_EVERY_MAX 128u
@@ -81,9 +83,10 @@
 #define CHAN_PACE_BURST_PACKETS 10u // after a pause: the initial window (RFC 9002, 7.7)
 
 // ---- paths --------------------------------------------------------------------------------------------
-#define CHAN_PATHS_MAX 8u       // six candidates and two that the peer was seen at
-#define CHAN_PROBES_MAX 3u      // to an address that never answered (PROTOCOL 6)
-#define CHAN_CHALLENGES_MAX 11u // to an address that the peer was heard from
+#define CHAN_PATHS_MAX 8u                // six candidates and two that the peer was seen at
+#define CHAN_LATE_US (700 * USEC_PER_MS) // for the others, before a peer's relay is tried
+#define CHAN_PROBES_MAX 3u               // to an address that never answered (PROTOCOL 6)
+#define CHAN_CHALLENGES_MAX 11u          // to an address that the peer was heard from
 #define CHAN_RESPONSES_MAX                                                                         \
     4u // challenges answered at once: somebody may have sent some another way
 #define CHAN_PROBE_GAP_US (50 * USEC_PER_MS)

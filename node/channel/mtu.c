@@ -1,11 +1,15 @@
 #include "node/channel/mtu.h"
 
+#include "dht/path.h"
+
 #include <string.h>
 
 void chan_mtu_init(struct chan_mtu *m, const struct path *path)
 {
     uint16_t max = path->family == 6 ? CHAN_MTU_MAX_V6 : CHAN_MTU_MAX;
-    *m = (struct chan_mtu){.size = CLASS_FULL,
+    uint16_t around = (uint16_t)(path_tunnels(path) * PATH_TUNNEL_BYTES);
+    max = (uint16_t)(max - around);
+    *m = (struct chan_mtu){.size = (uint16_t)(CLASS_FULL - around),
                            .max = max,
                            .high = (uint16_t)(max + 1),
                            .top = true,

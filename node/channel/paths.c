@@ -1,6 +1,7 @@
 #include "node/channel/paths.h"
 
 #include "crypto/bytes.h"
+#include "dht/path.h"
 
 static bool same(const struct path *a, const struct path *b)
 {
@@ -9,13 +10,14 @@ static bool same(const struct path *a, const struct path *b)
 
 static bool is_socket(uint32_t via)
 {
-    return (via & (VIA_TUNNEL | VIA_SOCKET | VIA_TCP)) == VIA_SOCKET;
+    return (via & VIA_KINDS) == VIA_SOCKET;
 }
 
 static struct chan_path *begin(struct chan_paths *p, int i, const struct path *path)
 {
     struct chan_path *at = &p->path[i];
     *at = (struct chan_path){.path = *path, .challenge_at = USEC_NEVER, .id = p->next_id++};
+    at->far = path_tunnels(path) > 0;
     chan_mtu_init(&at->mtu, path);
     return at;
 }
@@ -44,8 +46,10 @@ void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_conf
         if (known)
             continue;
         struct chan_path *at = begin(p, p->count++, &config->candidate[i]);
+        bool late = (config->late >> i & 1u) != 0;
         at->candidate = true;
-        at->challenge_at = now;
+        at->far = at->far || late;
+        at->challenge_at = late ? now + CHAN_LATE_US : now;
         at->challenge_gap_us = gap;
     }
 }

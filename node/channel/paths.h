@@ -12,6 +12,7 @@
 struct chan_path {
     struct path path;
     bool candidate, heard, validated;
+    bool far;          // behind a relay: given up for one that is not
     bool fresh;        // of the newest candidates: it does not give way to others of them
     uint8_t responses; // PATH_RESPONSEs that are due
     uint8_t response[CHAN_RESPONSES_MAX][8];
@@ -80,12 +81,6 @@ uint16_t chan_paths_room(const struct chan_paths *, int i, uint64_t max);
 static inline int chan_paths_target(const struct chan_paths *p)
 {
     return p->active >= 0 ? p->active : p->last;
-}
-// Is path i a direct one, and the one in use goes through a tunnel?
-static inline bool chan_paths_better(const struct chan_paths *p, int i)
-{
-    return p->active >= 0 && (p->path[p->active].path.via & VIA_TUNNEL) != 0 &&
-           (p->path[i].path.via & VIA_TUNNEL) == 0;
 }
 // The longest datagram for the path in use: what a full packet is.
 static inline uint16_t chan_paths_mtu(const struct chan_paths *p)

@@ -1,19 +1,6 @@
 // A datagram in: opened, checked against replay, its frames taken one by one.
 #include "node/channel/internal.h"
 
-static void on_datagram(struct channel *c, const struct chan_frame *f)
-{
-    if (c->datagrams == NULL)
-        c->datagrams = arena_take(c->arena, sizeof *c->datagrams);
-    struct chan_datagrams *d = c->datagrams;
-    if (d == NULL || d->count == CHAN_DATAGRAM_SLOTS)
-        return; // unreliable
-    struct chan_datagram *slot = &d->in[(d->first + d->count) % CHAN_DATAGRAM_SLOTS];
-    memcpy(slot->data, f->data, f->len);
-    slot->len = (uint16_t)f->len;
-    d->count++;
-}
-
 // Within this a challenge is answered, where the peer is.
 static usec_t answer_wait(const struct channel *c)
 {
@@ -95,9 +82,11 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
             chan_recovery_forget(&c->recovery, &sink);
         }
         c->burst_path = CHAN_NO_PATH;
-    } else if (nominated(c, i) || chan_paths_better(&c->paths, i) ||
-               (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost))) {
-        use_path(c, now, i);
+    } else if (nominated(c, i) ||
+               (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost ||
+                                (c->paths.path[active].far && !c->paths.path[i].far)))) {
+        use_path(c, now,
+                 i); // the one in use has fallen silent, costs a relay, or is not the other's
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
     }
 }
@@ -173,7 +162,7 @@ static int on_frame(struct channel *c, usec_t now, struct turn *t, const struct 
     case CHAN_DATAGRAM:
         if (f->len > CHANNEL_DATAGRAM_BYTES_MAX)
             return BAUTA_EFORMAT;
-        on_datagram(c, f);
+        chan_datagrams_came(&c->datagrams, c->arena, f->data, f->len);
         return 0;
     case CHAN_PATH_CHALLENGE:
         if (t->path != CHAN_NO_PATH) {
@@ -285,6 +274,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
                     size_t len)
 {
     c->now = now;
+    chan_datagrams_turn(&c->datagrams);
     if (c->state >= CHAN_ENDED || phase >= CHAN_PHASES)
         return drop(c, BAUTA_ESTATE);
     struct chan_phase_in *in = &c->keys.in[phase];

@@ -16,7 +16,8 @@ enum chan_sent_flags {
     CHAN_SENT_LIMITED = 32,  // by the application: its sample says nothing of the path's rate
     CHAN_SENT_ASK = 64,      // held a RATCHET frame that asks for a step
     CHAN_SENT_NEW_CID = 128, // held a NEW_CID frame
-    CHAN_SENT_COUNTED = 256  // its loss counted against the path's rate
+    CHAN_SENT_COUNTED = 256, // its loss counted against the path's rate
+    CHAN_SENT_DATAGRAM = 512 // held DATAGRAM frames
 };
 
 struct chan_sent { // one packet: everything that must go out again if it is lost

@@ -49,8 +49,8 @@ static void pack_add(struct pack *p, usec_t now, const struct path *to, size_t l
                                .data = p->buf + p->used,
                                .not_before = now};
     }
-    p->open = len == last->seg_size && last->count < CHAN_BATCH_SEGMENTS &&
-              last->len + last->seg_size <= CHAN_BATCH_BYTES_MAX;
+    p->open = len == last->seg_size && last->count < BATCH_SEGMENTS_MAX &&
+              last->len + last->seg_size <= BATCH_BYTES_MAX;
     p->used += len;
 }
 
@@ -157,8 +157,9 @@ static void send_mtu_probe(struct channel *c, usec_t now, struct pack *p)
 {
     int i = c->paths.active;
     uint8_t streams = chan_cover_on(&c->cover) ? c->streams.bulk : UINT8_MAX;
-    if (i == CHAN_NO_PATH || !c->matched || !(chan_streams_ready(&c->streams) & streams) ||
-        !chan_cc_open(&c->recovery.cc) || c->recovery.pto_count > 0)
+    bool bulk = (chan_streams_ready(&c->streams) & streams) || c->datagrams.count > 0;
+    if (i == CHAN_NO_PATH || !c->matched || !bulk || !chan_cc_open(&c->recovery.cc) ||
+        c->recovery.pto_count > 0)
         return;
     struct chan_path *to = &c->paths.path[i];
     uint16_t size = chan_mtu_next(&to->mtu, now);
@@ -188,9 +189,9 @@ static unsigned waiting(const struct channel *c)
     uint8_t streams = chan_streams_ready(&c->streams);
     if (c->reunion.due || c->keys.new_cid_due || c->streams.credit_due != 0)
         load |= LOAD_CONTROL;
-    if ((streams & ~c->streams.bulk) || (c->datagrams != NULL && c->datagrams->out.len > 0))
+    if (streams & ~c->streams.bulk)
         load |= LOAD_TEXT;
-    if (streams & c->streams.bulk)
+    if ((streams & c->streams.bulk) || c->datagrams.count > 0)
         load |= LOAD_BULK;
     return load;
 }
@@ -256,6 +257,23 @@ static void put_streams(struct channel *c, unsigned load, struct wr *w, struct c
     }
 }
 
+// As many as fit; one that no packet holds any more, since the path's MTU fell, is lost.
+static void put_datagrams(struct channel *c, struct wr *w, struct chan_sent *s)
+{
+    const uint8_t *data;
+    uint16_t len;
+    while ((data = chan_datagrams_first(&c->datagrams, &len)) != NULL) {
+        bool fits = w->left >= CHAN_DATAGRAM_HEADER_BYTES + (size_t)len;
+        if (!fits && len <= channel_datagram_max(c))
+            return;
+        if (fits) {
+            chan_wire_datagram(w, data, len);
+            s->flags |= CHAN_SENT_ELICITING | CHAN_SENT_DATAGRAM;
+        }
+        chan_datagrams_pop(&c->datagrams);
+    }
+}
+
 static void put_data(struct channel *c, unsigned load, struct wr *w, struct chan_sent *s)
 {
     bool control = (load & LOAD_CONTROL) != 0, covered = is_covered(c);
@@ -268,14 +286,9 @@ static void put_data(struct channel *c, unsigned load, struct wr *w, struct chan
         s->meeting = chan_reunion_put(&c->reunion, w);
         if (s->credit != 0 || s->meeting != 0)
             s->flags |= CHAN_SENT_ELICITING;
-        struct chan_datagram *d = c->datagrams != NULL ? &c->datagrams->out : NULL;
-        if ((load & LOAD_TEXT) && d != NULL && d->len > 0 &&
-            w->left >= CHAN_DATAGRAM_HEADER_BYTES + d->len) {
-            chan_wire_datagram(w, d->data, d->len);
-            d->len = 0;
-            s->flags |= CHAN_SENT_ELICITING;
-        }
         put_streams(c, load, w, s);
+        if (load & LOAD_BULK)
+            put_datagrams(c, w, s);
     }
     if ((control && c->ping_due) || !(s->flags & CHAN_SENT_ELICITING)) {
         if (w->left == 0) // a long ACK left no room: the next packet has it
@@ -307,6 +320,14 @@ static unsigned may_leave(struct channel *c)
     return urgent != 0 && chan_cc_urgent(&c->recovery.cc) ? LOAD_CONTROL | LOAD_TEXT : 0;
 }
 
+// Does the datagram that is next need what an ACK would take?
+static bool is_long(const struct channel *c, const struct wr *w)
+{
+    uint16_t len;
+    return chan_datagrams_first(&c->datagrams, &len) != NULL &&
+           len + CHAN_DATAGRAM_HEADER_BYTES + CHAN_ACK_BYTES_BESIDE > w->left;
+}
+
 // One packet of ACK and data to a path. False: nothing to send, or no room.
 static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path, uint64_t allowance)
 {
@@ -325,16 +346,22 @@ static bool send_packet(struct channel *c, usec_t now, struct pack *p, int path,
         return false;
     struct chan_sent s = {0};
     struct wr w = frames(c, packet, size);
-    if (c->seen.unacked > 0 && w.left >= CHAN_ACK_BYTES(1) + CHAN_ACK_ECN_BYTES) {
+    bool due = chan_seen_due(&c->seen, now);
+    if (c->seen.unacked > 0 && (due || !is_long(c, &w)) &&
+        w.left >= CHAN_ACK_BYTES(1) + CHAN_ACK_ECN_BYTES) {
         s.ack_next = c->seen.range[0].hi;
         chan_seen_put(&c->seen, now, &w, data);
     }
+    if (due && is_long(c, &w) && waiting(c) == LOAD_BULK && c->probes == 0 &&
+        !chan_streams_ready(
+            &c->streams)) // the next packet has it; a PING in this one would say nothing
+        data = false;
     if (data)
         put_data(c, load, &w, &s);
     if (data && c->probes > 0)
         c->probes--;
     finish(c, now, p, path, &w, &s);
-    if (s.len[0] > 0 && s.bytes == to->mtu.size)
+    if ((s.len[0] > 0 || (s.flags & CHAN_SENT_DATAGRAM)) && s.bytes == to->mtu.size)
         chan_mtu_bulk(&to->mtu);
     return true;
 }

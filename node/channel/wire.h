@@ -51,10 +51,9 @@ static_assert(PACKET_HEADER_BYTES + CHAN_ACK_BYTES(CHAN_ACK_RANGES) + CHAN_ACK_E
                       PACKET_TAG_BYTES_MAX <=
                   CLASS_MEDIUM,
               "the longest ACK fits where little may be sent");
-static_assert(PACKET_HEADER_BYTES + CHAN_DATAGRAM_HEADER_BYTES + 1024 + PACKET_TAG_BYTES_MAX +
-                      CHAN_ACK_BYTES_BESIDE <=
-                  CLASS_FULL,
-              "a datagram fits beside the longest ACK");
+static_assert(PACKET_HEADER_BYTES + CHAN_DATAGRAM_HEADER_BYTES + CHANNEL_DATAGRAM_BYTES_MAX + 16 ==
+                  CHANNEL_PACKET_BYTES_MAX,
+              "a datagram fills a packet");
 
 static_assert(PACKET_HEADER_BYTES + CHAN_MEETING_HEADER_BYTES + CHANNEL_MEETING_BYTES_MAX +
                       PACKET_TAG_BYTES_MAX + CHAN_ACK_BYTES_BESIDE <=

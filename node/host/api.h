@@ -20,7 +20,7 @@
 #define API_LIMIT (-32004)       // too many encounters, or too many messages wait
 
 struct api_counters { // of the host, for `status`
-    uint64_t dropped_full, dropped_long, send_failed;
+    uint64_t dropped_full, dropped_long, send_failed, refused;
     bool lan; // LAN discovery is on
     uint64_t lan_sent, lan_heard, lan_dropped;
 };

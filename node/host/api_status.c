@@ -110,7 +110,7 @@ static json_t *encounters_json(const struct node *n)
         if (e[i].alias[0] != 0)
             json_object_set_new(o, "alias", json_string(e[i].alias));
         if (strcmp(e[i].state, "talking") == 0) {
-            json_object_set_new(o, "path", json_string("direct"));
+            json_object_set_new(o, "path", json_string(e[i].path));
             json_object_set_new(o, "channel", channel_json(&e[i].channel));
         }
         json_array_append_new(all, o);
@@ -136,6 +136,7 @@ static json_t *dropped_json(const struct api *a, const struct node_status *s)
     put(o, "meet_pow", s->meet.dropped_pow);
     put(o, "out_full", a->counters.dropped_full);
     put(o, "out_failed", a->counters.send_failed);
+    put(o, "out_refused", a->counters.refused);
     return o;
 }
 

@@ -193,7 +193,8 @@ static void client_line(struct client *cl, const char *line, size_t len)
     host_node_counters(c->cfg.node, &counters);
     api->counters = (struct api_counters){.dropped_full = counters.dropped_full,
                                           .dropped_long = counters.dropped_long,
-                                          .send_failed = counters.send_failed};
+                                          .send_failed = counters.send_failed,
+                                          .refused = counters.refused};
     if (c->cfg.counters != NULL)
         c->cfg.counters(c->cfg.ctx, &api->counters);
     api_line(api, host_node_now(c->cfg.node), line, len, &answer);

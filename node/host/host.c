@@ -2,11 +2,12 @@
 
 #include "crypto/bytes.h"
 #include "dht/path.h"
-#include "node/heap.h"
+#include "node/channel/heap.h"
 #include "node/host/addrs.h"
 #include "node/host/alarm.h"
 #include "node/host/jobs.h"
 #include "node/host/netwatch.h"
+#include "node/host/sockets.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -24,6 +25,8 @@ struct host_node {
     struct arena arena;
     struct udp udp[HOST_SOCKETS_MAX];
     size_t sockets;
+    struct sockets extra; // VIA_SOCKET
+    uint64_t refused;     // sends to a link that there is not, or can't be
     uv_timer_t addrs_timer;
     struct path local[MEET_LOCAL_PATHS_MAX];
     size_t locals;
@@ -120,12 +123,35 @@ static void rearm(struct host *h)
     alarm_set(&h->alarm, first != NULL ? first->deadline : USEC_NEVER);
 }
 
-static struct udp *socket_for(struct host_node *hn, const struct path *to)
+static struct sockets_config extra_config(struct host_node *hn);
+
+static struct udp *own_socket(struct host_node *hn, uint8_t family)
 {
     for (size_t i = 0; i < hn->sockets; i++)
-        if (hn->udp[i].bound.family == to->family)
+        if (hn->udp[i].bound.family == family)
             return &hn->udp[i];
     return NULL;
+}
+
+// The socket for a path, opened now if it is one more. 0 or a negative code.
+static int socket_for(struct host_node *hn, const struct path *to, struct udp **out)
+{
+    struct udp *own = own_socket(hn, to->family);
+    uint32_t kind = to->via & VIA_KINDS;
+    if (own == NULL || (kind != VIA_SOCKET && to->via != VIA_UDP))
+        return UV_EAFNOSUPPORT;
+    *out = kind == VIA_SOCKET ? sockets_find(&hn->extra, to->via, to->family) : own;
+    if (*out != NULL)
+        return 0;
+    struct sockets_config cfg = extra_config(hn);
+    int rc = sockets_open(&hn->extra, &cfg, &own->bound, to->via, out);
+    hn->holds += rc == 0;
+    return rc;
+}
+
+static bool same_link(const struct path *a, const struct path *b)
+{
+    return a->family == b->family && a->via == b->via;
 }
 
 // Sends runs of batches that share a socket, then tells the machine what failed.
@@ -134,14 +160,16 @@ static void send_batches(struct host_node *hn, usec_t now, const struct batch *b
     struct udp_failure fail[NODE_TRANSMIT_BATCHES];
     size_t failed = 0;
     for (size_t i = 0; i < n;) {
-        struct udp *u = socket_for(hn, &batch[i].path);
+        struct udp *u = NULL;
+        int rc = socket_for(hn, &batch[i].path, &u);
         size_t run = 1;
-        while (i + run < n && batch[i + run].path.family == batch[i].path.family)
+        while (i + run < n && same_link(&batch[i + run].path, &batch[i].path))
             run++;
-        if (u == NULL) {
+        if (rc != 0) {
+            hn->refused += run;
             for (size_t k = 0; k < run; k++)
                 if (failed < NODE_TRANSMIT_BATCHES)
-                    fail[failed++] = (struct udp_failure){batch[i + k].id, UV_EAFNOSUPPORT};
+                    fail[failed++] = (struct udp_failure){batch[i + k].id, rc};
         } else {
             struct udp_failure some[UDP_SENDS];
             size_t got = udp_send(u, batch + i, run, some);
@@ -152,6 +180,17 @@ static void send_batches(struct host_node *hn, usec_t now, const struct batch *b
     }
     for (size_t i = 0; i < failed; i++)
         node_sent(hn->node, now, fail[i].batch_id, fail[i].rc);
+}
+
+// Links that the machine is done with. After what it sent through them.
+static void close_links(struct host_node *hn)
+{
+    uint32_t via[NODE_TRANSMIT_BATCHES];
+    struct sockets_config cfg = extra_config(hn);
+    size_t n;
+    while ((n = node_vias_closed(hn->node, via, NODE_TRANSMIT_BATCHES)) > 0)
+        for (size_t i = 0; i < n; i++)
+            sockets_close(&hn->extra, &cfg, via[i]);
 }
 
 // Bulk waits while a socket is full.
@@ -226,6 +265,7 @@ void host_node_turn(struct host_node *hn)
     transmit(hn, now);
     start_jobs(hn);
     transmit(hn, now);
+    close_links(hn);
     usec_t next = node_deadline(hn->node);
     if (hn->turn_bytes >= UDP_TURN_BYTES && now < next)
         next = now;
@@ -293,7 +333,8 @@ static void on_socket(void *ctx, struct udp *u, bool readable, bool writable)
         host_node_turn(hn);
     }
     bool more = readable;
-    for (unsigned i = 0; more && i < UDP_ROUNDS_MAX; i++) {
+    // What a datagram brings about may close its socket.
+    for (unsigned i = 0; more && u->fd >= 0 && i < UDP_ROUNDS_MAX; i++) {
         size_t n = udp_receive(u, h->in, &more);
         for (size_t at = 0, some; at < n && hn->node != NULL; at += some) {
             usec_t now = host_now(h);
@@ -470,6 +511,20 @@ static void on_socket_closed(uv_handle_t *handle)
     release(u->ctx);
 }
 
+static void on_extra_closed(uv_handle_t *handle)
+{
+    struct udp *u = (struct udp *)((char *)handle - offsetof(struct udp, handle));
+    struct host_node *hn = u->ctx;
+    sockets_free(u);
+    release(hn);
+}
+
+static struct sockets_config extra_config(struct host_node *hn)
+{
+    return (struct sockets_config){
+        .loop = hn->host->loop, .ready = on_socket, .closed = on_extra_closed, .ctx = hn};
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     release(handle->data);
@@ -492,6 +547,8 @@ void host_node_close(struct host_node *hn)
     hn->node = NULL;
     for (size_t i = 0; i < hn->sockets; i++)
         udp_close(&hn->udp[i], on_socket_closed);
+    struct sockets_config cfg = extra_config(hn);
+    sockets_close_all(&hn->extra, &cfg);
     uv_close((uv_handle_t *)&hn->addrs_timer, on_timer_closed);
 }
 
@@ -584,7 +641,10 @@ void host_node_counters(const struct host_node *hn, struct host_counters *out)
         out->dropped_long += hn->udp[i].dropped_long;
         out->send_failed += hn->udp[i].failed;
     }
+    sockets_count(&hn->extra, &out->dropped_full, &out->dropped_long, &out->send_failed);
     out->dropped_full += hn->host->out->dropped;
+    out->refused = hn->refused;
+    out->extra_sockets = hn->extra.count;
 }
 
 // ---- the host ---------------------------------------------------------------------------------------

@@ -63,6 +63,8 @@ bool host_node_contact(const struct host_node *, struct contact *);
 
 struct host_counters {
     uint64_t dropped_full, dropped_long, send_failed;
+    uint64_t refused; // sends through a link that there is not: no such family, no descriptor left
+    uint32_t extra_sockets; // open now
 };
 struct host_lan_counters { // of LAN discovery
     bool on;

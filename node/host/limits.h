@@ -28,6 +28,15 @@
     131072u // asked of the machine at a time: two batches, which stay in the cache
 #define UDP_TURN_BYTES                                                                             \
     (4u << 20) // sent in one turn; the rest in the next, after sockets and timers
+#define UDP_EXTRA_SOCKET_BYTES                                                                     \
+    (512u << 10) // the kernel counts twice that: still UDP_SOCKET_BYTES_MIN
+#define UDP_EXTRA_QUEUE_DATAGRAMS_MAX 32u // 48 KiB, of thousands of sockets; taken while it is full
+#define SOCKETS_MAX                                                                                \
+    4096u // of one node: a relay's clients in both families, a search for a NAT's port
+#define SOCKETS_SLOTS_MIN 64u
+// The limit of descriptors is raised up to this as they are needed: sockets, connections, and some to spare.
+#define DESCRIPTORS_MAX 16384u
+#define DESCRIPTORS_SPARE 64u // left for the control socket, files and the system's resolver
 #define UDP_QUEUE_DATAGRAMS_MAX                                                                    \
     512u                     // wait for a socket that is full; more are dropped, as UDP does
 #define UDP_KEPT_BYTES 1472u // the longest of those: Ethernet's 1,500 less IPv4's and UDP's headers

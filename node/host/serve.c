@@ -165,7 +165,7 @@ static void on_stop(void *ctx)
 // Off where the address is to be hidden: a beacon comes from it.
 static void set_lan(struct serve *s)
 {
-    bool on = !s->cfg.config->no_lan && s->privacy != NODE_RELAYED;
+    bool on = !s->cfg.config->no_lan && !node_hides(host_node_machine(s->node));
     if (!on) {
         lan_host_close(s->lan);
         s->lan = NULL;

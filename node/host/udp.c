@@ -1,10 +1,10 @@
 #include "node/host/udp.h"
 
 #include "dht/path.h"
+#include "node/host/descriptor.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -65,9 +65,8 @@ static void poll_for(struct udp *u, int events)
 }
 
 // Buffers are a wish; what came of it is read back.
-static uint32_t buffer_bytes(int fd, int option)
+static uint32_t buffer_bytes(int fd, int option, int bytes)
 {
-    int bytes = (int)UDP_SOCKET_BYTES;
     (void)setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
     socklen_t len = sizeof bytes;
     if (getsockopt(fd, SOL_SOCKET, option, &bytes, &len) != 0 || bytes < 0)
@@ -79,8 +78,9 @@ static uint32_t buffer_bytes(int fd, int option)
 static void socket_options(struct udp *u, bool v6)
 {
     int on = 1;
-    u->receive_bytes = buffer_bytes(u->fd, SO_RCVBUF);
-    u->send_bytes = buffer_bytes(u->fd, SO_SNDBUF);
+    int bytes = u->via == VIA_UDP ? (int)UDP_SOCKET_BYTES : (int)UDP_EXTRA_SOCKET_BYTES;
+    u->receive_bytes = buffer_bytes(u->fd, SO_RCVBUF, bytes);
+    u->send_bytes = buffer_bytes(u->fd, SO_SNDBUF, bytes);
     (void)setsockopt(u->fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVTCLASS : IP_RECVTOS, &on,
                      sizeof on);
 #ifdef __linux__
@@ -105,14 +105,12 @@ static int socket_open(struct udp *u, const struct path *listen)
 {
     bool v6 = listen->family != 4;
     int one = 1;
-    u->fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
+    u->fd = descriptor_socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM);
     if (u->fd < 0)
-        return -errno;
+        return u->fd;
     struct sockaddr_storage sa;
     socklen_t len = udp_sockaddr(&sa, listen), all = sizeof sa;
-    if (fcntl(u->fd, F_SETFL, fcntl(u->fd, F_GETFL) | O_NONBLOCK) != 0 ||
-        fcntl(u->fd, F_SETFD, FD_CLOEXEC) != 0 ||
-        (v6 && setsockopt(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) ||
+    if ((v6 && setsockopt(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) ||
         bind(u->fd, (struct sockaddr *)&sa, len) != 0 ||
         getsockname(u->fd, (struct sockaddr *)&sa, &all) != 0) {
         int rc = -errno;
@@ -124,10 +122,10 @@ static int socket_open(struct udp *u, const struct path *listen)
     return 0;
 }
 
-int udp_open(struct udp *u, uv_loop_t *loop, const struct path *listen,
-             void (*ready)(void *ctx, struct udp *, bool readable, bool writable), void *ctx)
+// `u` is zeroed but for what the kinds of sockets differ in.
+static int start(struct udp *u, uv_loop_t *loop, const struct path *listen,
+                 void (*ready)(void *ctx, struct udp *, bool readable, bool writable), void *ctx)
 {
-    memset(u, 0, sizeof *u);
     u->ready = ready;
     u->ctx = ctx;
     int rc = socket_open(u, listen);
@@ -142,16 +140,42 @@ int udp_open(struct udp *u, uv_loop_t *loop, const struct path *listen,
     return 0;
 }
 
+int udp_open(struct udp *u, uv_loop_t *loop, const struct path *listen,
+             void (*ready)(void *ctx, struct udp *, bool readable, bool writable), void *ctx)
+{
+    memset(u, 0, sizeof *u);
+    u->waiting_max = UDP_QUEUE_DATAGRAMS_MAX;
+    return start(u, loop, listen, ready, ctx);
+}
+
+int udp_open_extra(struct udp *u, uv_loop_t *loop, const struct path *local, uint32_t via,
+                   void (*ready)(void *ctx, struct udp *, bool readable, bool writable), void *ctx)
+{
+    struct path any = *local;
+    any.port = 0;
+    memset(u, 0, sizeof *u);
+    u->via = via;
+    u->waiting_max = UDP_EXTRA_QUEUE_DATAGRAMS_MAX;
+    return start(u, loop, &any, ready, ctx);
+}
+
+static void forget_waiting(struct udp *u)
+{
+    if (u->waiting == NULL)
+        return;
+    sodium_memzero(u->waiting, u->waiting_max * sizeof *u->waiting);
+    free(u->waiting);
+    u->waiting = NULL;
+    u->waiting_at = u->waiting_count = 0;
+}
+
 void udp_close(struct udp *u, uv_close_cb closed)
 {
     uv_poll_stop(&u->handle);
     uv_close((uv_handle_t *)&u->handle, closed);
     close(u->fd);
-    if (u->waiting != NULL) {
-        sodium_memzero(u->waiting, UDP_QUEUE_DATAGRAMS_MAX * sizeof *u->waiting);
-        free(u->waiting);
-        u->waiting = NULL;
-    }
+    u->fd = -1;
+    forget_waiting(u);
 }
 
 bool udp_clamped(const struct udp *u)
@@ -213,6 +237,7 @@ static bool take(struct udp *u, struct udp_buffers *b, size_t i, size_t to, stru
         return false;
     }
     udp_path(&rx->path, (struct sockaddr *)&b->from[i]);
+    rx->path.via = u->via;
     return rx->path.family != 0 && rx->path.port != 0;
 }
 
@@ -265,7 +290,7 @@ struct
     size_t iovs;
     size_t count, seg;
     uint64_t batch_id;
-    uint8_t ecn;
+    uint8_t ecn, ttl;
 };
 
 struct messages { // those of one system call
@@ -283,6 +308,18 @@ static bool no_room(int err)
 static bool blames_offload(int err)
 {
     return err == EIO || err == EINVAL || err == EMSGSIZE || err == EOPNOTSUPP || err == ENOMEM;
+}
+
+// Returns the place of the next one.
+static struct cmsghdr *put_int(struct msghdr *h, struct cmsghdr *c, int level, int type, int value,
+                               size_t *len)
+{
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(sizeof value);
+    memcpy(CMSG_DATA(c), &value, sizeof value);
+    *len += CMSG_SPACE(sizeof value);
+    return CMSG_NXTHDR(h, c);
 }
 
 static void put_control(struct msghdr *h, struct udp_control *room, const struct message *m)
@@ -303,14 +340,12 @@ static void put_control(struct msghdr *h, struct udp_control *room, const struct
         c = CMSG_NXTHDR(h, c);
     }
 #endif
-    if (m->ecn != 0) {
-        int tos = m->ecn;
-        c->cmsg_level = m->path->family == 4 ? IPPROTO_IP : IPPROTO_IPV6;
-        c->cmsg_type = m->path->family == 4 ? IP_TOS : IPV6_TCLASS;
-        c->cmsg_len = CMSG_LEN(sizeof tos);
-        memcpy(CMSG_DATA(c), &tos, sizeof tos);
-        len += CMSG_SPACE(sizeof tos);
-    }
+    bool four = m->path->family == 4;
+    int level = four ? IPPROTO_IP : IPPROTO_IPV6;
+    if (m->ecn != 0)
+        c = put_int(h, c, level, four ? IP_TOS : IPV6_TCLASS, m->ecn, &len);
+    if (m->ttl != 0)
+        (void)put_int(h, c, level, four ? IP_TTL : IPV6_HOPLIMIT, m->ttl, &len);
     h->msg_controllen = len;
     if (len == 0)
         h->msg_control = NULL;
@@ -355,19 +390,23 @@ static int send_some(struct udp *u, const struct messages *all)
 #endif
 }
 
-static void keep(struct udp *u, const struct path *path, uint8_t ecn, const uint8_t *data,
-                 size_t len)
+static struct udp_waiting *waiting(const struct udp *u, size_t i)
+{
+    return &u->waiting[(u->waiting_at + i) % u->waiting_max];
+}
+
+static void keep(struct udp *u, const struct batch *b, const uint8_t *data, size_t len)
 {
     if (u->waiting == NULL)
-        u->waiting = calloc(UDP_QUEUE_DATAGRAMS_MAX, sizeof *u->waiting);
-    if (u->waiting == NULL || u->waiting_count == UDP_QUEUE_DATAGRAMS_MAX || len > UDP_KEPT_BYTES) {
+        u->waiting = calloc(u->waiting_max, sizeof *u->waiting);
+    if (u->waiting == NULL || u->waiting_count == u->waiting_max || len > UDP_KEPT_BYTES) {
         u->dropped_full++;
         return;
     }
-    struct udp_waiting *w =
-        &u->waiting[(u->waiting_at + u->waiting_count) % UDP_QUEUE_DATAGRAMS_MAX];
-    w->path = *path;
-    w->ecn = ecn;
+    struct udp_waiting *w = waiting(u, u->waiting_count);
+    w->path = b->path;
+    w->ecn = b->ecn;
+    w->ttl = b->ttl;
     w->len = (uint16_t)len;
     memcpy(w->data, data, len);
     if (u->waiting_count++ == 0)
@@ -407,7 +446,8 @@ static bool next_message(const struct udp *u, struct cursor *c, struct messages 
                                         .count = (len + seg - 1) / seg,
                                         .seg = seg,
                                         .batch_id = b->id,
-                                        .ecn = b->ecn};
+                                        .ecn = b->ecn,
+                                        .ttl = b->ttl};
     c->at += (uint32_t)len;
     if (c->at == b->len) {
         c->i++;
@@ -439,7 +479,7 @@ static void keep_rest(struct udp *u, struct cursor *c)
     for (; c->i < c->n; c->i++, c->at = 0) {
         const struct batch *b = &c->batch[c->i];
         for (size_t seg = seg_of(b); c->at < b->len; c->at += (uint32_t)seg)
-            keep(u, &b->path, b->ecn, b->data + c->at, b->len - c->at < seg ? b->len - c->at : seg);
+            keep(u, b, b->data + c->at, b->len - c->at < seg ? b->len - c->at : seg);
     }
 }
 
@@ -479,11 +519,6 @@ size_t udp_send(struct udp *u, const struct batch *batch, size_t n,
 
 // ---- what waits ---------------------------------------------------------------------------------------
 
-static struct udp_waiting *waiting(const struct udp *u, size_t i)
-{
-    return &u->waiting[(u->waiting_at + i) % UDP_QUEUE_DATAGRAMS_MAX];
-}
-
 // Those of one address, size and mark in a row go out together again.
 static void fill_waiting(const struct udp *u, struct messages *all, bool together)
 {
@@ -494,13 +529,19 @@ static void fill_waiting(const struct udp *u, struct messages *all, bool togethe
         *iov = (struct iovec){w->data, w->len};
         struct message *last = all->n > 0 ? &all->m[all->n - 1] : NULL;
         if (together && last != NULL && last->seg == w->len && last->ecn == w->ecn &&
+            last->ttl == w->ttl &&
             (last->count + 1) * last->seg <= UDP_READ_BYTES - UDP_DATAGRAM_BYTES &&
             memcmp(last->path, &w->path, sizeof w->path) == 0) {
             last->iovs++;
             last->count++;
         } else {
-            all->m[all->n++] = (struct message){
-                .path = &w->path, .iov = iov, .iovs = 1, .count = 1, .seg = w->len, .ecn = w->ecn};
+            all->m[all->n++] = (struct message){.path = &w->path,
+                                                .iov = iov,
+                                                .iovs = 1,
+                                                .count = 1,
+                                                .seg = w->len,
+                                                .ecn = w->ecn,
+                                                .ttl = w->ttl};
         }
     }
 }
@@ -525,13 +566,15 @@ void udp_flush(struct udp *u)
         size_t gone = 0;
         for (int i = 0; i < rc; i++)
             gone += all.m[i].count;
-        u->waiting_at = (u->waiting_at + (uint32_t)gone) % UDP_QUEUE_DATAGRAMS_MAX;
+        u->waiting_at = (u->waiting_at + (uint32_t)gone) % u->waiting_max;
         u->waiting_count -= (uint32_t)gone;
     }
     poll_for(u, UV_READABLE);
+    if (u->via != VIA_UDP) // one of thousands
+        forget_waiting(u);
 }
 
 bool udp_congested(const struct udp *u)
 {
-    return u->waiting_count > UDP_QUEUE_DATAGRAMS_MAX / 2;
+    return u->waiting_count > u->waiting_max / 2;
 }

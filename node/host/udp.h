@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-#define UDP_CONTROL_BYTES 64u // two control messages of an int: segment size and ECN
+#define UDP_CONTROL_BYTES 96u // control messages of an int: segment size, ECN, hops
 
 struct udp_control {
     _Alignas(struct cmsghdr) uint8_t bytes[UDP_CONTROL_BYTES];
@@ -28,20 +28,21 @@ struct udp_buffers {
 struct udp_waiting { // a datagram for which the socket had no room
     struct path path;
     uint16_t len;
-    uint8_t ecn;
+    uint8_t ecn, ttl;
     uint8_t data[UDP_KEPT_BYTES];
 };
 
 struct udp {
     uv_poll_t handle;
-    int fd;
+    int fd;        // -1: closed, waits for libuv to let go
+    uint32_t via;  // of the paths of what comes in
     bool gso, gro; // what the socket takes; gso ends with the first send that is refused for it
     uint32_t receive_bytes, send_bytes; // its buffers, as the kernel counts
     struct path bound;                  // with the real port
     void (*ready)(void *ctx, struct udp *, bool readable, bool writable);
     void *ctx;
     struct udp_waiting *waiting; // ring, allocated when first needed
-    uint32_t waiting_at, waiting_count;
+    uint32_t waiting_at, waiting_count, waiting_max;
     uint64_t dropped_full, dropped_long,
         failed; // outgoing without room, incoming too long, refused sends
 };
@@ -50,6 +51,10 @@ struct udp {
 // held to what routers said of the path's MTU: finding that is the channel's. 0 or a negative errno.
 int udp_open(struct udp *, uv_loop_t *, const struct path *listen,
              void (*ready)(void *ctx, struct udp *, bool readable, bool writable), void *ctx);
+// One of many: as udp_open, on any port of `local`'s address, with smaller buffers and less room for what waits. What
+// comes in has `via` in its path.
+int udp_open_extra(struct udp *, uv_loop_t *, const struct path *local, uint32_t via,
+                   void (*ready)(void *ctx, struct udp *, bool readable, bool writable), void *ctx);
 void udp_close(struct udp *, uv_close_cb closed);
 // The kernel gave a smaller buffer than bulk needs.
 bool udp_clamped(const struct udp *);

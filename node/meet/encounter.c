@@ -314,6 +314,10 @@ bool encounter_event(struct meet_env *env, struct encounter *e, const struct dht
             break;
         case DHT_BACK:
         case DHT_INTRO_FAILED:
+        case DHT_PONG:
+        case DHT_OPENED:
+        case DHT_SILENT:
+        case DHT_OPEN:
             break;
         }
     }

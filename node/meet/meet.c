@@ -136,6 +136,16 @@ void meet_search_at(struct meet *m, usec_t at)
     m->env.search_at = at;
 }
 
+void meet_exits(struct meet *m, bool only, uint32_t via, const struct path exit[2])
+{
+    struct meet_env *env = &m->env;
+    memset(env->exit, 0, sizeof env->exit);
+    if (exit != NULL)
+        memcpy(env->exit, exit, sizeof env->exit);
+    env->via = via;
+    env->relayed = only;
+}
+
 // ---- commands -------------------------------------------------------------------------------------
 
 int meet_seek(struct meet *m, usec_t now, uint32_t encounter, const struct meet_wish *wish)

@@ -46,6 +46,35 @@ static void add_seen(const struct meet_env *env, struct wire_reach *r, const str
     }
 }
 
+// Who hides the own address names the relay's only: as servers see it, or as whoever was asked through it.
+static void own_relayed(const struct meet_env *env, struct wire_reach *r, const struct path *seen,
+                        const struct path seen_of[2])
+{
+    const struct path *all[] = {&env->exit[0], &env->exit[1], seen, seen_of, seen_of + 1};
+    bool known = env->exit[0].family != 0 || env->exit[1].family != 0;
+    for (unsigned i = 0; i < (known ? 2 : seen_of != NULL ? 5 : 3); i++) {
+        const struct path *p = all[i];
+        if (p != NULL && p->family != 0 && usable(env, p, false) &&
+            !listed(r->candidate, r->candidates, p)) {
+            r->candidate[r->candidates] = *p;
+            r->candidate[r->candidates++].via = VIA_UDP;
+        }
+    }
+    r->observed = r->candidates > 0;
+}
+
+// The last ones, where there is room: a relay of ours, for whom nothing else leads to us.
+static void add_exits(const struct meet_env *env, struct wire_reach *r)
+{
+    for (unsigned f = 0; f < 2 && r->candidates < CHANNEL_CANDIDATES_MAX; f++) {
+        const struct path *p = &env->exit[f];
+        if (p->family == 0 || !usable(env, p, false) || listed(r->candidate, r->candidates, p))
+            continue;
+        r->candidate[r->candidates++] = *p;
+        r->relays++;
+    }
+}
+
 void reach_own(struct meet_env *env, struct wire_reach *r, const struct path *seen,
                const struct path *seen_of, const struct path *peer_seen)
 {
@@ -53,17 +82,23 @@ void reach_own(struct meet_env *env, struct wire_reach *r, const struct path *se
     memset(r, 0, sizeof *r);
     rng_fill(&env->rng, r->cid, sizeof r->cid);
     memcpy(r->recv_mask, env->local_mask, sizeof r->recv_mask);
+    if (env->relayed) {
+        own_relayed(env, r, seen, seen_of);
+        return;
+    }
     if (seen != NULL && seen->family != 0 && usable(env, seen, false)) {
         r->candidate[r->candidates++] = *seen;
         r->observed = true;
     }
     if (seen_of != NULL)
         add_seen(env, r, seen_of);
-    for (unsigned i = 0; i < env->locals && r->candidates < CHANNEL_CANDIDATES_MAX; i++) {
+    unsigned exits = (env->exit[0].family != 0 ? 1u : 0u) + (env->exit[1].family != 0 ? 1u : 0u);
+    for (unsigned i = 0; i < env->locals && r->candidates + exits < CHANNEL_CANDIDATES_MAX; i++) {
         const struct path *p = &env->local[i];
         if (usable(env, p, same_network) && !listed(r->candidate, r->candidates, p))
             r->candidate[r->candidates++] = *p;
     }
+    add_exits(env, r);
 }
 
 static bool dependent(const struct meet_env *env, struct dht_reach *r)
@@ -75,7 +110,7 @@ static bool dependent(const struct meet_env *env, struct dht_reach *r)
 void reach_seen(const struct meet_env *env, struct path *seen)
 {
     struct dht_reach r;
-    if (dependent(env, &r) &&
+    if (!env->relayed && dependent(env, &r) &&
         (seen->family == 0 || (r.port_step != 0 && one_network(seen, &r.seen))))
         *seen = r.seen; // the newest port: the next one is not far
 }
@@ -98,9 +133,20 @@ static enum channel_nat nat_of(const struct dht_reach *r)
     return r->port_step != 0 && told ? CHANNEL_NAT_STEP : CHANNEL_NAT_RANDOM;
 }
 
+// Before those of relays, which are the last.
+static void add_before_exits(struct wire_reach *w, const struct path *p)
+{
+    unsigned at = w->candidates++ - w->relays;
+    memmove(&w->candidate[at + 1], &w->candidate[at], w->relays * sizeof *w->candidate);
+    w->candidate[at] = *p;
+}
+
 void reach_nat(const struct meet_env *env, struct wire_reach *w)
 {
     struct dht_reach r;
+    w->nat = CHANNEL_NAT_BUSY;
+    if (env->relayed) // what is before us is nobody's business then
+        return;
     bool ports = dependent(env, &r);
     w->nat = env->now < env->search_at ? CHANNEL_NAT_BUSY : nat_of(&r);
     w->step = w->nat == CHANNEL_NAT_STEP ? (int8_t)r.port_step : 0;
@@ -109,7 +155,7 @@ void reach_nat(const struct meet_env *env, struct wire_reach *w)
         p.port = env->local[i].port;
         if (env->local[i].family == 4 && w->candidates < CHANNEL_CANDIDATES_MAX &&
             usable(env, &p, false) && !listed(w->candidate, w->candidates, &p))
-            w->candidate[w->candidates++] = p;
+            add_before_exits(w, &p);
     }
 }
 
@@ -118,6 +164,9 @@ int reach_take(struct meet_env *env, struct channel_config *config, const struct
 {
     bool same_network = peer->observed && one_network(&peer->candidate[0], own_seen);
     uint8_t n = 0;
+    if (env->relayed && env->via == VIA_NONE)
+        return BAUTA_EFORMAT;
+    config->late = 0;
     config->observed = CHANNEL_CANDIDATES_MAX;
     for (unsigned i = 0; i < peer->candidates; i++)
         if (block_has_address(env->block, &peer->candidate[i]))
@@ -132,8 +181,10 @@ int reach_take(struct meet_env *env, struct channel_config *config, const struct
             continue;
         if (i == 0 && peer->observed)
             config->observed = n;
+        if (i + peer->relays >= peer->candidates)
+            config->late |= (uint8_t)(1u << n);
         config->candidate[n] = *p;
-        config->candidate[n++].via = 0;
+        config->candidate[n++].via = env->relayed ? env->via : VIA_UDP;
     }
     config->candidates = n;
     config->nat_peer = peer->nat;

@@ -140,23 +140,28 @@ static size_t path_bytes(const struct path *p)
 
 static void put_reach(struct wr *w, const struct wire_reach *reach)
 {
-    uint8_t fit = 0;
-    assert(reach->candidates <= CHANNEL_CANDIDATES_MAX);
-    for (size_t left = w->left - WIRE_REACH_FIXED_BYTES; fit < reach->candidates; fit++) {
-        size_t n = path_bytes(&reach->candidate[fit]);
-        if (n > left)
-            break;
-        left -= n;
-    }
+    uint8_t skip = 0, relays = reach->relays;
+    assert(reach->candidates <= CHANNEL_CANDIDATES_MAX && relays <= reach->candidates);
+    size_t bytes = WIRE_REACH_FIXED_BYTES;
+    for (unsigned i = 0; i < reach->candidates; i++)
+        bytes += path_bytes(&reach->candidate[i]);
+    // What doesn't fit is left out from behind, but not before the relays.
+    unsigned last = reach->candidates;
+    unsigned keep = relays < reach->candidates ? relays : 0;
+    while (bytes > w->left)
+        bytes -= path_bytes(&reach->candidate[last - keep - ++skip]);
+    unsigned gap = last - keep - skip;
     wr_bytes(w, reach->cid, sizeof reach->cid);
     wr_bytes(w, reach->recv_mask, sizeof reach->recv_mask);
     unsigned flags = reach->observed ? WIRE_REACH_OBSERVED : 0;
     flags |= (unsigned)reach->nat << WIRE_REACH_NAT_SHIFT;
     flags |= ((unsigned)reach->step & 0x0fu) << WIRE_REACH_STEP_SHIFT;
     wr_u8(w, (uint8_t)flags);
-    wr_u8(w, fit);
-    for (unsigned i = 0; i < fit; i++)
-        path_put(w, &reach->candidate[i]);
+    wr_u8(w, (uint8_t)((last - skip) | (unsigned)(keep < relays ? relays - skip : relays)
+                                           << WIRE_REACH_RELAYS_SHIFT));
+    for (unsigned i = 0; i < last; i++)
+        if (i < gap || i >= gap + skip)
+            path_put(w, &reach->candidate[i]);
     wr_zero(w, w->left);
 }
 
@@ -174,10 +179,12 @@ static bool get_reach(struct rd *r, struct wire_reach *reach)
     rd_copy(r, reach->cid, sizeof reach->cid);
     rd_copy(r, reach->recv_mask, sizeof reach->recv_mask);
     uint8_t flags = rd_u8(r);
-    reach->candidates = rd_u8(r);
+    uint8_t counts = rd_u8(r);
+    reach->candidates = counts & ((1u << WIRE_REACH_RELAYS_SHIFT) - 1);
+    reach->relays = counts >> WIRE_REACH_RELAYS_SHIFT;
     if (!get_flags(reach, flags) || reach->candidates > CHANNEL_CANDIDATES_MAX ||
-        (reach->observed && reach->candidates == 0)) {
-        reach->candidates = 0;
+        reach->relays > reach->candidates || (reach->observed && reach->candidates == 0)) {
+        reach->candidates = reach->relays = 0;
         return false;
     }
     for (unsigned i = 0; i < reach->candidates; i++)

@@ -190,3 +190,37 @@ def test_another_link(w):
         wait_status(a, lambda s: s["dht"]["contacts"] == 1, "both do")
     finally:
         net.close()
+
+
+# Random datagrams of the right size, of wrong ones, and one that was heard, over and over.
+FLOOD = """
+import os, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.78.9.9"))
+heard = bytes.fromhex(sys.argv[1])
+for i in range(20000):
+    s.sendto((os.urandom(192), os.urandom(i % 1400), heard, heard)[i % 4], ("239.255.71.113", 47113))
+"""
+
+
+def test_a_flood(w):
+    if why_not():
+        print("lan: not tested: %s" % why_not())
+        return
+    net = Bridge()
+    try:
+        a = start(w, net, 1)
+        net.wait_beacons(a.pid, 2)
+        flooder = net.host("10.78.9.9")
+        subprocess.run(net.within(flooder) + ["python3", "-c", FLOOD, net.beacons(a.pid)[0].hex()], check=True,
+                       timeout=GIVE_UP_S)
+        s = wait_status(a, lambda s: s["reach"]["lan"]["dropped"] > 0, "some were looked at")
+        lan = s["reach"]["lan"]
+        # At most 64 a second, and what is dropped behind them in the same wake-up.
+        check(lan["heard"] + lan["dropped"] < 2000, "few of 20,000: %r" % (lan,))
+        equal(s["dht"]["contacts"], 0, "nobody was named but the node itself")
+        b = start(w, net, 2)
+        wait_status(b, lambda s: s["dht"]["contacts"] == 1, "a newcomer joins all the same")
+    finally:
+        net.close()

@@ -51,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!valid(&b))
             abort();
         lan_seal(datagram, &l, &b, UNIX_US, &rng);
-        if (lan_open(&l, &again, UNIX_US, datagram) != 0 || memcmp(&b, &again, sizeof b) != 0)
+        if (lan_open(&l, &again, UNIX_US, datagram) != 0 || b.asks != again.asks ||
+            b.n != again.n || memcmp(b.contact, again.contact, sizeof b.contact) != 0)
             abort();
         bool alone = size % 2 == 1;
         (void)lan_heard(&l, size, &rng, &b, alone, size % 4 < 2);

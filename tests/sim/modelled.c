@@ -1,6 +1,9 @@
 // Modelled crypto keeps the laws that the product counts on, and a network runs with it as with
 // libsodium's.
 #include "tools/sim/modelled.h"
+#include "crypto/bytes.h"
+#include "crypto/nodekey.h"
+#include "crypto/relaykey.h"
 #include "tests/sim/help.h"
 
 static void fill(uint8_t *out, size_t len, uint8_t seed)
@@ -40,6 +43,38 @@ static void both_ends_agree(void **state)
     ct[crypto_kem_xwing_CIPHERTEXTBYTES - 1] ^= 128;
     assert_int_equal(crypto_kem_xwing_dec(same, ct, sk), 0);
     assert_memory_not_equal(ss, same, 32);
+    modelled_use(false);
+}
+
+static void a_relay_has_one_key(void **state)
+{
+    (void)state;
+    uint8_t seed[32], other[32], ed_pk[32], pk[32], secret[32], same[32], sk[32], sig[64];
+    uint8_t msg[100], zero[32] = {0};
+    fill(seed, 32, 5);
+    fill(other, 32, 6);
+    fill(msg, sizeof msg, 7);
+    modelled_use(true);
+    relay_secret(secret, seed);
+    relay_public(ed_pk, pk, seed);
+    key_pair(same, sk, secret);
+    assert_memory_equal(same, pk, 32);
+    assert_memory_not_equal(ed_pk, pk, 32);
+    assert_int_equal(relay_contact_key(same, zero), BAUTA_EAUTH);
+    relay_sign(sig, seed, msg, sizeof msg);
+    assert_int_equal(relay_verify(ed_pk, pk, msg, sizeof msg, sig), 0);
+    assert_int_equal(relay_verify(ed_pk, pk, msg, sizeof msg - 1, sig), BAUTA_EAUTH);
+    uint8_t *part[] = {ed_pk, pk, msg, sig};
+    size_t part_len[] = {sizeof ed_pk, sizeof pk, sizeof msg, sizeof sig};
+    for (unsigned p = 0; p < 4; p++) {
+        for (size_t i = 0; i < part_len[p]; i++) {
+            part[p][i] ^= (uint8_t)(1u << i % 8);
+            assert_int_equal(relay_verify(ed_pk, pk, msg, sizeof msg, sig), BAUTA_EAUTH);
+            part[p][i] ^= (uint8_t)(1u << i % 8);
+        }
+    }
+    relay_sign(sig, other, msg, sizeof msg);
+    assert_int_equal(relay_verify(ed_pk, pk, msg, sizeof msg, sig), BAUTA_EAUTH);
     modelled_use(false);
 }
 
@@ -178,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ends_agree),
+        cmocka_unit_test(a_relay_has_one_key),
         cmocka_unit_test(a_flipped_bit_does_not_open),
         cmocka_unit_test(hashes_spread),
         cmocka_unit_test(a_network_runs_with_either),

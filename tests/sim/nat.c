@@ -356,33 +356,38 @@ static uint32_t node(struct sim *s, bool server, struct sim_site_config site)
     return sim_node_add(s, 0, &n);
 }
 
-#define PLAIN_KINDS (SIM_NAT_SYMMETRIC + 1) // whose ports are not nearly regular
-
 // Right after joining each node knows what is before it, and that its IPv6 is not translated. A probe to the own
 // outside address comes back here.
 static void each_kind_is_told(void **state)
 {
     (void)state;
     struct sim *s = help_sim(13, 1);
-    const enum dht_mapping mapping[PLAIN_KINDS] = {DHT_MAPPING_NONE, DHT_MAPPING_INDEPENDENT,
-                                                   DHT_MAPPING_INDEPENDENT, DHT_MAPPING_INDEPENDENT,
-                                                   DHT_MAPPING_DEPENDENT};
+    const enum dht_mapping mapping[SIM_NAT_KINDS] = {
+        [SIM_NAT_NONE] = DHT_MAPPING_NONE,
+        [SIM_NAT_FULL_CONE] = DHT_MAPPING_INDEPENDENT,
+        [SIM_NAT_RESTRICTED] = DHT_MAPPING_INDEPENDENT,
+        [SIM_NAT_PORT_RESTRICTED] = DHT_MAPPING_INDEPENDENT,
+        [SIM_NAT_SYMMETRIC] = DHT_MAPPING_DEPENDENT,
+        [SIM_NAT_SYMMETRIC_PRESERVING] = DHT_MAPPING_INDEPENDENT, // as most see it
+        [SIM_NAT_SYMMETRIC_STEP] = DHT_MAPPING_DEPENDENT,
+    };
     for (int i = 0; i < 24; i++)
         (void)node(s, true, (struct sim_site_config){.v6 = i % 2 == 0});
-    for (uint32_t i = 0; i < 4 * PLAIN_KINDS; i++)
+    for (uint32_t i = 0; i < 4 * SIM_NAT_KINDS; i++)
         (void)node(s, false,
-                   (struct sim_site_config){.nat = (enum sim_nat_kind)(i % PLAIN_KINDS),
+                   (struct sim_site_config){.nat = (enum sim_nat_kind)(i % SIM_NAT_KINDS),
                                             .v6 = i % 2 == 0});
     (void)sim_run(s, 12 * S, NULL, NULL);
     for (uint32_t i = 0; i < sim_nodes(s); i++) {
         bool server = i < 24, v6 = i % 2 == 0;
-        enum sim_nat_kind k = server ? SIM_NAT_NONE : (enum sim_nat_kind)((i - 24) % PLAIN_KINDS);
+        enum sim_nat_kind k = server ? SIM_NAT_NONE : (enum sim_nat_kind)((i - 24) % SIM_NAT_KINDS);
         struct node_status st;
         node_status(sim_node(s, i), sim_now(s), &st);
         const struct dht_reach *r = st.reach;
         help_must(s, 13, r[0].mapping == mapping[k], "the kind of translation is told");
-        help_must(s, 13, r[0].port_preserving == (k != SIM_NAT_SYMMETRIC), "so is the port");
-        help_must(s, 13, r[0].port_step == 0, "random ports have no step");
+        help_must(s, 13, r[0].port_preserving == (mapping[k] != DHT_MAPPING_DEPENDENT),
+                  "so is the port");
+        help_must(s, 13, r[0].port_step == (k == SIM_NAT_SYMMETRIC_STEP), "so is the step");
         bool heard = v6 && dht_heard_family(node_dht(sim_node(s, i)), 6);
         help_must(s, 13, heard || server || !v6, "who joins hears of both families");
         help_must(s, 13, r[1].mapping == (heard ? DHT_MAPPING_NONE : DHT_MAPPING_UNKNOWN),

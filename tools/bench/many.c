@@ -5,8 +5,8 @@
 
 #include "dht/path.h"
 #include "node/channel/channel.h"
-#include "node/cids.h"
-#include "node/heap.h"
+#include "node/channel/cids.h"
+#include "node/channel/heap.h"
 #include "node/host/alarm.h"
 #include "node/host/host.h"
 

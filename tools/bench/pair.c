@@ -58,7 +58,6 @@ static void tell(struct pair_end *e)
         case CHANNEL_HEARD:
         case CHANNEL_PATH:
         case CHANNEL_READY:
-        case CHANNEL_DATAGRAM:
         case CHANNEL_MEETING:
         case CHANNEL_LOST:
         case CHANNEL_FOUND:

@@ -5,7 +5,7 @@
 
 #include "dht/path.h"
 #include "node/channel/channel.h"
-#include "node/cids.h"
+#include "node/channel/cids.h"
 #include "node/host/alarm.h"
 #include "node/host/udp.h"
 

@@ -158,7 +158,7 @@ static void only_control_is_sent_under_step_0(void **state)
             for (unsigned i = 0; i < 2; i++) {
                 if (n->end[i].closed)
                     continue;
-                int rc = channel_datagram_send(n->end[i].channel, n->now, word, sizeof word);
+                int rc = end_datagram(n, i, word, sizeof word);
                 assert_true(n->end[i].channel->ready || rc == BAUTA_ESTATE);
                 rc = channel_stream_send(n->end[i].channel, n->now, 1, word, 0);
                 assert_true(n->end[i].channel->ready || rc == BAUTA_ESTATE);
@@ -302,7 +302,7 @@ enum crime {
 
 static void commit(struct wr *w, enum crime crime)
 {
-    static const uint8_t zero[1200];
+    static const uint8_t zero[CHANNEL_DATAGRAM_BYTES_MAX + 1];
     struct chan_range r[2] = {{UINT64_C(1) << 40, (UINT64_C(1) << 40) + 2}, {5, 6}};
     switch (crime) {
     case ACK_OF_UNSENT:
@@ -385,7 +385,7 @@ static void each_crime_closes(void **state)
         net_connect(n);
         net_run(n, n->now + USEC_PER_S);
         struct forger f = forger_now(n, 0); // the initiator: step 2 is the responder's to start
-        uint8_t buf[CLASS_FULL - PACKET_HEADER_BYTES - 16];
+        uint8_t buf[FORGED_BYTES_MAX - PACKET_HEADER_BYTES - 16];
         struct wr w = wr_init(buf, sizeof buf);
         commit(&w, crime);
         assert_false(w.bad);

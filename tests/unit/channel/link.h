@@ -323,10 +323,6 @@ static UNUSED void end_events(struct net *n, unsigned i)
             break;
         case CHANNEL_WRITABLE:
             break;
-        case CHANNEL_DATAGRAM:
-            e->datagrams++;
-            e->datagrams_ok += ev.len == 100 && ev.data[0] == 0x5a && ev.data[99] == 0xa5;
-            break;
         case CHANNEL_MEETING:
             memcpy(e->meeting, ev.data, ev.len);
             e->meeting_len = ev.len;
@@ -346,6 +342,16 @@ static UNUSED void end_events(struct net *n, unsigned i)
             break;
         }
     }
+}
+
+// As channel_datagram_put, with its content.
+static UNUSED int end_datagram(struct net *n, unsigned i, const uint8_t *data, size_t len)
+{
+    uint8_t *at;
+    int rc = channel_datagram_put(n->end[i].channel, len, &at);
+    if (rc == 0)
+        memcpy(at, data, len);
+    return rc;
 }
 
 // One driver's turn of an end: write, transmit, events, until nothing moves.
@@ -392,6 +398,9 @@ static UNUSED void end_receive(struct net *n, unsigned i, const struct path *fro
             e->last_rc =
                 channel_receive(e->channel, n->now, cid, e->cid[k].phase, from, ecn, data, len);
             e->refused += e->last_rc != 0;
+            const uint8_t *d;
+            for (size_t d_len; channel_datagram(e->channel, &d, &d_len); e->datagrams++)
+                e->datagrams_ok += d_len == 100 && d[0] == 0x5a && d[99] == 0xa5;
             return;
         }
     e->last_rc = BAUTA_EUNKNOWN;

@@ -216,7 +216,7 @@ static void the_interface_refuses(void **state)
     for (unsigned i = 0; i < 10; i++)
         channel_sent(c, n->now, SENT_TOO_LONG);
     assert_int_equal(chan_paths_mtu(&c->paths), CHAN_MTU_MIN);
-    assert_int_equal(channel_datagram_send(c, n->now, data, sizeof data), BAUTA_ELIMIT);
+    assert_int_equal(end_datagram(n, 0, data, sizeof data), BAUTA_ELIMIT);
     bulk_more(n, 0, 500000, 60 * USEC_PER_S);
     assert_int_equal(chan_paths_mtu(&c->paths), CLASS_MEDIUM - 1); // refused is refused
     net_free(n);

@@ -163,6 +163,8 @@ static void both_ends_settle_on_one(void **state)
 }
 
 // ---- a tunnel first, a direct path later -----------------------------------------------------------------
+#define TUNNEL (VIA_TUNNEL | 1u << 24 | 1u)
+
 struct ways {
     bool direct, tunnel; // open
 };
@@ -171,7 +173,7 @@ static bool both_ways(struct net *n, unsigned from, const struct path *to, uint8
                       size_t *len)
 {
     struct ways *w = n->tap_ctx;
-    bool tunnel = to->via == (VIA_TUNNEL | 1);
+    bool tunnel = to->via == (TUNNEL);
     struct path seen = n->end[from].address;
     seen.via = to->via;
     if (tunnel ? w->tunnel : w->direct)
@@ -201,11 +203,11 @@ static void a_direct_path_is_better_than_a_tunnel(void **state)
         n->tap_ctx = &w;
         for (unsigned i = 0; i < 2; i++) {
             n->end[i].config.candidate[1] = n->end[i].config.candidate[0];
-            n->end[i].config.candidate[1].via = VIA_TUNNEL | 1;
+            n->end[i].config.candidate[1].via = TUNNEL;
             n->end[i].config.candidates = 2;
         }
         net_connect(n);
-        assert_true(both_use(n, VIA_TUNNEL | 1));
+        assert_true(both_use(n, TUNNEL));
         // Words go on all the time, so each end hears the other on both.
         w.direct = true;
         unsigned who = (unsigned)(prng_next(&p) % 2);
@@ -224,8 +226,8 @@ static void a_direct_path_is_better_than_a_tunnel(void **state)
         n->end[1].want[0] += 1000;
         end_turn(n, 0);
         end_turn(n, 1);
-        NET_UNTIL(n, 7 * USEC_PER_S, net_done(n) && both_use(n, VIA_TUNNEL | 1));
-        assert_true(net_done(n) && both_use(n, VIA_TUNNEL | 1));
+        NET_UNTIL(n, 7 * USEC_PER_S, net_done(n) && both_use(n, TUNNEL));
+        assert_true(net_done(n) && both_use(n, TUNNEL));
         net_free(n);
     }
 }

@@ -376,34 +376,6 @@ static void a_reader_that_stops_stops_the_writer(void **state)
     net_free(n);
 }
 
-static void datagrams(void **state)
-{
-    (void)state;
-    struct net *n = net_new(51, PACKET_AEGIS256);
-    uint8_t data[CHANNEL_DATAGRAM_BYTES_MAX + 1] = {0};
-    net_start_both(n);
-    assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, 100), BAUTA_ESTATE);
-    NET_UNTIL(n, 5 * USEC_PER_S, net_matched(n));
-    data[0] = 0x5a;
-    data[99] = 0xa5;
-    for (unsigned i = 0; i < 50; i++) {
-        assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, 100), 0);
-        assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, 100), BAUTA_ELIMIT);
-        end_turn(n, 0);
-        net_run(n, n->now + 1000);
-    }
-    net_run(n, n->now + USEC_PER_S);
-    assert_int_equal(n->end[1].datagrams, 50);
-    assert_int_equal(n->end[1].datagrams_ok, 50);
-    assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, sizeof data),
-                     BAUTA_ELIMIT);
-    assert_int_equal(channel_datagram_send(n->end[0].channel, n->now, data, sizeof data - 1), 0);
-    end_turn(n, 0);
-    net_run(n, n->now + USEC_PER_S);
-    assert_int_equal(n->end[1].datagrams, 51);
-    net_free(n);
-}
-
 // ---- paths -----------------------------------------------------------------------------------------------------
 static void dead_candidates_do_no_harm(void **state)
 {
@@ -468,7 +440,6 @@ int main(void)
         cmocka_unit_test(idle_end_pings),
         cmocka_unit_test(bulk),
         cmocka_unit_test(a_reader_that_stops_stops_the_writer),
-        cmocka_unit_test(datagrams),
         cmocka_unit_test(dead_candidates_do_no_harm),
         cmocka_unit_test(an_unknown_address_is_learnt),
     };

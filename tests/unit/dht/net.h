@@ -33,6 +33,8 @@ struct net_node {
     struct arena arena;
     struct net_rng rng;
     struct path path;
+    struct path
+        exit; // its `via` and the address at which others see what goes by that; family 0: none
     bool dead;
     struct dht_event event[512]; // kept, with copies of their data
     unsigned events;
@@ -175,8 +177,10 @@ static inline void net_drain(struct network *w, unsigned i)
         struct net_datagram g;
         assert_int_equal(class_of(s->len), s->len);
         g.at = w->now + NET_DELAY_US;
-        g.from = x->path;
+        assert_true(s->path.via == VIA_UDP || s->path.via == x->exit.via);
+        g.from = s->path.via == VIA_UDP ? x->path : x->exit;
         g.to = s->path;
+        g.from.via = g.to.via = VIA_UDP;
         g.len = s->len;
         memcpy(g.data, s->data, s->len);
         if (w->tap != NULL && !w->tap(w, &g, w->tap_ctx))
@@ -229,6 +233,11 @@ static inline const struct dht_event *net_event(const struct network *w, unsigne
 static inline bool net_deliver(struct network *w, struct net_datagram *g)
 {
     unsigned to = g->to.port - NET_PORT;
+    for (unsigned i = 0; i < w->n; i++)
+        if (w->node[i].exit.family != 0 && w->node[i].exit.port == g->to.port) {
+            g->from.via = w->node[i].exit.via;
+            to = i;
+        }
     if (to >= w->n || w->node[to].dead || w->node[to].dht == NULL)
         return false;
     w->delivered++;

@@ -171,6 +171,105 @@ static void it_is_forgotten(void **state)
     net_end(&w);
 }
 
+// By a tunnel nobody sees what is before our socket: it is not known, and nobody is asked, until we are back.
+static void another_way(void **state)
+{
+    (void)state;
+    struct network w;
+    struct nat n;
+    begin(&w, &n, CONE, 0);
+    net_run(&w, 60 * USEC_PER_S);
+    expect(&w, &n);
+    struct dht *d = w.node[OWN].dht;
+    dht_via(d, w.now, VIA_TUNNEL | 1);
+    net_drain(&w, OWN);
+    assert_int_equal(reach(&w).mapping, DHT_MAPPING_UNKNOWN);
+    unsigned pings = n.pings;
+    net_run(&w, 5 * USEC_PER_S);
+    assert_int_equal(n.pings, pings);
+    for (unsigned i = 0; i < SERVERS; i++) {
+        struct contact c = net_contact(&w, i);
+        struct call call = {.owner_kind = CALL_LOOKUP, .ref = dht_hold(d, &c), .via = d->via};
+        const struct path seen = path_v4((const uint8_t[4]){81, 9, 9, 9}, 5000);
+        reach_heard(d, &call, &seen);
+        book_drop(w.book, call.ref);
+    }
+    assert_int_equal(reach(&w).mapping, DHT_MAPPING_UNKNOWN);
+    dht_via(d, w.now, VIA_UDP);
+    net_drain(&w, OWN);
+    net_run(&w, 10 * USEC_PER_S);
+    expect(&w, &n);
+    net_end(&w);
+}
+
+// Without a network nobody is asked twice, and who is silent that once stays a contact.
+static void nobody_is_lost_by_asking(void **state)
+{
+    (void)state;
+    struct network w;
+    struct nat n;
+    begin(&w, &n, CONE, 0);
+    net_run(&w, 60 * USEC_PER_S);
+    expect(&w, &n);
+    uint32_t live = dht_live(w.node[OWN].dht);
+    struct path local = path_v4((const uint8_t[4]){10, 0, 0, 7}, NET_PORT + OWN);
+    dht_local_paths(w.node[OWN].dht, w.now, &local, 1);
+    for (unsigned i = 0; i < SERVERS; i++)
+        w.node[i].dead = true;
+    unsigned pings = n.pings;
+    net_run(&w, 8 * USEC_PER_S);
+    assert_in_range(n.pings - pings, SERVERS,
+                    4 * SERVERS); // three sendings each, and what upkeep does
+    for (unsigned i = 0; i < SERVERS; i++)
+        w.node[i].dead = false;
+    assert_in_range(dht_live(w.node[OWN].dht), live - 2, live); // upkeep asks somebody, too
+    assert_int_equal(reach(&w).mapping, DHT_MAPPING_UNKNOWN);
+    net_run(&w, 1200 * USEC_PER_S); // somebody is heard again, and all are asked
+    expect(&w, &n);
+    net_end(&w);
+}
+
+// Whom others made us ping, and what can't be our address, tell nothing.
+static void whose_word_counts(void **state)
+{
+    (void)state;
+    struct network w;
+    net_start(&w, 8, 3);
+    for (unsigned i = 0; i < 8; i++)
+        (void)net_add(&w, true);
+    struct dht *d = w.node[0].dht;
+    d->config.lab = false;
+    const struct path good = path_v4((const uint8_t[4]){81, 2, 3, 4}, 5000);
+    const struct path bad[] = {path_v4((const uint8_t[4]){192, 168, 1, 1}, 5000),
+                               path_v4((const uint8_t[4]){81, 2, 3, 4}, 80),
+                               path_v6((const uint8_t[16]){0x26, 7, [15] = 1}, 5000)};
+    for (unsigned i = 1; i < 8; i++) {
+        struct contact c = net_contact(&w, i);
+        struct call call = {.owner_kind = CALL_VERIFY, .ref = dht_hold(d, &c), .order = i};
+        d->now = w.now;
+        reach_heard(d, &call, &good);
+        call.owner_kind = CALL_DIAL;
+        reach_heard(d, &call, &good);
+        call.owner_kind = CALL_CHECK;
+        for (unsigned k = 0; k < sizeof bad / sizeof *bad; k++)
+            reach_heard(d, &call, &bad[k]);
+        assert_null(d->upkeep.mapping[0]);
+        assert_null(d->upkeep.mapping[1]);
+        book_drop(w.book, call.ref);
+    }
+    for (unsigned i = 1; i < 8; i++) {
+        struct contact c = net_contact(&w, i);
+        struct call call = {.owner_kind = CALL_CHECK, .ref = dht_hold(d, &c), .order = i};
+        reach_heard(d, &call, &good);
+        struct dht_reach r;
+        dht_reach(d, 4, &r);
+        assert_int_equal(r.mapping,
+                         i < REACH_OBSERVERS ? DHT_MAPPING_UNKNOWN : DHT_MAPPING_INDEPENDENT);
+        book_drop(w.book, call.ref);
+    }
+    net_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +277,9 @@ int main(void)
         cmocka_unit_test(another_network),
         cmocka_unit_test(it_is_looked_at_again),
         cmocka_unit_test(it_is_forgotten),
+        cmocka_unit_test(another_way),
+        cmocka_unit_test(nobody_is_lost_by_asking),
+        cmocka_unit_test(whose_word_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

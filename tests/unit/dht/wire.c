@@ -60,6 +60,10 @@ static struct wire_request request(enum rpc_kind kind)
     case RPC_ATTEND:
         q.ttl_s = 120;
         break;
+    case RPC_OPEN:
+        q.blob = blob;
+        q.blob_len = 5;
+        break;
     case RPC_INTRODUCE:
     case RPC_RELAY_BACK:
         q.blob = blob;
@@ -140,6 +144,10 @@ static struct wire_answer answer(enum rpc_kind kind)
     }
     if (kind == RPC_ATTEND)
         a.ttl_s = 120;
+    if (kind == RPC_OPEN) {
+        a.blob = blob;
+        a.blob_len = 6;
+    }
     return a;
 }
 
@@ -238,7 +246,9 @@ static void same_answer(const struct wire_answer *a, const struct wire_answer *b
         assert_memory_equal(x.records, y.records, x.n * RECORD_BYTES);
     if (x.contacts_len > 0)
         assert_memory_equal(x.contacts, y.contacts, x.contacts_len);
-    x.records = y.records = x.contacts = y.contacts = NULL;
+    if (x.blob_len > 0)
+        assert_memory_equal(x.blob, y.blob, x.blob_len);
+    x.records = y.records = x.contacts = y.contacts = x.blob = y.blob = NULL;
     assert_memory_equal(&x, &y, sizeof x);
 }
 
@@ -374,7 +384,8 @@ static void test_pushes(void **state)
 // ---- vectors --------------------------------------------------------------------------------------
 
 static const char *const kind_name[] = {"",     "ping",   "find",      "announce",   "withdraw",
-                                        "seek", "attend", "introduce", "relay_back", "dial_back"};
+                                        "seek", "attend", "introduce", "relay_back", "dial_back",
+                                        "open"};
 
 static size_t request_vector(unsigned i, char name[static 32], uint8_t *body, size_t cap)
 {

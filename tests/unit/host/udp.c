@@ -244,6 +244,72 @@ static void a_bad_address_takes_no_neighbours_along(void **state)
     net_close(n);
 }
 
+// How many hops the next datagram at a socket may still go.
+static int hops_of_next(const struct udp *u)
+{
+    uint8_t data[64];
+    struct udp_control control;
+    struct iovec iov = {data, sizeof data};
+    struct msghdr h = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof control.bytes};
+    int hops = -1;
+    assert_int_equal(recvmsg(u->fd, &h, 0), sizeof data);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c))
+        if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) ||
+            (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT))
+            memcpy(&hops, CMSG_DATA(c), sizeof hops);
+    return hops;
+}
+
+static void hops_are_those_of_one_batch(void **state)
+{
+    static uint8_t room[64];
+    struct udp_failure fail[UDP_SENDS];
+    const uint8_t families[2] = {4, 6};
+    int on = 1;
+    (void)state;
+#ifdef __linux__
+    for (unsigned f = 0; f < (has_six() ? 2u : 1u); f++) {
+        struct net *n = net_open(families[f]);
+        int fd = n->b.fd,
+            rc = f == 0 ? setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof on)
+                        : setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof on);
+        assert_int_equal(rc, 0);
+#ifdef UDP_GRO
+        int off = 0;
+        assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_GRO, &off, sizeof off), 0);
+#endif
+        struct batch b[3];
+        for (unsigned i = 0; i < 3; i++)
+            b[i] = batch_of(room, &n->b.bound, 0, 1, 64, 64);
+        b[1].ttl = 3;
+        b[1].ecn = 2; // both at once
+        assert_int_equal(udp_send(&n->a, b, 3, fail), 0);
+        int usual = hops_of_next(&n->b);
+        assert_true(usual > 3);
+        assert_int_equal(hops_of_next(&n->b), 3);
+        assert_int_equal(hops_of_next(&n->b), usual);
+        // And when they had to wait: not sent together, though alike but for this.
+        n->a.waiting = calloc(n->a.waiting_max, sizeof *n->a.waiting);
+        n->a.waiting_count = 1;
+        n->a.waiting[0].path = n->b.bound;
+        n->a.waiting[0].len = 64;
+        b[1].ecn = 0;
+        assert_int_equal(udp_send(&n->a, b, 3, fail), 0);
+        udp_flush(&n->a);
+        const int want[4] = {usual, usual, 3, usual};
+        for (unsigned i = 0; i < 4; i++)
+            assert_int_equal(hops_of_next(&n->b), want[i]);
+        net_close(n);
+    }
+#else
+    (void)room, (void)fail, (void)families, (void)on;
+    skip();
+#endif
+}
+
 // Longer than what loopback carries in one piece: refused as too long, not cut into fragments.
 static void a_datagram_that_is_too_long_is_told(void **state)
 {
@@ -369,6 +435,7 @@ int main(void)
         cmocka_unit_test(without_receive_offload_each_datagram_stands_alone),
         cmocka_unit_test(a_refused_batch_goes_out_as_single_datagrams),
         cmocka_unit_test(a_bad_address_takes_no_neighbours_along),
+        cmocka_unit_test(hops_are_those_of_one_batch),
         cmocka_unit_test(a_datagram_that_is_too_long_is_told),
         cmocka_unit_test(what_finds_no_room_goes_out_later_in_order),
         cmocka_unit_test(beyond_the_room_for_waiting_datagrams_are_dropped_and_counted),

@@ -55,7 +55,8 @@ static void only_the_network_opens_it(void **state)
         struct lan_beacon b = beacon(n), got;
         lan_seal(d, &l, &b, UNIX_US, &rng);
         assert_int_equal(lan_open(&l, &got, UNIX_US, d), 0);
-        assert_memory_equal(&got, &b, sizeof b);
+        assert_true(got.asks == b.asks && got.n == b.n);
+        assert_memory_equal(got.contact, b.contact, sizeof b.contact);
         assert_int_equal(lan_open(&other, &got, UNIX_US, d), BAUTA_EAUTH);
         for (unsigned i = 0; i < sizeof d; i++) {
             memcpy(bad, d, sizeof d);

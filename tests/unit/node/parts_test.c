@@ -1,7 +1,7 @@
 // The small parts of node: cid table, heap of deadlines, aliases.
 #include "node/alias.h"
-#include "node/cids.h"
-#include "node/heap.h"
+#include "node/channel/cids.h"
+#include "node/channel/heap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

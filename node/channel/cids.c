@@ -1,4 +1,4 @@
-#include "node/cids.h"
+#include "node/channel/cids.h"
 
 #include <string.h>
 
@@ -59,6 +59,16 @@ void cids_drop(struct cids *c, const uint8_t cid[static CID_BYTES])
     const struct cid_slot *s = cids_find(c, cid);
     if (s != NULL)
         drop_at(c, (uint32_t)(s - c->slot));
+}
+
+void cids_swap_owner(struct cids *c, uint16_t a, uint16_t b)
+{
+    for (uint32_t i = 0; i < c->slots; i++) {
+        if (c->slot[i].owner == a)
+            c->slot[i].owner = b;
+        else if (c->slot[i].owner == b)
+            c->slot[i].owner = a;
+    }
 }
 
 void cids_drop_owner(struct cids *c, uint16_t owner)

@@ -1,6 +1,6 @@
 // An intrusive binary heap of deadlines: the earliest is at the root, O(1) to read, O(log n) to move.
-#ifndef BAUTA_NODE_HEAP_H
-#define BAUTA_NODE_HEAP_H
+#ifndef BAUTA_NODE_CHANNEL_HEAP_H
+#define BAUTA_NODE_CHANNEL_HEAP_H
 
 #include "dht/machine.h"
 

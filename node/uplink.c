@@ -1,0 +1,647 @@
+#include "node/uplink.h"
+
+#include "node/node_internal.h"
+
+#include <assert.h>
+#include <sodium.h>
+
+bool uplink_only(const struct node *n)
+{
+    return n->cfg.privacy == NODE_RELAYED || n->cfg.tcp_only;
+}
+
+static bool two_hops(const struct node *n)
+{
+    return uplink_only(n) && n->cfg.hops == 2;
+}
+
+static enum uplink_slot talk_slot(const struct node *n)
+{
+    return two_hops(n) ? UPLINK_TALK : UPLINK_MAIN;
+}
+
+static bool is_open(const struct uplink_line *l)
+{
+    return l->tunnel != NULL && l->tunnel->state == TUNNEL_OPEN;
+}
+
+static bool uplink_need(struct node *n)
+{
+    if (n->uplink != NULL)
+        return true;
+    struct uplink *u = arena_take(n->cfg.arena, sizeof *u);
+    if (u == NULL)
+        return false;
+    u->warn_at = USEC_NEVER;
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++)
+        u->line[i].exit_at = USEC_NEVER;
+    n->uplink = u;
+    return true;
+}
+
+static void line_end(struct node *n, struct uplink_line *l)
+{
+    if (l->tunnel == NULL)
+        return;
+    cids_drop_owner(&n->cids, (uint16_t)(UPLINK_OWNER + (l - n->uplink->line)));
+    if (l->exit_ask != 0)
+        dht_ask_close(n->dht, n->clock_us, l->exit_ask);
+    tunnel_free(l->tunnel);
+    usec_t again_at = l->again_at, step = l->step;
+    *l = (struct uplink_line){.again_at = again_at, .step = step, .exit_at = USEC_NEVER};
+}
+
+void uplink_free(struct node *n, usec_t now)
+{
+    struct uplink *u = n->uplink;
+    if (u == NULL)
+        return;
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++)
+        line_end(n, &u->line[i]);
+    if (u->directory != NULL)
+        directory_free(u->directory, now);
+    arena_give(n->cfg.arena, u, sizeof *u);
+    n->uplink = NULL;
+}
+
+void uplink_clock(struct node *n, usec_t now, int64_t unix_us)
+{
+    if (n->uplink->directory != NULL)
+        directory_clock(n->uplink->directory, now, unix_us);
+}
+
+void uplink_told(struct node *n, usec_t now)
+{
+    if (n->uplink != NULL)
+        n->uplink->line[UPLINK_MAIN].again_at = n->uplink->line[UPLINK_FRONT].again_at = 0;
+    uplink_step(n, now);
+}
+
+struct tunnel *uplink_tunnel(const struct node *n, uint32_t via)
+{
+    for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS; i++) {
+        struct tunnel *t = n->uplink->line[i].tunnel;
+        if (t != NULL && t->cfg.via == via)
+            return t;
+    }
+    return NULL;
+}
+
+// ---- opening ----------------------------------------------------------------------------------------
+
+static bool directory_ready(struct node *n, usec_t now, unsigned wanted)
+{
+    struct uplink *u = n->uplink;
+    if (u->directory == NULL) {
+        struct directory_config d = {.net = n->net,
+                                     .rng = n->cfg.rng,
+                                     .arena = n->cfg.arena,
+                                     .dht = n->dht,
+                                     .lab = n->cfg.lab,
+                                     .prefix_limits = n->cfg.prefix_limits,
+                                     .puzzle_bits = n->cfg.puzzle_bits};
+        if (directory_init(&u->directory, &d) != 0)
+            return false;
+        directory_clock(u->directory, n->clock_us, n->clock_unix_us);
+    }
+    if (u->wanted != wanted) {
+        u->wanted = wanted;
+        (void)directory_want(u->directory, now, wanted, n->cfg.tcp_only);
+    }
+    return true;
+}
+
+// By which way, and how many tunnels that is with this one.
+static bool way_of(const struct node *n, enum uplink_slot slot, uint32_t *under, unsigned *tunnels)
+{
+    const struct uplink_line *front = &n->uplink->line[UPLINK_FRONT];
+    *under = n->cfg.tcp_only ? VIA_TCP : VIA_UDP;
+    *tunnels = 1;
+    if (slot == UPLINK_FRONT || !two_hops(n))
+        return true;
+    if (!is_open(front))
+        return false;
+    *under = front->tunnel->cfg.via;
+    *tunnels = 2;
+    return true;
+}
+
+static int line_open(struct node *n, usec_t now, enum uplink_slot slot, const struct contact *relay,
+                     bool temporary)
+{
+    struct uplink *u = n->uplink;
+    struct uplink_line *l = &u->line[slot];
+    uint32_t under;
+    unsigned tunnels;
+    if (!way_of(n, slot, &under, &tunnels) || !node_cids(n))
+        return BAUTA_ESTATE;
+    struct tunnel_config c = {.net = n->net,
+                              .rng = n->cfg.rng,
+                              .arena = n->cfg.arena,
+                              .dht = n->dht,
+                              .relay = *relay,
+                              .under = under,
+                              .via = PATH_VIA_TUNNEL(tunnels, ++u->generation & 0xffffffu),
+                              .lab = n->cfg.lab,
+                              .aes_hardware = n->cfg.aes_hardware,
+                              .user = NODE_UPLINK_USER};
+    memcpy(c.local_mask, n->recv_mask, sizeof c.local_mask);
+    int rc = tunnel_new(&l->tunnel, now, &c);
+    if (rc == 0) {
+        l->temporary = temporary;
+        l->lost = false;
+        l->tunnel->dirty = true;
+    }
+    return rc;
+}
+
+// Relays whose prefixes must not come again: all that are in use.
+static unsigned used(const struct node *n, struct path out[static UPLINK_SLOTS])
+{
+    unsigned k = 0;
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++)
+        if (n->uplink->line[i].tunnel != NULL && !n->uplink->line[i].temporary)
+            out[k++] = n->uplink->line[i].tunnel->cfg.relay.path;
+    return k;
+}
+
+static bool in_use(const struct node *n, const uint8_t pk[static 32])
+{
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++)
+        if (n->uplink->line[i].tunnel != NULL &&
+            memcmp(n->uplink->line[i].tunnel->cfg.relay.pk, pk, 32) == 0)
+            return true;
+    return false;
+}
+
+static bool open_of_directory(struct node *n, usec_t now, enum uplink_slot slot)
+{
+    struct path all[UPLINK_SLOTS];
+    struct relay_wish wish = {.used = all, .used_count = used(n, all)};
+    struct relay_choice choice;
+    if (n->uplink->directory == NULL ||
+        directory_pick(n->uplink->directory, now, &wish, &choice) != 0)
+        return false;
+    struct contact relay = choice.offer.contact[choice.contact];
+    if (in_use(n, relay.pk))
+        return false;
+    if (n->cfg.tcp_only && (slot == UPLINK_FRONT || !two_hops(n)) && !choice.offer.tcp)
+        relay.path.port = choice.offer.tcp_port;
+    return line_open(n, now, slot, &relay, false) == 0;
+}
+
+static bool open_of_entries(struct node *n, usec_t now, enum uplink_slot slot)
+{
+    struct uplink *u = n->uplink;
+    bool first_hop = slot == UPLINK_FRONT || (slot == UPLINK_MAIN && !two_hops(n));
+    struct contact told[NODE_ENTRIES_MAX];
+    size_t k = first_hop ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
+    for (size_t i = 0; i < k; i++) {
+        const struct contact *c = &told[u->entry_next++ % k];
+        if (!in_use(n, c->pk) && line_open(n, now, slot, c, true) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Somebody for this slot, if anybody is known; else again a while later.
+static void fill(struct node *n, usec_t now, enum uplink_slot slot)
+{
+    struct uplink_line *l = &n->uplink->line[slot];
+    uint32_t under;
+    unsigned tunnels;
+    if (l->tunnel != NULL || l->again_at > now || !way_of(n, slot, &under, &tunnels))
+        return;
+    l->step = l->step == 0 ? NODE_UPLINK_RETRY_MIN_US : 2 * l->step;
+    if (l->step > NODE_UPLINK_RETRY_MAX_US)
+        l->step = NODE_UPLINK_RETRY_MAX_US;
+    l->again_at = now + l->step - rng_below(&n->cfg.rng, l->step / 4);
+    if (!open_of_directory(n, now, slot) && uplink_only(n))
+        (void)open_of_entries(n, now, slot);
+}
+
+// ---- what is wanted ---------------------------------------------------------------------------------------
+
+static void close_line(usec_t now, struct uplink_line *l)
+{
+    if (l->tunnel == NULL)
+        return;
+    tunnel_end(l->tunnel, now);
+    l->tunnel->ready = l->tunnel->dirty = true;
+}
+
+// Everything that went through `from` goes through `to` from now on.
+static void swap(struct node *n, usec_t now, enum uplink_slot from, enum uplink_slot to)
+{
+    struct uplink_line was = n->uplink->line[from];
+    n->uplink->line[from] = n->uplink->line[to];
+    n->uplink->line[to] = was;
+    cids_swap_owner(&n->cids, (uint16_t)(UPLINK_OWNER + from), (uint16_t)(UPLINK_OWNER + to));
+    (void)now;
+}
+
+static void tell_meet(struct node *n)
+{
+    const struct uplink_line *l = &n->uplink->line[talk_slot(n)];
+    bool open = is_open(l);
+    meet_exits(n->meet, uplink_only(n), open ? l->tunnel->cfg.via : VIA_NONE,
+               open ? l->exit : NULL);
+}
+
+// Through which the DHT goes.
+static void route(struct node *n, usec_t now)
+{
+    const struct uplink_line *l = &n->uplink->line[UPLINK_MAIN];
+    uint32_t via = !uplink_only(n) ? VIA_UDP : is_open(l) ? l->tunnel->cfg.via : VIA_NONE;
+    dht_via(n->dht, now, via);
+    tell_meet(n);
+}
+
+// In direct privacy: somebody is sought or spoken to, and is not told an address that everybody reaches.
+static bool helper_wanted(const struct node *n)
+{
+    return n->encounters > 0 && n->cfg.privacy == NODE_DIRECT && n->relaying == NULL &&
+           !dht_serves(n->dht) && dht_joined(n->dht);
+}
+
+static void warn_later(struct node *n, usec_t now)
+{
+    struct uplink *u = n->uplink;
+    bool missing = uplink_only(n) && !is_open(&u->line[talk_slot(n)]);
+    if (!missing)
+        u->warn_at = USEC_NEVER;
+    else if (u->warn_at == USEC_NEVER && n->encounters > 0)
+        u->warn_at = now + NODE_UPLINK_WARN_US;
+    if (u->warn_at > now)
+        return;
+    u->warn_at = now + 6 * NODE_UPLINK_WARN_US;
+    node_warn(
+        n, "no_relay",
+        n->cfg.privacy == NODE_RELAYED
+            ? "No relay has answered yet. Until one does nothing is sent, so that nobody sees "
+              "your address. Wait, or choose: direct shows it to the stranger."
+            : "No relay has answered yet over TCP. Until one does nothing can be sent.");
+}
+
+void uplink_step(struct node *n, usec_t now)
+{
+    bool only = uplink_only(n), helper = !only && helper_wanted(n);
+    if (n->relaying != NULL || ((only || helper) && !uplink_need(n)))
+        return;
+    struct uplink *u = n->uplink;
+    if (!only && !helper) {
+        if (u == NULL) {
+            dht_via(n->dht, now, VIA_UDP);
+            return;
+        }
+        if (u->wanted != 0 && n->conversations == 0) {
+            for (unsigned i = 0; i < UPLINK_SLOTS; i++)
+                close_line(now, &u->line[i]);
+            u->wanted = 0;
+            (void)directory_want(u->directory, now, 0, false);
+        }
+        route(n, now);
+        return;
+    }
+    if (!directory_ready(n, now, only ? 3 : 1))
+        return;
+    if (two_hops(n))
+        fill(n, now, UPLINK_FRONT);
+    fill(n, now, UPLINK_MAIN);
+    struct uplink_line *main = &u->line[UPLINK_MAIN], *spare = &u->line[UPLINK_SPARE];
+    if (only && is_open(main) && two_hops(n) && n->encounters > 0)
+        fill(n, now, UPLINK_TALK);
+    if (only && is_open(main) && !two_hops(n) && (main->temporary || n->encounters > 0))
+        fill(n, now, UPLINK_SPARE);
+    // One that we chose ourselves takes over from a bootstrap, which everybody else asks, too; and the spare one from
+    // one that is lost.
+    if (is_open(spare) && !spare->temporary &&
+        (main->tunnel == NULL || main->temporary || main->lost || main->tunnel->draining)) {
+        swap(n, now, UPLINK_MAIN, UPLINK_SPARE);
+        route(n, now);
+        for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
+            if (n->busy->conversation[i] != NULL && n->busy->conversation[i]->relayed)
+                uplink_conversation_lost(n, now, n->busy->conversation[i]);
+        if (spare->tunnel != NULL && (spare->temporary || spare->tunnel->draining))
+            close_line(now, spare);
+    }
+    route(n, now);
+    warn_later(n, now);
+}
+
+// ---- exits --------------------------------------------------------------------------------------------------
+
+// A server, asked through the tunnel, tells how its exit is seen. The relay itself will not do: it does not ask itself.
+static void ask_exit(struct node *n, usec_t now, struct uplink_line *l)
+{
+    struct contact c[4];
+    l->exit_at = now + NODE_EXIT_RETRY_US;
+    size_t k = dht_servers_apart(n->dht, &l->tunnel->cfg.relay.path, c, 4);
+    for (size_t i = 0; i < k && l->exit_ask == 0; i++)
+        if (memcmp(c[i].pk, l->tunnel->cfg.relay.pk, 32) != 0)
+            (void)dht_ping(n->dht, now, &c[i], l->tunnel->cfg.via, NODE_UPLINK_USER, &l->exit_ask);
+}
+
+static bool exit_event(struct node *n, usec_t now, const struct dht_event *ev)
+{
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
+        struct uplink_line *l = &n->uplink->line[i];
+        if (l->tunnel == NULL || l->exit_ask == 0 || l->exit_ask != ev->id)
+            continue;
+        l->exit_ask = 0;
+        if (ev->kind == DHT_PONG && path_reachable(&ev->path, n->cfg.lab)) {
+            struct path *exit = &l->exit[ev->path.family == 4 ? 0 : 1];
+            *exit = ev->path;
+            exit->via = VIA_UDP;
+            l->exit_at = now + NODE_EXIT_AGAIN_US;
+            tell_meet(n);
+            node_points(n, now);
+        }
+        return true;
+    }
+    return false;
+}
+
+bool uplink_dht_event(struct node *n, usec_t now, const struct dht_event *ev)
+{
+    struct uplink *u = n->uplink;
+    if (u == NULL)
+        return false;
+    if (ev->user == DIRECTORY_USER && u->directory != NULL) {
+        directory_dht_event(u->directory, now, ev);
+        return true;
+    }
+    if (ev->user != NODE_UPLINK_USER)
+        return false;
+    if (exit_event(n, now, ev))
+        return true;
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++)
+        if (u->line[i].tunnel != NULL && tunnel_dht_event(u->line[i].tunnel, now, ev)) {
+            u->line[i].tunnel->dirty = u->line[i].tunnel->ready = true;
+            return true;
+        }
+    return true; // of one that is gone
+}
+
+// ---- tunnels' events ----------------------------------------------------------------------------------------
+
+static struct conversation *conversation_of(const struct node *n, const uint8_t ask[static 8])
+{
+    for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++) {
+        struct conversation *c = n->busy->conversation[i];
+        if (c != NULL && !c->closed && memcmp(c->consent.ask, ask, 8) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+static void closed(struct node *n, struct uplink_line *l, bool refused)
+{
+    if (l->tunnel->open_at == 0 || refused)
+        directory_failed(n->uplink->directory, n->clock_us, l->tunnel->cfg.relay.pk);
+    line_end(n, l);
+    l->again_at = 0;
+}
+
+static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
+                      const struct tunnel_event *ev)
+{
+    uint16_t owner = (uint16_t)(UPLINK_OWNER + (l - n->uplink->line));
+    struct conversation *c;
+    switch (ev->kind) {
+    case TUNNEL_CID_ADD:
+        if (!cids_add(&n->cids, ev->cid, owner, ev->phase))
+            tunnel_end(l->tunnel, now);
+        return;
+    case TUNNEL_CID_DROP:
+        cids_drop(&n->cids, ev->cid);
+        return;
+    case TUNNEL_READY:
+        l->step = 0;
+        l->exit_at = now;
+        if (n->uplink->directory != NULL)
+            directory_worked(n->uplink->directory, l->tunnel->cfg.relay.pk);
+        return;
+    case TUNNEL_LOST:
+        l->lost = true;
+        return;
+    case TUNNEL_FOUND:
+        l->lost = false;
+        return;
+    case TUNNEL_CONSENTED:
+        c = conversation_of(n, ev->key_id);
+        if (c != NULL) {
+            channel_candidates(c->channel, now, &ev->path, 1);
+            node_touch(n, c);
+        }
+        return;
+    case TUNNEL_DRAINING:
+    case TUNNEL_CLOSED:
+        return;
+    }
+}
+
+bool uplink_pump(struct node *n, usec_t now)
+{
+    struct uplink *u = n->uplink;
+    bool any = false;
+    for (unsigned i = 0; u != NULL && i < UPLINK_SLOTS; i++) {
+        struct uplink_line *l = &u->line[i];
+        struct tunnel_event ev;
+        if (l->tunnel == NULL || !l->tunnel->dirty)
+            continue;
+        l->tunnel->dirty = false;
+        while (l->tunnel != NULL && tunnel_event(l->tunnel, now, &ev)) {
+            any = true;
+            if (ev.kind == TUNNEL_CLOSED)
+                closed(n, l, ev.refused);
+            else
+                on_tunnel(n, now, l, &ev);
+        }
+    }
+    enum directory_event d;
+    while (u != NULL && u->directory != NULL &&
+           (d = directory_event(u->directory)) != DIRECTORY_NOTHING) {
+        any = true;
+        for (unsigned i = 0; i < UPLINK_SLOTS && d == DIRECTORY_READY; i++)
+            u->line[i].again_at = 0;
+    }
+    if (any)
+        uplink_step(n, now);
+    return any;
+}
+
+// ---- time ---------------------------------------------------------------------------------------------------
+
+void uplink_expire(struct node *n, usec_t now, unsigned budget)
+{
+    struct uplink *u = n->uplink;
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
+        struct uplink_line *l = &u->line[i];
+        if (l->tunnel == NULL)
+            continue;
+        if (tunnel_deadline(l->tunnel) <= now) {
+            (void)tunnel_expire(l->tunnel, now, budget);
+            l->tunnel->ready = l->tunnel->dirty = true;
+        }
+        if (is_open(l) && l->exit_at <= now)
+            ask_exit(n, now, l);
+    }
+    if (u->directory != NULL && directory_deadline(u->directory) <= now)
+        directory_expire(u->directory, now);
+    if (u->wanted > 0 || uplink_only(n))
+        uplink_step(n, now);
+}
+
+static bool slot_wanted(const struct node *n, unsigned i)
+{
+    const struct uplink *u = n->uplink;
+    bool open = is_open(&u->line[UPLINK_MAIN]);
+    switch ((enum uplink_slot)i) {
+    case UPLINK_FRONT:
+        return two_hops(n);
+    case UPLINK_MAIN:
+        return !two_hops(n) || is_open(&u->line[UPLINK_FRONT]);
+    case UPLINK_TALK:
+        return two_hops(n) && open && n->encounters > 0;
+    case UPLINK_SPARE:
+        return uplink_only(n) && !two_hops(n) && open &&
+               (u->line[UPLINK_MAIN].temporary || n->encounters > 0);
+    case UPLINK_SLOTS:
+        break;
+    }
+    return false;
+}
+
+usec_t uplink_deadline(const struct node *n)
+{
+    const struct uplink *u = n->uplink;
+    if (u == NULL)
+        return USEC_NEVER;
+    usec_t first = u->directory != NULL ? directory_deadline(u->directory) : USEC_NEVER;
+    bool active = uplink_only(n) || helper_wanted(n);
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
+        const struct uplink_line *l = &u->line[i];
+        usec_t at = USEC_NEVER;
+        if (l->tunnel != NULL) {
+            at = tunnel_deadline(l->tunnel);
+            if (is_open(l) && l->exit_at < at)
+                at = l->exit_at;
+        } else if (active && slot_wanted(n, i)) {
+            at = l->again_at;
+        }
+        first = at < first ? at : first;
+    }
+    return u->warn_at < first ? u->warn_at : first;
+}
+
+// ---- conversations ------------------------------------------------------------------------------------------
+
+void uplink_conversation(struct node *n, usec_t now, struct conversation *c,
+                         const struct channel_config *cfg)
+{
+    uint8_t key[CONSENT_KEY_BYTES];
+    consent_key(key, cfg->k_ir, cfg->k_ri, cfg->h);
+    consent_init(&c->consent, key);
+    sodium_memzero(key, sizeof key);
+    c->relayed = uplink_only(n);
+    struct uplink_line *l = n->uplink != NULL ? &n->uplink->line[talk_slot(n)] : NULL;
+    if (l == NULL || !is_open(l))
+        return;
+    // Who hides the address has the relay ask at once; else it only lets in whom the direct way is closed to.
+    tunnel_consent(l->tunnel, now, c->consent.key, cfg->candidate,
+                   c->relayed ? cfg->candidates : 0);
+    l->tunnel->ready = l->tunnel->dirty = true;
+}
+
+void uplink_conversation_over(struct node *n, usec_t now, struct conversation *c)
+{
+    for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS; i++) {
+        struct tunnel *t = n->uplink->line[i].tunnel;
+        if (t == NULL || t->state != TUNNEL_OPEN)
+            continue;
+        tunnel_forget(t, now, c->consent.key);
+        t->ready = t->dirty = true;
+    }
+}
+
+void uplink_conversation_lost(struct node *n, usec_t now, struct conversation *c)
+{
+    struct path peer[CHANNEL_CANDIDATES_MAX];
+    size_t k = 0;
+    if (n->uplink == NULL || c->closed)
+        return;
+    // Where it was, and where it said that it might be.
+    if (c->path.family != 0)
+        peer[k++] = c->path;
+    for (unsigned i = 0; i < c->points && k < CHANNEL_CANDIDATES_MAX; i++)
+        peer[k++] = c->point[i];
+    for (size_t i = 0; i < k; i++)
+        peer[i].via = VIA_UDP;
+    if (!c->relayed && k > 0) // straight to its other exits; its relay lets us in
+        channel_candidates(c->channel, now, peer, k);
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
+        struct uplink_line *l = &n->uplink->line[i];
+        if (!is_open(l) || i == UPLINK_FRONT || (two_hops(n) && i == UPLINK_MAIN))
+            continue;
+        tunnel_consent(l->tunnel, now, c->consent.key, peer, k);
+        l->tunnel->ready = l->tunnel->dirty = true;
+    }
+    if (c->relayed)
+        channel_moved(c->channel, now);
+    node_touch(n, c);
+}
+
+size_t uplink_points(const struct node *n, uint8_t out[static UPLINK_POINTS_BYTES_MAX])
+{
+    struct wr w = wr_init(out, UPLINK_POINTS_BYTES_MAX);
+    uint8_t count = 0;
+    wr_u8(&w, UPLINK_POINTS);
+    for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS && count < 2; i++) {
+        const struct uplink_line *l = &n->uplink->line[i];
+        for (unsigned f = 0; f < 2 && i == UPLINK_SPARE && is_open(l) && count < 2; f++)
+            if (l->exit[f].family != 0) {
+                path_put(&w, &l->exit[f]);
+                count++;
+            }
+    }
+    out[0] = (uint8_t)(UPLINK_POINTS | count);
+    return count > 0 ? wr_len(&w) : 0;
+}
+
+bool uplink_question(struct node *n, usec_t now, const struct path *from, uint8_t *data, size_t len)
+{
+    (void)now;
+    for (uint32_t i = 0; n->conversations > 0 && len == CONSENT_BYTES && i < NODE_CONVERSATIONS_MAX;
+         i++) {
+        struct conversation *c = n->busy->conversation[i];
+        if (c == NULL || c->closed || c->relayed || !consent_is(data, len, c->consent.ask))
+            continue;
+        struct outbox_slot *slot = outbox_room(n->cfg.out);
+        if (slot != NULL && consent_reply(data, len, &c->consent, &n->cfg.rng) == 0) {
+            memcpy(slot->data, data, len);
+            slot->len = (uint16_t)len;
+            slot->path = *from;
+            outbox_commit(n->cfg.out);
+        }
+        return true;
+    }
+    return false;
+}
+
+void uplink_status(const struct node *n, usec_t now, struct uplink_status *s)
+{
+    struct directory_status d = {0};
+    *s = (struct uplink_status){0};
+    if (n->uplink == NULL)
+        return;
+    if (n->uplink->directory != NULL)
+        directory_status(n->uplink->directory, now, &d);
+    s->known = d.offers;
+    s->open = is_open(&n->uplink->line[talk_slot(n)]);
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
+        const struct tunnel *t = n->uplink->line[i].tunnel;
+        s->tunnels = (uint8_t)(s->tunnels + (t != NULL && t->state == TUNNEL_OPEN));
+        s->opening = (uint8_t)(s->opening + (t != NULL && t->state < TUNNEL_OPEN));
+    }
+}
