@@ -25,7 +25,9 @@ static void ask_free(struct dht *d, struct ask *a)
 static int ask_open(struct dht *d, const struct contact *c, uint32_t via,
                     const struct wire_request *q, uint32_t user, uint32_t *id)
 {
-    if (!path_reachable(&c->path, d->config.lab))
+    struct path by = c->path;
+    by.via = via;
+    if (!path_reachable(&by, d->config.lab))
         return BAUTA_EFORMAT;
     if (d->ask_count >= ASKS_MAX)
         return BAUTA_ELIMIT;

@@ -186,6 +186,19 @@ book_ref book_hold(struct contact_book *b, const struct net *net, uint64_t net_t
     return hold(b, net, net_tag, c, hash_of(b, net_tag, c));
 }
 
+const struct book_entry *book_by_path(const struct contact_book *b, uint64_t net_tag,
+                                      const struct path *path)
+{
+    for (book_ref ref = 1; ref <= b->made; ref++) {
+        const struct book_entry *e = entry(b, ref);
+        const struct path *at = &e->contact.path;
+        if (e->refs > 0 && e->net == net_tag && at->family == path->family &&
+            at->port == path->port && memcmp(at->ip, path->ip, sizeof at->ip) == 0)
+            return e;
+    }
+    return NULL;
+}
+
 void book_fetch(const struct contact_book *b, book_ref ref)
 {
     const struct book_entry *e = entry(b, ref);

@@ -30,6 +30,9 @@ void book_fetch(const struct contact_book *, book_ref); // it will be looked at 
 book_ref book_keep(struct contact_book *, book_ref);    // one more count
 void book_drop(struct contact_book *, book_ref);        // 0 is fine
 const struct book_entry *book_at(const struct contact_book *, book_ref);
+// Whoever is known at this address and port; NULL: nobody. Looks at all of them.
+const struct book_entry *book_by_path(const struct contact_book *, uint64_t net_tag,
+                                      const struct path *);
 uint32_t book_count(const struct contact_book *);
 
 #endif

@@ -32,6 +32,8 @@ void cache_heard(struct dht *d, book_ref ref, bool listed)
     if (!d->config.keep_contacts || ref == 0)
         return;
     const struct contact *c = &dht_entry(d, ref)->contact;
+    if (c->path.via != VIA_UDP) // what is written down is an address for UDP
+        return;
     for (unsigned i = 0; i < u->cached; i++) {
         if (!same(c, &dht_entry(d, u->cache[i])->contact))
             continue;

@@ -26,6 +26,8 @@ struct known {
 static bool add_known(struct dht *d, struct known *known, size_t *n, size_t max, book_ref ref)
 {
     const uint8_t *pk = dht_entry(d, ref)->contact.pk;
+    if (dht_entry(d, ref)->contact.path.via != VIA_UDP) // others would not reach it there
+        return false;
     for (size_t i = 0; i < *n; i++)
         if (memcmp(dht_entry(d, known[i].ref)->contact.pk, pk, 32) == 0)
             return false;
@@ -176,7 +178,8 @@ size_t dht_servers_apart(struct dht *d, const struct path *peer, struct contact 
         unsigned least = UINT32_MAX;
         for (size_t i = 0; i < n && least > 0; i++) {
             const struct contact *c = all[i] == 0 ? NULL : &dht_entry(d, all[i])->contact;
-            if (c == NULL || path_equal(&c->path, peer) || !dht_contact_ok(d, c, true))
+            if (c == NULL || c->path.via != VIA_UDP || path_equal(&c->path, peer) ||
+                !dht_contact_ok(d, c, true))
                 continue;
             unsigned bad = objections(d, c, peer, out, k);
             if (bad < least) {

@@ -78,6 +78,14 @@ book_ref dht_hold(struct dht *d, const struct contact *c)
     return book_hold(d->config.book, &d->config.net, d->net_tag, c);
 }
 
+bool dht_key_at(const struct dht *d, const struct path *path, uint8_t pk[static 32])
+{
+    const struct book_entry *e = book_by_path(d->config.book, d->net_tag, path);
+    if (e != NULL)
+        memcpy(pk, e->contact.pk, 32);
+    return e != NULL;
+}
+
 const struct book_entry *dht_entry(const struct dht *d, book_ref ref)
 {
     return book_at(d->config.book, ref);
@@ -172,7 +180,7 @@ static int receive_known(struct dht *d, const struct path *from, const struct id
     }
     if (entry->kind == ID_ANSWER)
         return call_receive(d, from, entry->owner, entry, datagram, len);
-    if (from->via != d->via) { // not the way that the introducer was told
+    if (from->via != d->via && d->via != VIA_UDP) { // not the way that the introducer was told
         d->count.dropped_unknown++;
         return BAUTA_EUNKNOWN;
     }

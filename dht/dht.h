@@ -60,6 +60,8 @@ size_t dht_contacts_export(struct dht *, struct contact *out, size_t max);
 // Returns how many were taken (64 in all at most), or BAUTA_ESPACE.
 int dht_contacts_import(struct dht *, usec_t now, const struct contact *, size_t n);
 
+// The key of a server that is known at this address and port. False: nobody is. Looks through the whole book.
+bool dht_key_at(const struct dht *, const struct path *, uint8_t pk[static 32]);
 // Servers that somebody on our own link told us of: as dht_contacts_import, but their addresses may be private. Such
 // a one is no contact outside a lab; whom it names is asked. Taken only while no server is known.
 void dht_hints(struct dht *, usec_t now, const struct contact *, size_t n);

@@ -21,6 +21,7 @@ typedef uint64_t usec_t; // monotonic microseconds, constant within one call of 
     0x40000000u // | n: one more UDP socket of the driver's, opened by the first send through it
 #define VIA_TUNNEL 0x80000000u // | n: a tunnel in a channel to a relay; never reaches a driver
 #define VIA_NONE 0xffffffffu   // nothing may leave
+#define VIA_KINDS 0xe0000000u  // the bits that say which of these it is
 
 // Where a datagram comes from or goes to, by value, so nothing has to be kept alive. Unused bytes are
 // zero: paths are compared and hashed as bytes.
@@ -31,14 +32,6 @@ struct path {
     uint8_t family; // 4 or 6
     uint8_t zero;
 };
-
-#define VIA_UDP 0u          // the node's own UDP socket of the path's family
-#define VIA_TCP 0x20000000u // a TCP connection with that address and port, held by the driver
-#define VIA_SOCKET                                                                                 \
-    0x40000000u // | n: one more UDP socket of the driver's, opened by the first send through it
-#define VIA_TUNNEL                                                                                 \
-    0x80000000u // | n: a tunnel in a channel to a relay; resolved inside node, never reaches a driver
-#define VIA_KINDS 0xe0000000u // the bits that say which of these it is
 
 // One receive buffer: several datagrams of seg_size bytes (the last may be shorter), opened in place.
 struct rx {

@@ -33,8 +33,11 @@ struct prefix path_coarse(const struct path *p);
 // The bytes that node_id takes (3 or 6).
 const uint8_t *path_id_prefix(const struct path *p);
 // May a stranger's word make us send there? Global unicast and port >= 1024; with `lab` also loopback,
-// private and link-local. Multicast, broadcast, unspecified, documentation: never.
+// private and link-local. Multicast, broadcast, unspecified, documentation: never. Over TCP also port 443, and names.
 bool path_reachable(const struct path *p, bool lab);
+// Stands for a host name that only the driver knows (for its proxy to look up): in 100::/64, which is routed nowhere
+// (RFC 6666), over TCP.
+bool path_name(const struct path *p);
 bool path_private(const struct path *p); // RFC 1918, ULA, link-local, CGNAT
 bool path_loopback(const struct path *p);
 

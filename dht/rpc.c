@@ -198,8 +198,9 @@ static void send_once(struct dht *d, struct call *c)
             break;
         s->id[s->ids++] = id_of(id);
     }
-    if (!c->own_via)
-        c->via = d->via;
+    const struct contact *to = &dht_entry(d, c->ref)->contact;
+    if (!c->own_via) // whoever is known over TCP alone is asked so, unless all has to go another way
+        c->via = d->via == VIA_UDP ? to->path.via : d->via;
     bool may = s->ids > 0 && c->via != VIA_NONE;
     struct outbox_slot *slot = may ? outbox_room(d->config.out) : NULL;
     if (slot == NULL)
@@ -207,12 +208,12 @@ static void send_once(struct dht *d, struct call *c)
     slot->len = sending_len(d, c, k);
     memset(slot->data, 0, slot->len);
     memcpy(slot->data + RPC_BODY_AT, c->body, c->body_len);
-    const struct contact *to = &dht_entry(d, c->ref)->contact;
     slot->path = to->path;
-    slot->path.via = c->via;
+    if (c->via != VIA_UDP) // else by TCP, if that is how we were told of it
+        slot->path.via = c->via;
     slot->to_server = true;
     memcpy(slot->server, to->pk, sizeof slot->server);
-    if (c->via == VIA_UDP)
+    if (slot->path.via == VIA_UDP)
         dht_contacted(d, &slot->path);
     if (memcmp(c->header.token, (uint8_t[RPC_TOKEN_BYTES]){0}, RPC_TOKEN_BYTES) == 0)
         rng_fill(&d->config.rng, c->header.token, RPC_TOKEN_BYTES);
@@ -474,7 +475,8 @@ int call_receive(struct dht *d, const struct path *from, struct call *c,
     size_t body_len;
     struct wire_answer a;
     struct path at = dht_entry(d, c->ref)->contact.path;
-    at.via = c->via;
+    if (c->via != VIA_UDP)
+        at.via = c->via;
     if (!path_equal(from, &at)) {
         d->count.dropped_auth++;
         return BAUTA_EAUTH;

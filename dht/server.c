@@ -176,7 +176,7 @@ static void find_nearest(struct dht *d, const struct request *r, unsigned family
     unsigned from = f->n;
     for (size_t i = 0; i < n && f->n - from < max; i++) {
         const struct book_entry *e = dht_entry(d, near[i]);
-        if (path_equal(&e->contact.path, r->from) ||
+        if (path_equal(&e->contact.path, r->from) || e->contact.path.via != VIA_UDP ||
             (d->config.prefix_limits && !prefix_fits(f, from, &e->contact.path)))
             continue;
         f->entry[f->n++] = e;

@@ -48,6 +48,8 @@ static struct vote *vote_of(struct upkeep *u, uint32_t who, uint8_t family)
 void upkeep_vote(struct dht *d, const struct call *c, const struct path *seen)
 {
     struct upkeep *u = &d->upkeep;
+    if (c->via == VIA_TCP)
+        return; // it saw the port of a connection, or a proxy
     uint32_t who = keyed(d, dht_entry(d, c->ref)->contact.pk, 32);
     struct vote *v = vote_of(u, who, seen->family);
     *v = vote_for(d, seen);

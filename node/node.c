@@ -144,6 +144,12 @@ void node_local_paths(struct node *n, usec_t now, const struct path *path, size_
     node_pump(n, now);
 }
 
+void node_mapped(struct node *n, usec_t now, const struct path *path, size_t count)
+{
+    meet_mapped_paths(n->meet, path, count);
+    node_pump(n, now);
+}
+
 int node_bootstrap(struct node *n, usec_t now, const struct contact *c)
 {
     int rc = dht_bootstrap(n->dht, now, c);
@@ -221,6 +227,35 @@ bool node_contact(const struct node *n, const struct path *bound, struct contact
     sodium_memzero(sk, sizeof sk);
     memcpy(c->puzzle_nonce, n->cfg.puzzle_nonce, sizeof c->puzzle_nonce);
     c->path = *bound;
+    return true;
+}
+
+// Who is there? What was handed out last names the server that it is for; or it is for the relay of a tunnel. Last of
+// all whoever is known at that address: others may have made that up.
+static bool server_at(const struct node *n, const struct path *path, uint8_t pk[static 32])
+{
+    const struct outbox *o = n->cfg.out;
+    for (uint32_t i = o->taken; i > 0; i--)
+        if (o->slot[i - 1].to_server && path_equal(&o->slot[i - 1].path, path)) {
+            memcpy(pk, o->slot[i - 1].server, 32);
+            return true;
+        }
+    return uplink_relay_at(n, path, pk) || dht_key_at(n->dht, path, pk);
+}
+
+bool node_stream_key(const struct node *n, const struct path *path, uint8_t key[static 32])
+{
+    uint8_t pk[32], sk[32];
+    if (path != NULL) {
+        if (!server_at(n, path, pk))
+            return false;
+    } else {
+        if (!n->cfg.server)
+            return false;
+        key_pair(pk, sk, n->cfg.secret);
+        sodium_memzero(sk, sizeof sk);
+    }
+    node_mask_key(key, &n->net, pk);
     return true;
 }
 

@@ -56,6 +56,9 @@ void node_clock(struct node *, usec_t now, int64_t unix_us);
 // A warning for the person (NODE_WARNING), each code once until it was told. Both texts outlive the node.
 void node_warn(struct node *, const char *code, const char *text);
 void node_local_paths(struct node *, usec_t now, const struct path *, size_t count);
+// Addresses that a router holds open for our socket (at most MEET_MAPPED_PATHS_MAX; 0: none any more): strangers
+// are told them. No move of the network: conversations that go on are left alone.
+void node_mapped(struct node *, usec_t now, const struct path *, size_t count);
 int node_bootstrap(struct node *, usec_t now, const struct contact *);
 // A client becomes a candidate for being a server: as dht_serve. Contacts out and in: as
 // dht_contacts_export and dht_contacts_import.
@@ -75,6 +78,11 @@ bool node_hides(const struct node *);
 // Our own contact, given the address that our socket is bound to. False for who is not listed.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
 
+// The mask key of a TCP connection to this path (VIA_TCP), for stream_open: that of the server there. Asked between two
+// calls of node_transmit. False: none is known there, and nothing can be sent. Path NULL: our own, for connections that
+// others open; false for clients.
+bool node_stream_key(const struct node *, const struct path *, uint8_t key[static 32]);
+
 // A relay says in the directory where it can be reached: at most one address of each family, as others see them; `tcp`:
 // also by TCP at the same ports, and at tcp_port where that is not 0. Again where it changed.
 int node_relay_announce(struct node *, usec_t now, const struct path *, size_t count, bool tcp,
@@ -91,7 +99,7 @@ size_t node_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct
 void node_sent(struct node *, usec_t now, uint64_t batch_id,
                int rc); // only failures have to be told
 // Up to `max` of the links (VIA_SOCKET | n) that nobody sends through any more: the driver closes them. Call after
-// each turn until 0. A number that was closed is not used again.
+// each turn until 0. A number that comes again later is a new one.
 size_t node_vias_closed(struct node *, uint32_t *via, size_t max);
 bool node_job(struct node *, struct job *);
 void node_job_done(struct node *, usec_t now, uint32_t job, const uint8_t *result, int len);

@@ -1,6 +1,5 @@
 // Carries what the layers below reported to those above: the DHT's events to meet, meet's channels to
 // conversations, the channels' cids and fates back.
-#include "dht/path.h"
 #include "node/node_internal.h"
 
 #include <sodium.h>
@@ -194,7 +193,7 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         return;
     case CHANNEL_PATH:
         c->path = ev->path;
-        c->direct = ev->direct;
+        c->far = !ev->direct;
         node_punch_path(n, now, c);
         return;
     case CHANNEL_MATCHED:
@@ -202,12 +201,6 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         c->news = true;
         c->tell_matched = !c->ending;
         (void)channel_words(c->channel, c->words);
-        if (c->path.family ==
-            0) { // it goes to where the other was heard, which has not answered yet
-            struct channel_status st;
-            channel_status(c->channel, &st);
-            c->direct = path_tunnels(&st.path) == 0;
-        }
         node_punch_path(n, now, c);
         if (e != NULL && e->talk == c) {
             e->state = ENCOUNTER_TALKING;

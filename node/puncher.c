@@ -121,7 +121,7 @@ static void settle(struct node *n, usec_t now, struct conversation *c, uint32_t 
 void node_punch_path(struct node *n, usec_t now, struct conversation *c)
 {
     // Direct is better than a relay.
-    if (n->busy->punch_owner != c->index + 1u || c->path.family == 0 || !c->direct)
+    if (n->busy->punch_owner != c->index + 1u || c->path.family == 0 || c->far)
         return;
     stop(n, now);
     if (!c->matched)

@@ -63,7 +63,7 @@ size_t node_encounters(const struct node *n, struct node_encounter_status *out, 
         out[k].cover = e->cover;
         if (e->state != ENCOUNTER_SEEKING)
             memcpy(out[k].alias, e->alias, sizeof out[k].alias);
-        out[k].path = e->talk == NULL || e->talk->direct ? "direct" : "relayed";
+        out[k].path = e->talk != NULL && (e->talk->far || e->talk->relayed) ? "relayed" : "direct";
         if (e->talk != NULL)
             channel_status(e->talk->channel, &out[k].channel);
         k++;

@@ -48,6 +48,8 @@ usec_t uplink_deadline(const struct node *);
 
 // The tunnel of that name, or NULL.
 struct tunnel *uplink_tunnel(const struct node *, uint32_t via);
+// The key of one of our tunnels' relays, where that is reached over TCP at this address. False: it is none.
+bool uplink_relay_at(const struct node *, const struct path *, uint8_t pk[static 32]);
 // Owner numbers of cids: UPLINK_OWNER + slot.
 #define UPLINK_OWNER 0x100u
 // A conversation begins: its channel's key for consents, and our relay's asking for the other's.

@@ -27,6 +27,19 @@ static json_t *dht_json(const struct dht_status *d)
     return o;
 }
 
+static json_t *mapping_json(const struct api_mapping *m, usec_t now)
+{
+    char text[PATH_TEXT_BYTES];
+    if (m->protocol == NULL)
+        return json_null();
+    json_t *o = json_object();
+    path_format(text, &m->external);
+    json_object_set_new(o, "protocol", json_string(m->protocol));
+    json_object_set_new(o, "external", json_string(text));
+    put(o, "lease_s", m->until > now ? (m->until - now) / USEC_PER_S : 0);
+    return o;
+}
+
 static json_t *path_json(const struct path *p)
 {
     char text[PATH_TEXT_BYTES];
@@ -51,10 +64,11 @@ static json_t *nat_json(const struct dht_reach *r)
     return o;
 }
 
-static json_t *reach_json(const struct api *a, const struct node_status *s)
+static json_t *reach_json(const struct api *a, const struct node_status *s, usec_t now)
 {
     static const char *const hairpin[] = {"unknown", "no", "yes"};
     json_t *o = json_object(), *listen = json_array(), *nat = json_object();
+    json_t *mapper = json_object();
     json_object_set_new(o, "seen", path_json(&s->dht.seen));
     json_t *v4 = nat_json(&s->reach[0]);
     json_object_set_new(v4, "hairpin", json_string(hairpin[s->hairpin]));
@@ -71,6 +85,12 @@ static json_t *reach_json(const struct api *a, const struct node_status *s)
         if (a->listen[i][0] != 0)
             json_array_append_new(listen, json_string(a->listen[i]));
     json_object_set_new(o, "listen", listen);
+    json_object_set_new(o, "mapping", mapping_json(&a->mapping, now));
+    put(mapper, "runs", a->mapping.runs);
+    put(mapper, "failed", a->mapping.failed);
+    put(mapper, "killed", a->mapping.killed);
+    put(mapper, "lied", a->mapping.lied);
+    json_object_set_new(o, "mapper", mapper);
     return o;
 }
 
@@ -181,7 +201,7 @@ json_t *api_status(const struct api *a, usec_t now)
     json_object_set_new(o, "version", json_string(BAUTA_VERSION));
     put(o, "uptime_s", s.uptime_us / USEC_PER_S);
     json_object_set_new(o, "dht", dht_json(&s.dht));
-    json_object_set_new(o, "reach", reach_json(a, &s));
+    json_object_set_new(o, "reach", reach_json(a, &s, now));
     json_object_set_new(o, "privacy", json_string(api_privacy_name(s.privacy)));
     json_object_set_new(o, "encounters", encounters_json(a->node));
     json_object_set_new(o, "meet", meet_json(&s.meet));

@@ -277,6 +277,8 @@ static void print_status(json_t *s)
            : strcmp(privacy, "relayed") == 0 ? "relayed: hidden; without relays nobody is sought"
                                              : "not chosen yet");
     printf("contact     %s\n", text_of(s, "contact", "-"));
+    json_t *mapping = json_object_get(json_object_get(s, "reach"), "mapping");
+    printf("router      %s\n", text_of(mapping, "external", "keeps no port open"));
     printf("seen as     %s\n", text_of(json_object_get(s, "reach"), "seen", "not known yet"));
     print_nat(json_object_get(json_object_get(s, "reach"), "nat"));
     printf("role        %s\n", server ? "server: stores for others and introduces them"

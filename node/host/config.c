@@ -19,7 +19,7 @@ struct parse {
     char *error;
     int status; // the first error's exit status
     bool from_file;
-    bool listen_set, cover_set; // by the command line, which replaces the file's
+    bool listen_set, cover_set, lease_set; // by the command line, which replaces the file's
     const char *config_file;
 };
 
@@ -44,9 +44,17 @@ static void copy_text(struct parse *p, char *out, size_t cap, const char *name, 
 
 int config_bootstrap(struct bootstrap *b, const char *text)
 {
+    static const char tcp[] = "tcp://";
     memset(b, 0, sizeof *b);
-    if (contact_parse(&b->contact, text, strlen(text)) == BAUTA_OK)
+    uint32_t via = VIA_UDP;
+    if (strncmp(text, tcp, sizeof tcp - 1) == 0) {
+        via = VIA_TCP;
+        text += sizeof tcp - 1;
+    }
+    if (contact_parse(&b->contact, text, strlen(text)) == BAUTA_OK) {
+        b->contact.path.via = via;
         return BAUTA_OK;
+    }
     const char *slash = strrchr(text, '/');
     const char *colon = NULL;
     for (const char *at = text; slash != NULL && at < slash; at++)
@@ -73,6 +81,7 @@ int config_bootstrap(struct bootstrap *b, const char *text)
         contact_parse(&b->contact, numeric, (size_t)n) != BAUTA_OK)
         return BAUTA_EFORMAT;
     memset(&b->contact.path, 0, sizeof b->contact.path);
+    b->contact.path.via = via;
     memcpy(b->host, text, host);
     memcpy(b->port, colon + 1, port);
     return BAUTA_OK;
@@ -103,13 +112,37 @@ static void set_listen(struct parse *p, const char *value)
     c->listen[c->listens++] = path;
 }
 
+static void set_tcp(struct parse *p, const char *value)
+{
+    struct config *c = p->cfg;
+    if (c->tcps == HOST_TCP_LISTENS_MAX)
+        wrong(p, EXIT_USAGE, "too many --tcp; \"%.80s\" is one more than 6", value);
+    else if (path_parse(&c->tcp[c->tcps], value, strlen(value)) != BAUTA_OK)
+        wrong(p, EXIT_USAGE, "--tcp takes ADDR:PORT with a numeric address, not \"%.100s\"", value);
+    else
+        c->tcps++;
+}
+
+// What is wrong may hold a password, so it is not shown.
+static void set_proxy(struct parse *p, const char *value)
+{
+    struct config *c = p->cfg;
+    if (p->from_file && c->proxied)
+        return;
+    if (socks_parse(&c->proxy, value) != BAUTA_OK)
+        wrong(p, EXIT_USAGE,
+              "--%s takes socks5://[USER:PASSWORD@]HOST:PORT, HOST a numeric address or localhost",
+              "proxy");
+    c->proxied = true;
+}
+
 static void set_bootstrap(struct parse *p, const char *value)
 {
     struct config *c = p->cfg;
     if (c->bootstraps == CONFIG_BOOTSTRAPS_MAX)
         wrong(p, EXIT_USAGE, "too many --bootstrap; \"%.80s\" is one more than 64", value);
     else if (config_bootstrap(&c->bootstrap[c->bootstraps], value) != BAUTA_OK)
-        wrong(p, EXIT_USAGE, "--bootstrap takes HOST:PORT/KEY, not \"%.100s\"", value);
+        wrong(p, EXIT_USAGE, "--bootstrap takes [tcp://]HOST:PORT/KEY, not \"%.100s\"", value);
     else
         c->bootstraps++;
 }
@@ -136,6 +169,20 @@ static void set_cover(struct parse *p, const char *value)
     p->cover_set = !p->from_file;
     if (!api_cover_of(value, &p->cfg->cover))
         wrong(p, EXIT_USAGE, "--cover takes off, low or high, not \"%.80s\"", value);
+}
+
+static void set_lease(struct parse *p, const char *value)
+{
+    uint32_t s = 0;
+    size_t digits = strspn(value, "0123456789");
+    for (size_t i = 0; i < digits && s <= PORTMAP_LEASE_S_MAX; i++)
+        s = s * 10 + (uint32_t)(value[i] - '0');
+    if (p->from_file && p->lease_set)
+        return;
+    p->lease_set = !p->from_file;
+    if (digits == 0 || value[digits] != 0 || s > PORTMAP_LEASE_S_MAX)
+        wrong(p, EXIT_USAGE, "--upnp-lease takes seconds up to 86400, not \"%.80s\"", value);
+    p->cfg->lease_s = s;
 }
 
 static void set_web(struct parse *p, const char *value)
@@ -172,6 +219,8 @@ struct option {
 static const struct option options[] = {
     {"listen", NODE_COMMANDS, set_listen, 0},
     {"bootstrap", NODE_COMMANDS, set_bootstrap, 0},
+    {"tcp", NODE_COMMANDS, set_tcp, 0},
+    {"proxy", NODE_COMMANDS, set_proxy, 0},
     {"network", NODE_COMMANDS, set_network, 0},
     {"control", ALL_CLIENTS, set_control, 0},
     {"web", NODE_COMMANDS | FOR(COMMAND_DEMO), set_web, 0},
@@ -182,6 +231,7 @@ static const struct option options[] = {
     {"public", NODE_COMMANDS, NULL, FLAG(public_server)},
     {"no-lan", NODE_COMMANDS, NULL, FLAG(no_lan)},
     {"no-upnp", NODE_COMMANDS, NULL, FLAG(no_upnp)},
+    {"upnp-lease", NODE_COMMANDS, set_lease, 0},
     {"lab", NODE_COMMANDS, NULL, FLAG(lab)},
     {"lab-strict", NODE_COMMANDS, NULL, FLAG(lab_strict)},
     {"plain", FOR(COMMAND_CHAT), NULL, FLAG(plain)},
@@ -242,10 +292,15 @@ static const struct {
     const char *name;
     enum command command;
     size_t words_max;
-} commands[] = {{"run", COMMAND_RUN, 0},   {"chat", COMMAND_CHAT, CONFIG_TOPICS_MAX},
-                {"ctl", COMMAND_CTL, 2},   {"status", COMMAND_STATUS, 0},
-                {"demo", COMMAND_DEMO, 0}, {"relay", COMMAND_RELAY, CONFIG_TOPICS_MAX},
-                {"help", COMMAND_HELP, 1}, {"version", COMMAND_VERSION, 0}};
+} commands[] = {{"run", COMMAND_RUN, 0},
+                {"chat", COMMAND_CHAT, CONFIG_TOPICS_MAX},
+                {"ctl", COMMAND_CTL, 2},
+                {"status", COMMAND_STATUS, 0},
+                {"demo", COMMAND_DEMO, 0},
+                {"relay", COMMAND_RELAY, CONFIG_TOPICS_MAX},
+                {"help", COMMAND_HELP, 1},
+                {"version", COMMAND_VERSION, 0},
+                {"port-mapper", COMMAND_PORT_MAPPER, 0}};
 
 static size_t find_command(const char *name)
 {
@@ -291,6 +346,15 @@ static void check(struct parse *p)
     struct config *c = p->cfg;
     if (c->lab && c->lab_strict)
         wrong(p, EXIT_USAGE, "--lab and --lab-strict exclude each other%s", "");
+    if (c->proxied && (c->public_server || c->listens > 0 || c->tcps > 0))
+        wrong(p, EXIT_USAGE, "--proxy excludes --public, --listen and --tcp: nobody reaches %s",
+              "a node behind a proxy");
+    if (c->tcps > 0 && !c->public_server && !c->lab)
+        wrong(p, EXIT_USAGE, "--tcp is for servers: it needs %s", "--public");
+    uint32_t least = c->lab || c->lab_strict ? PORTMAP_LEASE_LAB_S_MIN : PORTMAP_LEASE_S_MIN;
+    if (c->lease_s < least)
+        wrong(p, EXIT_USAGE, "--upnp-lease takes at least %s seconds",
+              c->lab || c->lab_strict ? "4" : "120");
     if (c->command == COMMAND_CTL && c->words == 0 && !c->help)
         wrong(p, EXIT_USAGE, "ctl needs a METHOD (try: bauta help ctl)%s", "");
     if (c->command == COMMAND_HELP && c->words > 0) {
@@ -306,6 +370,7 @@ int config_parse(struct config *c, int argc, char **argv, char error[static HOST
 {
     struct parse p = {.cfg = c, .error = error};
     memset(c, 0, sizeof *c);
+    c->lease_s = PORTMAP_LEASE_S;
     if (argc < 2) {
         wrong(&p, EXIT_USAGE, "which command? (try: bauta help)%s", "");
         return p.status;

@@ -187,7 +187,7 @@ static void client_line(struct client *cl, const char *line, size_t len)
     struct control *c = cl->control;
     struct api *api = c->cfg.api;
     struct api_answer answer;
-    struct host_counters counters;
+    struct link_counters counters;
     if (blank(line, len))
         return;
     host_node_counters(c->cfg.node, &counters);

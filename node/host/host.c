@@ -6,8 +6,8 @@
 #include "node/host/addrs.h"
 #include "node/host/alarm.h"
 #include "node/host/jobs.h"
+#include "node/host/links.h"
 #include "node/host/netwatch.h"
-#include "node/host/sockets.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -23,10 +23,8 @@ struct host_node {
     struct heap_entry timer;
     struct node *node; // NULL: closed, waits for its last handle or job
     struct arena arena;
-    struct udp udp[HOST_SOCKETS_MAX];
-    size_t sockets;
-    struct sockets extra; // VIA_SOCKET
-    uint64_t refused;     // sends to a link that there is not, or can't be
+    struct links links;
+    void (*proxy_said)(void *ctx, enum socks_error);
     uv_timer_t addrs_timer;
     struct path local[MEET_LOCAL_PATHS_MAX];
     size_t locals;
@@ -123,83 +121,23 @@ static void rearm(struct host *h)
     alarm_set(&h->alarm, first != NULL ? first->deadline : USEC_NEVER);
 }
 
-static struct sockets_config extra_config(struct host_node *hn);
-
-static struct udp *own_socket(struct host_node *hn, uint8_t family)
-{
-    for (size_t i = 0; i < hn->sockets; i++)
-        if (hn->udp[i].bound.family == family)
-            return &hn->udp[i];
-    return NULL;
-}
-
-// The socket for a path, opened now if it is one more. 0 or a negative code.
-static int socket_for(struct host_node *hn, const struct path *to, struct udp **out)
-{
-    struct udp *own = own_socket(hn, to->family);
-    uint32_t kind = to->via & VIA_KINDS;
-    if (own == NULL || (kind != VIA_SOCKET && to->via != VIA_UDP))
-        return UV_EAFNOSUPPORT;
-    *out = kind == VIA_SOCKET ? sockets_find(&hn->extra, to->via, to->family) : own;
-    if (*out != NULL)
-        return 0;
-    struct sockets_config cfg = extra_config(hn);
-    int rc = sockets_open(&hn->extra, &cfg, &own->bound, to->via, out);
-    hn->holds += rc == 0;
-    return rc;
-}
-
-static bool same_link(const struct path *a, const struct path *b)
-{
-    return a->family == b->family && a->via == b->via;
-}
-
-// Sends runs of batches that share a socket, then tells the machine what failed.
+// Tells the machine what failed.
 static void send_batches(struct host_node *hn, usec_t now, const struct batch *batch, size_t n)
 {
     struct udp_failure fail[NODE_TRANSMIT_BATCHES];
-    size_t failed = 0;
-    for (size_t i = 0; i < n;) {
-        struct udp *u = NULL;
-        int rc = socket_for(hn, &batch[i].path, &u);
-        size_t run = 1;
-        while (i + run < n && same_link(&batch[i + run].path, &batch[i].path))
-            run++;
-        if (rc != 0) {
-            hn->refused += run;
-            for (size_t k = 0; k < run; k++)
-                if (failed < NODE_TRANSMIT_BATCHES)
-                    fail[failed++] = (struct udp_failure){batch[i + k].id, rc};
-        } else {
-            struct udp_failure some[UDP_SENDS];
-            size_t got = udp_send(u, batch + i, run, some);
-            for (size_t k = 0; k < got && failed < NODE_TRANSMIT_BATCHES; k++)
-                fail[failed++] = some[k];
-        }
-        i += run;
-    }
+    size_t failed = links_send(&hn->links, batch, n, fail, NODE_TRANSMIT_BATCHES);
     for (size_t i = 0; i < failed; i++)
         node_sent(hn->node, now, fail[i].batch_id, fail[i].rc);
 }
 
-// Links that the machine is done with. After what it sent through them.
-static void close_links(struct host_node *hn)
+// Sockets that the machine is done with. After what it sent through them.
+static void close_sockets(struct host_node *hn)
 {
     uint32_t via[NODE_TRANSMIT_BATCHES];
-    struct sockets_config cfg = extra_config(hn);
     size_t n;
     while ((n = node_vias_closed(hn->node, via, NODE_TRANSMIT_BATCHES)) > 0)
         for (size_t i = 0; i < n; i++)
-            sockets_close(&hn->extra, &cfg, via[i]);
-}
-
-// Bulk waits while a socket is full.
-static bool congested(const struct host_node *hn)
-{
-    for (size_t i = 0; i < hn->sockets; i++)
-        if (udp_congested(&hn->udp[i]))
-            return true;
-    return false;
+            links_close_socket(&hn->links, via[i]);
 }
 
 // The outbox, shared by all nodes, is always emptied. What channels have beyond a turn's share goes out in
@@ -209,10 +147,11 @@ static void transmit(struct host_node *hn, usec_t now)
     struct batch batch[NODE_TRANSMIT_BATCHES];
     size_t n;
     do {
-        bool share = hn->turn_bytes < UDP_TURN_BYTES;
-        size_t cap = share && !congested(hn) ? UDP_SEND_BYTES : 0;
+        bool share = hn->turn_bytes < UDP_TURN_BYTES && !links_congested(&hn->links);
+        size_t cap = share ? links_send_bytes(&hn->links) : 0;
         n = node_transmit(hn->node, now, hn->host->transmit, cap, batch, NODE_TRANSMIT_BATCHES);
         send_batches(hn, now, batch, n);
+        links_flush(&hn->links);
         for (size_t i = 0; i < n; i++)
             hn->turn_bytes += batch[i].len;
     } while (n > 0);
@@ -265,11 +204,12 @@ void host_node_turn(struct host_node *hn)
     transmit(hn, now);
     start_jobs(hn);
     transmit(hn, now);
-    close_links(hn);
+    close_sockets(hn);
     usec_t next = node_deadline(hn->node);
     if (hn->turn_bytes >= UDP_TURN_BYTES && now < next)
         next = now;
-    if (next < now + HOST_CONGESTED_US && congested(hn)) // what is due may wait for the socket
+    if (next < now + HOST_CONGESTED_US &&
+        links_congested(&hn->links)) // what is due may wait for the socket
         next = now + HOST_CONGESTED_US;
     heap_set(&hn->host->heap, &hn->timer, next);
     rearm(hn->host);
@@ -311,6 +251,39 @@ static void on_alarm(void *ctx)
             heap_set(&h->heap, &hn->timer, now + 1);
     }
     rearm(h);
+}
+
+static void on_tcp_received(void *ctx, const struct rx *rx, size_t n)
+{
+    struct host_node *hn = ctx;
+    if (hn->node == NULL)
+        return;
+    usec_t now = host_now(hn->host);
+    tell_time(hn, now);
+    node_receive(hn->node, now, rx, n);
+    host_node_turn(hn);
+}
+
+static void on_tcp_writable(void *ctx)
+{
+    host_node_turn(ctx);
+}
+
+static bool on_tcp_key(void *ctx, const struct path *path, uint8_t key[static 32])
+{
+    const struct host_node *hn = ctx;
+    return hn->node != NULL && node_stream_key(hn->node, path, key);
+}
+
+static void on_proxy_said(void *ctx, enum socks_error error)
+{
+    struct host_node *hn = ctx;
+    if (hn->node == NULL)
+        return;
+    if (error != SOCKS_OK)
+        node_warn(hn->node, "proxy", socks_error_text(error));
+    if (hn->proxy_said != NULL)
+        hn->proxy_said(hn->ctx, error);
 }
 
 // How many buffers the machine gets at once: the outbox holds the answers to their datagrams.
@@ -398,43 +371,44 @@ int host_job(struct host *h, const struct job *job,
 
 // ---- own addresses ----------------------------------------------------------------------------------
 
-static void look_at_addresses(struct host_node *hn)
+static bool look_at_addresses(struct host_node *hn)
 {
     struct path all[MEET_LOCAL_PATHS_MAX] = {0};
     size_t n = 0;
-    for (size_t i = 0; i < hn->sockets; i++)
-        n += addrs_of(all + n, MEET_LOCAL_PATHS_MAX - n, &hn->udp[i].bound, hn->lab);
+    for (size_t i = 0; i < hn->links.sockets; i++)
+        n += addrs_of(all + n, MEET_LOCAL_PATHS_MAX - n, &hn->links.udp[i].bound, hn->lab);
     if (n == hn->locals && memcmp(all, hn->local, n * sizeof *all) == 0)
-        return;
+        return false;
     memcpy(hn->local, all, n * sizeof *all);
     hn->locals = n;
     node_local_paths(hn->node, host_now(hn->host), all, n);
     host_node_turn(hn);
-    if (hn->moved != NULL)
-        hn->moved(hn->ctx);
+    return true;
 }
 
 static void on_addrs_timer(uv_timer_t *timer)
 {
-    look_at_addresses(timer->data);
+    struct host_node *hn = timer->data;
+    if (look_at_addresses(hn) && hn->moved != NULL)
+        hn->moved(hn->ctx);
 }
 
 size_t host_node_bound(const struct host_node *hn, struct path out[static HOST_SOCKETS_MAX])
 {
-    for (size_t i = 0; i < hn->sockets; i++)
-        out[i] = hn->udp[i].bound;
-    return hn->sockets;
+    for (size_t i = 0; i < hn->links.sockets; i++)
+        out[i] = hn->links.udp[i].bound;
+    return hn->links.sockets;
 }
 
 bool host_node_contact(const struct host_node *hn, struct contact *c)
 {
-    struct path shown = hn->udp[0].bound;
+    struct path shown = hn->links.udp[0].bound;
     if (addrs_wildcard(&shown)) {
         static const uint8_t loopback4[4] = {127, 0, 0, 1};
         static const uint8_t loopback6[16] = {[15] = 1};
         shown = shown.family == 4 ? path_v4(loopback4, shown.port) : path_v6(loopback6, shown.port);
         struct path first;
-        if (!hn->lab && addrs_of(&first, 1, &hn->udp[0].bound, false) == 1)
+        if (!hn->lab && addrs_of(&first, 1, &hn->links.udp[0].bound, false) == 1)
             shown = first;
     }
     return node_contact(hn->node, &shown, c);
@@ -455,44 +429,6 @@ static bool heap_room(struct host *h)
     return true;
 }
 
-static int open_socket(struct host_node *hn, const struct path *listen, char *error)
-{
-    struct udp *u = &hn->udp[hn->sockets];
-    int rc = udp_open(u, hn->host->loop, listen, on_socket, hn);
-    if (rc != 0) {
-        char text[PATH_TEXT_BYTES];
-        path_format(text, listen);
-        snprintf(error, HOST_ERROR_BYTES, "can't listen on %s: %s", text, uv_strerror(rc));
-        return rc;
-    }
-    hn->sockets++;
-    hn->holds++;
-    return 0;
-}
-
-static int open_sockets(struct host_node *hn, const struct host_node_config *cfg, char *error)
-{
-    for (size_t i = 0; i < cfg->listens; i++) {
-        int rc = open_socket(hn, &cfg->listen[i], error);
-        if (rc != 0)
-            return rc;
-    }
-    if (cfg->listens > 0)
-        return 0;
-    // Every address. A computer may lack one of the families, but not both.
-    struct path any4 = {.family = 4}, any6 = {.family = 6};
-    int rc4 = open_socket(hn, &any4, error);
-    if (rc4 == 0)
-        any6.port = hn->udp[0].bound.port;
-    if (open_socket(hn, &any6, error) != 0) {
-        any6.port = 0;
-        int rc6 = open_socket(hn, &any6, error);
-        if (rc4 != 0 && rc6 != 0)
-            return rc6;
-    }
-    return 0;
-}
-
 static void release(struct host_node *hn)
 {
     assert(hn->holds > 0);
@@ -505,24 +441,44 @@ static void release(struct host_node *hn)
     host_release(h);
 }
 
-static void on_socket_closed(uv_handle_t *handle)
+static void on_links_closed(void *ctx)
 {
-    struct udp *u = (struct udp *)((char *)handle - offsetof(struct udp, handle));
-    release(u->ctx);
+    release(ctx);
 }
 
-static void on_extra_closed(uv_handle_t *handle)
+static void init_links(struct host_node *hn, const struct host_node_config *cfg)
 {
-    struct udp *u = (struct udp *)((char *)handle - offsetof(struct udp, handle));
-    struct host_node *hn = u->ctx;
-    sockets_free(u);
-    release(hn);
+    struct links_config lc = {.loop = hn->host->loop,
+                              .prefix_limits = cfg->node.prefix_limits,
+                              .proxy = cfg->proxy,
+                              .read = hn->host->in->data[0],
+                              .read_bytes = UDP_READ_BYTES,
+                              .ready = on_socket,
+                              .received = on_tcp_received,
+                              .writable = on_tcp_writable,
+                              .key = on_tcp_key,
+                              .proxy_said = on_proxy_said,
+                              .closed = on_links_closed,
+                              .ctx = hn};
+    links_init(&hn->links, &lc);
+    hn->proxy_said = cfg->proxy_said;
+    hn->holds++;
 }
 
-static struct sockets_config extra_config(struct host_node *hn)
+static int listen_tcp(struct host_node *hn, const struct host_node_config *cfg, char *error)
 {
-    return (struct sockets_config){
-        .loop = hn->host->loop, .ready = on_socket, .closed = on_extra_closed, .ctx = hn};
+    int rc = 0;
+    for (size_t i = 0; cfg->tcp_beside && i < hn->links.sockets && rc == 0; i++)
+        rc = links_listen_tcp(&hn->links, &hn->links.udp[i].bound, error);
+    for (size_t i = 0; i < cfg->tcps && rc == 0; i++)
+        rc = links_listen_tcp(&hn->links, &cfg->tcp[i], error);
+    return rc;
+}
+
+size_t host_node_bound_tcp(const struct host_node *hn, struct path out[static TCP_LISTENERS_MAX])
+{
+    memcpy(out, hn->links.tcp_bound, hn->links.tcps * sizeof *out);
+    return hn->links.tcps;
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -545,10 +501,7 @@ void host_node_close(struct host_node *hn)
     if (hn->node != NULL)
         node_free(hn->node);
     hn->node = NULL;
-    for (size_t i = 0; i < hn->sockets; i++)
-        udp_close(&hn->udp[i], on_socket_closed);
-    struct sockets_config cfg = extra_config(hn);
-    sockets_close_all(&hn->extra, &cfg);
+    links_close(&hn->links);
     uv_close((uv_handle_t *)&hn->addrs_timer, on_timer_closed);
 }
 
@@ -570,12 +523,13 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
     uv_timer_init(h->loop, &hn->addrs_timer);
     hn->addrs_timer.data = hn;
     hn->holds = 1;
+    init_links(hn, cfg);
     h->holds++;
     hn->next = h->nodes;
     h->nodes = hn;
     h->node_count++;
 
-    int rc = open_sockets(hn, cfg, error);
+    int rc = links_open_udp(&hn->links, cfg->listen, cfg->listens, error);
     struct node_config nc = cfg->node;
     nc.rng = (struct rng){host_random, NULL};
     nc.arena = &hn->arena;
@@ -592,13 +546,15 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
                                          : "out of memory");
         }
     }
+    if (rc == 0)
+        rc = listen_tcp(hn, cfg, error);
     sodium_memzero(&nc, sizeof nc);
     if (rc != 0) {
         host_node_close(hn);
         return rc;
     }
     tell_time(hn, host_now(h));
-    look_at_addresses(hn);
+    (void)look_at_addresses(hn);
     uv_timer_start(&hn->addrs_timer, on_addrs_timer, HOST_ADDRS_MS, HOST_ADDRS_MS);
     uv_unref((uv_handle_t *)&hn->addrs_timer);
     host_node_turn(hn);
@@ -618,6 +574,14 @@ int host_node_bootstrap(struct host_node *hn, const struct contact *c)
     return rc;
 }
 
+int host_node_bootstrap_name(struct host_node *hn, const char *name, uint16_t port,
+                             const struct contact *c)
+{
+    struct contact named = *c;
+    int rc = links_name(&hn->links, name, port, &named.path);
+    return rc == 0 ? host_node_bootstrap(hn, &named) : rc;
+}
+
 int host_node_add_contacts(struct host_node *hn, const struct contact *c, size_t n)
 {
     int rc = node_add_contacts(hn->node, host_now(hn->host), c, n);
@@ -627,24 +591,13 @@ int host_node_add_contacts(struct host_node *hn, const struct contact *c, size_t
 
 bool host_node_clamped(const struct host_node *hn)
 {
-    for (size_t i = 0; i < hn->sockets; i++)
-        if (udp_clamped(&hn->udp[i]))
-            return true;
-    return false;
+    return links_clamped(&hn->links);
 }
 
-void host_node_counters(const struct host_node *hn, struct host_counters *out)
+void host_node_counters(const struct host_node *hn, struct link_counters *out)
 {
-    memset(out, 0, sizeof *out);
-    for (size_t i = 0; i < hn->sockets; i++) {
-        out->dropped_full += hn->udp[i].dropped_full;
-        out->dropped_long += hn->udp[i].dropped_long;
-        out->send_failed += hn->udp[i].failed;
-    }
-    sockets_count(&hn->extra, &out->dropped_full, &out->dropped_long, &out->send_failed);
+    links_count(&hn->links, out);
     out->dropped_full += hn->host->out->dropped;
-    out->refused = hn->refused;
-    out->extra_sockets = hn->extra.count;
 }
 
 // ---- the host ---------------------------------------------------------------------------------------

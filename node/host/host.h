@@ -5,7 +5,7 @@
 #define BAUTA_NODE_HOST_HOST_H
 
 #include "node/host/limits.h"
-#include "node/host/udp.h"
+#include "node/host/links.h"
 #include "node/node.h"
 
 #include <uv.h>
@@ -23,6 +23,13 @@ struct host_node_config {
     struct node_config node;
     struct path listen[HOST_SOCKETS_MAX]; // port 0: the system chooses
     size_t listens;                       // 0: every address of this computer, both families
+    // For servers. TCP, on these addresses; and with `tcp_beside` on the address and port of each UDP socket.
+    struct path tcp[HOST_TCP_LISTENS_MAX];
+    size_t tcps;
+    bool tcp_beside;
+    // Everything goes through it, over TCP: no UDP socket is opened, `listen` and `tcp` are left alone. NULL: none.
+    const struct socks_proxy *proxy;                 // copied
+    void (*proxy_said)(void *ctx, enum socks_error); // when what it says has changed; may be NULL
     host_event_fn event;
     void (*moved)(void *ctx); // this computer's addresses have changed; may be NULL
     void *ctx;
@@ -52,27 +59,27 @@ void host_node_turn(struct host_node *);
 void host_node_listen(struct host_node *, bool on);
 int host_node_bootstrap(struct host_node *,
                         const struct contact *); // as node_bootstrap, with the turn
+// A bootstrap by its name, which the proxy looks up. Without a proxy: UV_EINVAL.
+int host_node_bootstrap_name(struct host_node *, const char *name, uint16_t port,
+                             const struct contact *);
 int host_node_add_contacts(struct host_node *, const struct contact *,
                            size_t n); // as node_add_contacts, with the turn
 
 // Addresses that the sockets are bound to, with real ports.
 size_t host_node_bound(const struct host_node *, struct path out[static HOST_SOCKETS_MAX]);
+// Addresses that others connect to over TCP, with real ports.
+size_t host_node_bound_tcp(const struct host_node *, struct path out[static TCP_LISTENERS_MAX]);
 // Our contact as another node on this computer's network takes it: a wildcard becomes 127.0.0.1 in a
 // lab, else the first address of an interface. False for a client.
 bool host_node_contact(const struct host_node *, struct contact *);
 
-struct host_counters {
-    uint64_t dropped_full, dropped_long, send_failed;
-    uint64_t refused; // sends through a link that there is not: no such family, no descriptor left
-    uint32_t extra_sockets; // open now
-};
 struct host_lan_counters { // of LAN discovery
     bool on;
     uint64_t sent, heard, dropped;
 };
 // The kernel gave one of the sockets smaller buffers than bulk needs.
 bool host_node_clamped(const struct host_node *);
-void host_node_counters(const struct host_node *, struct host_counters *);
+void host_node_counters(const struct host_node *, struct link_counters *);
 
 // Runs a job that belongs to no machine, such as the puzzle before a server's start.
 int host_job(struct host *, const struct job *,

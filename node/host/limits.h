@@ -8,6 +8,7 @@
 #define HOST_RECORDS_MAX 131072u       // held for others by all nodes of a process
 #define HOST_RECORDS_BYTES_MAX (72u << 20)
 #define HOST_SOCKETS_MAX 2u     // one for IPv4, one for IPv6
+#define HOST_TCP_LISTENS_MAX 6u // beside those two: TCP_LISTENERS_MAX
 #define HOST_EXPIRE_BUDGET 64u  // timers run in one turn before sockets are looked at again
 #define HOST_CLOCK_US 100000u   // how old the wall clock may be that a node was told
 #define HOST_CONGESTED_US 1000u // while a socket is full, timers run no more often
@@ -45,6 +46,40 @@
 // while the process waits for its turn: 450 of them are a millisecond at 0.5 GB/s.
 #define UDP_SOCKET_BYTES_MIN (1u << 20)
 
+// TCP, where UDP is blocked: a relay's clients, and strangers that only look what is there.
+#define TCP_LISTENERS_MAX 8u // the UDP addresses, and a few ports that firewalls let through
+#define TCP_ACCEPTED_MAX                                                                           \
+    2048u // connections of others; some 2 KiB each, and a queue while it is in use
+#define TCP_PREFIX_MAX 256u  // of those, from one coarse prefix: a whole mobile carrier may be one
+#define TCP_OUTGOING_MAX 64u // own: relays, bootstraps
+#define TCP_HEADS 1024u      // of the table of connections: a power of two
+#define TCP_BACKLOG 128
+#define TCP_ACCEPTS_PER_S                                                                          \
+    256u // each looks through all connections, for some 20 µs; others wait in the backlog
+#define TCP_ACCEPTS_AT_ONCE 16u // then sockets and timers get their turn
+#define TCP_TICK_MS 1000u       // deadlines are looked at so often
+#define TCP_UNPROVEN_MS_MIN                                                                        \
+    10000u // until we have sent something to whoever connected, or there came what can't be:
+#define TCP_UNPROVEN_MS_MAX 30000u // random, so that its end tells nothing
+#define TCP_IDLE_MS 180000u        // channels say something each minute
+#define TCP_CONNECT_MS 10000u
+#define TCP_PROXY_MS 60000u // Tor builds a circuit, and tries others
+#define TCP_QUEUE_BYTES                                                                            \
+    (64u << 10) // frames that the kernel has not taken; beyond it they are dropped, as UDP does
+#define TCP_CONNECTING_DATAGRAMS 8u // until connected
+// A kernel takes megabytes that it can't send yet, which would wait for seconds. So it gets 32 KiB at a time, and the
+// next when less than 16 KiB are unsent.
+#define TCP_CREDIT_BYTES (32u << 10)
+#define TCP_UNSENT_BYTES (16u << 10)
+#define TCP_SEND_BYTES                                                                             \
+    (32u << 10) // asked of a machine at a time that has connections of its own: fits the queue
+#define TCP_ACKNOWLEDGE_MS 30000u // else the connection is dead
+#define TCP_KEEPALIVE_S 60u
+#define TCP_RETRY_MS_MIN 1000u // doubles, with each connection that brought nothing
+#define TCP_RETRY_MS_MAX 30000u
+#define TCP_FAILURES_MAX 32u // addresses that are not tried again yet
+#define TCP_NAMES_MAX 64u    // for a proxy: as CONFIG_BOOTSTRAPS_MAX
+
 #define CONTACTS_KEPT_MAX 64u                          // PROTOCOL 8; as CACHE_MAX of dht/
 #define CONTACTS_TEXT_BYTES (CONTACTS_KEPT_MAX * 112u) // a line each: CONTACT_TEXT_BYTES
 #define CONTACTS_FIRST_MS 60000u   // with --state they are written a minute after the start,
@@ -52,6 +87,36 @@
 #define SOLVER_TRIES 16384u        // between two looks if it was given up: some milliseconds
 
 #define JOBS_RUNNING_MAX 4u // libuv's worker threads; each topic hash takes 64 MiB
+
+// A router holds our port open for a finite time, so that a node that crashed is forgotten. Renewed after half of
+// it, or sooner: a router that starts anew has forgotten it too.
+#define PORTMAP_LEASE_S 3600u
+#define PORTMAP_LEASE_S_MIN 120u // asked for; what a router grants may be half of it
+#define PORTMAP_LEASE_S_MAX 86400u
+#define PORTMAP_LEASE_LAB_S_MIN 4u
+#define PORTMAP_RENEW_MS_MAX 900000u
+#define PORTMAP_RETRY_MS_MIN 30000u // no router, or it refuses: doubles up to
+#define PORTMAP_RETRY_MS_MAX 1800000u
+#define PORTMAP_GAP_MS 5000u // between two runs, however often interfaces change
+#define PORTMAP_SETTLE_MS 1000u
+#define PORTMAP_RUN_MS 12000u // then its process is killed; an honest router needs 0.1 to 4 s
+#define PORTMAP_REMOVE_MS                                                                          \
+    2000u // an exit waits so long until the port is closed; else its lease ends it
+#define PORTMAP_NATPMP_TRIES 3 // after 250, 500, 1,000 ms
+#define PORTMAP_NATPMP_READS_MAX 64u
+#define PORTMAP_NATPMP_WAIT_MS 1000
+#define PORTMAP_SSDP_MS 1000   // for answers to each of two searches
+#define PORTMAP_SSDP_TTL 2     // what UPnP asks for
+#define PORTMAP_IGDS_MAX 3u    // descriptions fetched from the router
+#define PORTMAP_PORTS_MAX 4u   // other ports tried where ours is taken
+#define PORTMAP_PORT_MIN 1024u // below are other people's services
+
+// A process that touches strangers' bytes with other people's code (confine.h).
+#define CONFINE_CPU_S 4u
+#define CONFINE_LIFE_S 20u            // should nobody be there to kill it
+#define CONFINE_BYTES_MAX (64u << 20) // its address space: our program takes 10 MiB of it
+#define CONFINE_FILES_MAX 16u
+#define CONFINE_CLOSE_MAX 65536 // descriptors closed one by one where the system has no better way
 
 #define CONTROL_LINE_BYTES_MAX (256u * 1024) // one request
 #define CONTROL_OUT_BYTES_MAX (4u << 20) // answers that a client has not read; beyond it is dropped

@@ -42,6 +42,7 @@ static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *al
         udp_path(&c.path, ai->ai_addr);
         if (c.path.family == 0)
             continue;
+        c.path.via = r->bootstrap.contact.path.via;
         (void)host_node_bootstrap(r->node, &c);
         taken++;
     }

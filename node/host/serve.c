@@ -3,6 +3,7 @@
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
 #include "node/host/lan.h"
+#include "node/host/portmap.h"
 #include "node/host/process.h"
 #include "node/host/resolve.h"
 #include "node/host/solver.h"
@@ -41,6 +42,7 @@ struct serve {
     uv_timer_t timer; // writes contacts; at last waits for the end
     struct solver *solver;
     struct lan_host *lan; // NULL: off
+    struct portmap *portmap; // NULL: no router is asked
     unsigned waited_ms;
     bool searching, stopping, closed;
     int status;
@@ -100,6 +102,8 @@ static void close_all(struct serve *s)
     solver_stop(s->solver);
     lan_host_close(s->lan);
     s->lan = NULL;
+    portmap_close(s->portmap);
+    s->portmap = NULL;
     keep_contacts(s);
     for (size_t i = 0; i < s->resolves; i++)
         resolve_stop(s->resolve[i]);
@@ -112,13 +116,22 @@ static void close_all(struct serve *s)
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
 
+// A router is asked only for who said that the own address may be known.
+static void map_port(struct serve *s)
+{
+    if (s->portmap != NULL)
+        portmap_want(s->portmap, s->privacy == NODE_DIRECT && !s->stopping);
+}
+
 static void on_wait(uv_timer_t *timer)
 {
     struct serve *s = timer->data;
     s->waited_ms += IDLE_POLL_MS;
     host_node_listen(s->node, true); // a client that went meanwhile may have turned it off
     host_node_turn(s->node);
-    if (s->waited_ms >= HOST_STOP_MS || node_idle(host_node_machine(s->node)))
+    bool said = s->waited_ms >= HOST_STOP_MS || node_idle(host_node_machine(s->node));
+    bool shut = s->portmap == NULL || !portmap_closing(s->portmap);
+    if (said && (shut || s->waited_ms >= PORTMAP_REMOVE_MS))
         close_all(s);
 }
 
@@ -131,6 +144,7 @@ void serve_stop(struct serve *s)
         return;
     }
     s->stopping = true;
+    map_port(s);
     host_node_listen(s->node, true);
     node_stop(host_node_machine(s->node), host_now(s->cfg.host));
     host_node_turn(s->node);
@@ -157,6 +171,14 @@ static void on_event(void *ctx, struct host_node *node, const struct node_event 
         s->cfg.event(s->cfg.ctx, node, ev);
 }
 
+// Trouble, and its end.
+static void on_proxy_said(void *ctx, enum socks_error error)
+{
+    struct serve *s = ctx;
+    if (!s->stopping)
+        (void)process_fail(0, "%s", socks_error_text(error));
+}
+
 static void on_stop(void *ctx)
 {
     serve_stop(ctx);
@@ -176,13 +198,6 @@ static void set_lan(struct serve *s)
     }
 }
 
-static void on_moved(void *ctx)
-{
-    struct serve *s = ctx;
-    if (s->lan != NULL)
-        lan_host_moved(s->lan);
-}
-
 static void on_counters(void *ctx, struct api_counters *out)
 {
     const struct serve *s = ctx;
@@ -200,8 +215,61 @@ static void on_privacy(void *ctx, enum node_privacy p)
     char error[HOST_ERROR_BYTES];
     s->privacy = p;
     set_lan(s);
+    map_port(s);
     if (s->cfg.config->state[0] != 0 && state_privacy_keep(s->cfg.config->state, p, error) != 0)
         (void)process_fail(0, "your choice holds for now, but %s", error);
+}
+
+// ---- a port at the router ---------------------------------------------------------------------------
+
+static void on_mapping(void *ctx)
+{
+    struct serve *s = ctx;
+    struct portmap_mapping m;
+    bool mapped = portmap_get(s->portmap, &m);
+    struct portmap_counters n;
+    portmap_count(s->portmap, &n);
+    s->api.mapping =
+        (struct api_mapping){.protocol = mapped ? portmap_protocol_name(m.protocol) : NULL,
+                             .external = m.external,
+                             .until = m.until,
+                             .runs = n.runs,
+                             .failed = n.failed,
+                             .killed = n.killed,
+                             .lied = n.lied};
+    if (s->node == NULL)
+        return;
+    node_mapped(host_node_machine(s->node), host_node_now(s->node), &m.external, mapped ? 1 : 0);
+    host_node_turn(s->node);
+}
+
+static void on_moved(void *ctx)
+{
+    struct serve *s = ctx;
+    if (s->portmap != NULL)
+        portmap_moved(s->portmap);
+    if (s->lan != NULL)
+        lan_host_moved(s->lan);
+}
+
+// Of a socket that listens to this computer alone, nothing is to be mapped.
+static void open_portmap(struct serve *s)
+{
+    const struct config *c = s->cfg.config;
+    struct portmap_config pc = {
+        .lease_s = c->lease_s, .lab = c->lab || c->lab_strict, .changed = on_mapping, .ctx = s};
+    struct path bound[HOST_SOCKETS_MAX];
+    size_t n = host_node_bound(s->node, bound);
+    if (c->no_upnp || (c->command != COMMAND_RUN && c->command != COMMAND_CHAT))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (bound[i].family == 4 && !path_loopback(&bound[i])) {
+            memcpy(pc.bound, bound[i].ip, sizeof pc.bound);
+            pc.port = bound[i].port;
+        }
+    if (pc.port == 0 || portmap_open(&s->portmap, s->loop, &pc) != 0)
+        s->portmap = NULL;
+    map_port(s);
 }
 
 static int open_control(struct serve *s)
@@ -247,6 +315,8 @@ static void bootstrap(struct serve *s)
         int n = state_contacts(c->state, kept, s->error);
         if (n < 0)
             (void)process_fail(0, "%s", s->error);
+        for (int i = 0; c->proxied && i < n; i++)
+            kept[i].path.via = VIA_TCP;
         if (n > 0)
             (void)host_node_add_contacts(s->node, kept, (size_t)n);
         uv_timer_start(&s->timer, on_keep, CONTACTS_FIRST_MS, CONTACTS_EVERY_MS);
@@ -254,8 +324,14 @@ static void bootstrap(struct serve *s)
     }
     for (size_t i = 0; i < c->bootstraps; i++) {
         const struct bootstrap *b = &c->bootstrap[i];
+        struct contact contact = b->contact;
+        if (c->proxied) // which takes nothing else, and looks names up itself
+            contact.path.via = VIA_TCP;
         if (b->host[0] == 0)
-            (void)host_node_bootstrap(s->node, &b->contact);
+            (void)host_node_bootstrap(s->node, &contact);
+        else if (c->proxied)
+            (void)host_node_bootstrap_name(s->node, b->host, (uint16_t)strtoul(b->port, NULL, 10),
+                                           &contact);
         else if (resolve_start(&s->resolve[s->resolves], s->loop, s->node, b) == 0)
             s->resolves++;
     }
@@ -274,7 +350,7 @@ static void on_solved(void *ctx, const uint8_t puzzle_nonce[static PUZZLE_NONCE_
 static void lend_a_hand(struct serve *s)
 {
     const struct config *c = s->cfg.config;
-    if (c->command != COMMAND_RUN || c->lab || c->public_server)
+    if (c->command != COMMAND_RUN || c->lab || c->public_server || c->proxied)
         return;
     uint8_t pk[32], seed[32];
     memcpy(seed, s->secret, sizeof seed);
@@ -287,11 +363,18 @@ static void lend_a_hand(struct serve *s)
 static void open_node(struct serve *s)
 {
     const struct config *c = s->cfg.config;
-    struct host_node_config hc = {
-        .listens = c->listens, .event = on_event, .moved = on_moved, .ctx = s};
+    struct host_node_config hc = {.listens = c->listens,
+                                  .tcps = c->tcps,
+                                  .proxy = c->proxied ? &c->proxy : NULL,
+                                  .proxy_said = on_proxy_said,
+                                  .event = on_event,
+                                  .moved = on_moved,
+                                  .ctx = s};
     memcpy(hc.listen, c->listen, sizeof hc.listen);
+    memcpy(hc.tcp, c->tcp, sizeof hc.tcp);
     hc.node.network = c->network[0] != 0 ? c->network : NULL;
-    hc.node.server = hc.node.listed = c->lab || c->public_server;
+    hc.node.server = hc.node.listed = (c->lab || c->public_server) && !c->proxied;
+    hc.node.tcp_only = c->proxied;
     hc.node.keep_contacts = true;
     hc.node.lab = c->lab || c->lab_strict;
     hc.node.prefix_limits = !c->lab;
@@ -312,6 +395,7 @@ static void open_node(struct serve *s)
         node_warn(host_node_machine(s->node), "buffers", CLAMPED_TEXT);
     bootstrap(s);
     set_lan(s);
+    open_portmap(s);
     s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
     lend_a_hand(s);
 }

@@ -19,6 +19,13 @@ static const char usage_node[] =
     "  --listen ADDR:PORT        where to receive; once for IPv4 and once for IPv6; port 0: any\n"
     "                            (without it: every address of this computer, any port)\n"
     "  --bootstrap HOST:PORT/KEY a node to join through; may be given several times\n"
+    "                            (tcp://HOST:PORT/KEY: over TCP, where UDP is blocked)\n"
+    "  --proxy socks5://[USER:PASSWORD@]HOST:PORT\n"
+    "                            everything goes through this SOCKS5 proxy (Tor, say), over TCP:\n"
+    "                            no UDP, no look-up of names outside of it. HOST is a numeric\n"
+    "                            address or localhost\n"
+    "  --tcp ADDR:PORT           of a server: takes TCP connections there; may be given several\n"
+    "                            times\n"
     "  --network NAME            another network, apart from the public one\n"
     "  --privacy direct|relayed  may the stranger see your internet address? direct: yes\n"
     "  --cover off|low|high      words leave in packets of one size at a constant rate, one a "
@@ -33,6 +40,8 @@ static const char usage_node[] =
     "once\n"
     "  --web off                 no page (this version has none yet)\n"
     "  --no-lan, --no-upnp       don't look for nodes or routers on the local network\n"
+    "  --upnp-lease SECONDS      how long a router is asked to keep a port open (3600); renewed in "
+    "time\n"
     "  --lab, --lab-strict       private addresses count as public; --lab also drops puzzles and\n"
     "                            limits by address prefix. For tests and demonstrations\n";
 
@@ -97,6 +106,7 @@ const char *config_usage(enum command c)
         return usage_node;
     case COMMAND_HELP:
     case COMMAND_VERSION:
+    case COMMAND_PORT_MAPPER:
         break;
     }
     return usage_all;
