@@ -263,6 +263,9 @@ void node_set_privacy(struct node *n, usec_t now, enum node_privacy privacy)
     bool other = privacy != n->cfg.privacy;
     n->cfg.privacy = privacy;
     hairpin_restart(&n->hairpin, now);
+    if (privacy != NODE_DIRECT)
+        node_punch_stop(n, now);
+    node_punch_privacy(n);
     for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX && other; i++) {
         struct encounter *e = n->busy->encounter[i];
         if (e != NULL && e->state == ENCOUNTER_SEEKING)

@@ -29,6 +29,7 @@ struct conversation {
     uint8_t topic;
     uint8_t peer[32]; // pseudonym
     struct path path;
+    uint32_t socket;        // VIA_SOCKET | n, where one opened the path: it lives as long; 0: none
     bool far;               // that path leads over a relay
     bool relayed;           // it must not: the own address stays hidden
     struct consent consent; // for relays that ask whether we want its datagrams

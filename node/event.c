@@ -72,7 +72,7 @@ static bool talk_event_of(struct node *n, usec_t now, struct conversation *c, st
         e->talk = NULL;
     }
     if (over)
-        node_free_conversation(n, c);
+        node_free_conversation(n, now, c);
     else if (!c->closed)
         node_touch(n, c); // credit given back, receipts queued
     return got;

@@ -4,6 +4,8 @@
 
 #include "node/meet/meet.h"
 
+#include <assert.h>
+
 // One for each encounter, and as many that are only saying goodbye.
 #define NODE_CONVERSATIONS_MAX (2 * MEET_ENCOUNTERS_MAX)
 // A conversation has at most four live phases of four cids: those of steps that follow each other fast.
@@ -13,6 +15,42 @@
 #define NODE_CID_SLOTS 1024u
 #define NODE_TOPIC_TEXT_BYTES_MAX 1024u // as typed, before normalising shortens it
 #define NODE_WARNINGS_MAX 8u
+// ---- the search for a path (punch.h) ------------------------------------------------------------------
+// Of 64,512 ports so many are open: who tries 1,500 of them misses all with one in 400. More would be a
+// burden for cheap routers, whose tables hold a few thousand flows.
+#define PUNCH_SOCKETS 256u
+#define PUNCH_PROBES_MAX 1536u
+#define PUNCH_PORT_MIN 1024u // below are other people's services
+// Of a regular NAT every other probe goes to one of these: so many places, so many steps apart, all of them so
+// often. With a quarter of a place's sockets each, and up to 2,048 flows to others in between.
+#define PUNCH_STEPS 32u
+#define PUNCH_STEP_STRIDE 64u
+#define PUNCH_STEP_ROUNDS 4u
+#define PUNCH_PROBE_GAP_US (5 * USEC_PER_MS) // 64 bytes each: 13 kB/s, and all in 7.7 s
+#define PUNCH_OPENER_GAP_US (2 * USEC_PER_MS)
+// Hops of the first round: a home's router and a carrier's are three or four, the other end's NAT is farther. So it
+// is not told of a stranger who knocks before its own host does, which makes some of them shut the door.
+#define PUNCH_OPENER_TTL 5u
+#define PUNCH_ROUNDS                                                                               \
+    2u // the second with the system's TTL, where the first did not leave the own NATs
+#define PUNCH_ROUND_US (2500 * USEC_PER_MS) // between their ends and beginnings
+#define PUNCH_BURST 8u            // probes at once, of those that a busy computer is late with
+#define PUNCH_US (9 * USEC_PER_S) // and then it is over
+// The ordinary probes have their time first: two round trips and some, by the way through the introducer.
+#define PUNCH_WAIT_US_MIN (300 * USEC_PER_MS)
+#define PUNCH_WAIT_US_MAX (800 * USEC_PER_MS)
+#define PUNCH_WAIT_MORE_US (100 * USEC_PER_MS)
+#define PUNCH_LAST_US (700 * USEC_PER_MS) // a probe that went at the very end may still be answered
+#define PUNCH_PAUSE_US (20 * USEC_PER_S)  // between two searches
+// The other end names the address. So each address is searched once in so long, whoever names it, and as many are
+// remembered as there can be meanwhile.
+#define PUNCH_AGAIN_US (600 * USEC_PER_S)
+#define PUNCH_SEARCHED_MAX 32u
+static_assert(PUNCH_AGAIN_US / PUNCH_PAUSE_US < PUNCH_SEARCHED_MAX, "none is forgotten too soon");
+// Numbers of its sockets: VIA_SOCKET | these. Sixty-four searches take turns, since a conversation keeps the one
+// that opened its path.
+#define PUNCH_SOCKET_FIRST 0x8000u
+#define PUNCH_SOCKET_NUMBERS (64u * PUNCH_SOCKETS)
 // What is read from a stream at a time, between two events.
 #define NODE_READ_BYTES 4096u
 // Sends of one channel before the next channel gets its turn.

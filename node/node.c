@@ -60,6 +60,7 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
         node_free(n);
         return rc;
     }
+    node_punch_privacy(n);
     *out = n;
     return BAUTA_OK;
 }
@@ -84,9 +85,12 @@ void node_rest(struct node *n)
         arena_give(n->cfg.arena, n->cids.slot, n->cids.slots * sizeof *n->cids.slot);
         n->cids = (struct cids){0};
     }
-    if (n->conversations > 0 || n->encounters > 0 || n->warnings > 0)
+    struct busy *b = n->busy;
+    if (b == NULL || n->conversations > 0 || n->encounters > 0 || n->warnings > 0 ||
+        (b->punch != NULL && !punch_forgotten(b->punch, n->clock_us)))
         return;
-    arena_give(n->cfg.arena, n->busy, sizeof *n->busy);
+    arena_give(n->cfg.arena, b->punch, sizeof *b->punch);
+    arena_give(n->cfg.arena, b, sizeof *b);
     n->busy = NULL;
     n->heap = (struct heap){0};
 }
@@ -98,12 +102,14 @@ void node_free(struct node *n)
     uint32_t count = out->count; // its last words would leave by the next node's socket
     for (size_t i = 0; n->busy != NULL && i < NODE_CONVERSATIONS_MAX; i++)
         if (n->busy->conversation[i] != NULL)
-            node_free_conversation(n, n->busy->conversation[i]);
+            node_free_conversation(n, 0, n->busy->conversation[i]);
     for (size_t i = 0; n->busy != NULL && i < MEET_ENCOUNTERS_MAX; i++)
         if (n->busy->encounter[i] != NULL)
             node_free_encounter(n, n->busy->encounter[i]);
-    uplink_free(n, n->clock_us);
-    relaying_free(n, n->clock_us);
+    if (n->busy != NULL && n->busy->punch != NULL)
+        *n->busy->punch = (struct punch){0}; // nothing that it remembers matters any more
+    uplink_free(n, 0);
+    relaying_free(n, 0);
     if (n->meet != NULL)
         meet_free(n->meet);
     if (n->dht != NULL)
@@ -440,6 +446,7 @@ bool node_expire(struct node *n, usec_t now, unsigned budget)
     bool more = dht_expire(n->dht, now, budget);
     node_pump(n, now);
     more = meet_expire(n->meet, now, budget) || more;
+    node_punch_expire(n, now);
     node_pump(n, now);
     if (n->relaying != NULL)
         relaying_expire(n, now, budget);
@@ -466,10 +473,10 @@ usec_t node_deadline(const struct node *n)
     usec_t u = n->relaying != NULL ? relaying_deadline(n) : uplink_deadline(n);
     d = u < d ? u : d;
     const struct heap_entry *e = heap_first(&n->heap);
-    if (m < d)
-        d = m;
-    if (n->hairpin.at < d)
-        d = n->hairpin.at;
+    usec_t p = node_punch_deadline(n);
+    d = m < d ? m : d;
+    d = p < d ? p : d;
+    d = n->hairpin.at < d ? n->hairpin.at : d;
     return e != NULL && e->deadline < d ? e->deadline : d;
 }
 
@@ -600,6 +607,8 @@ size_t node_transmit(struct node *n, usec_t now, uint8_t *buf, size_t cap, struc
              ++rounds < NODE_TUNNELLED_ROUNDS);
     if (n->relaying != NULL && out.count < max)
         transmit_relay(n, now, &out);
+    out.count += node_punch_transmit(n, now, buf + out.used, cap - out.used, batch + out.count,
+                                     max - out.count);
     for (size_t i = 0; i < out.count; i++) {
         n->datagrams_out += batch[i].count;
         n->bytes_out += batch[i].len;

@@ -11,6 +11,7 @@
 #include "node/hairpin.h"
 #include "node/limits.h"
 #include "node/node.h"
+#include "node/punch.h"
 #include "node/relaying.h"
 #include "node/uplink.h"
 
@@ -35,12 +36,19 @@ struct warning {
     const char *code, *text;
 };
 
+struct vias_closed { // from when one is over until the driver was told of all
+    uint32_t count;
+    uint32_t via[NODE_VIAS_CLOSED_MAX];
+};
+
 // What only a node needs on which somebody is sought or spoken to.
 struct busy {
     struct encounter *encounter[MEET_ENCOUNTERS_MAX];
     struct conversation *conversation[NODE_CONVERSATIONS_MAX];
     struct heap_entry *heap_entry[NODE_CONVERSATIONS_MAX];
     struct warning warning[NODE_WARNINGS_MAX];
+    struct punch *punch;  // from the first search for a path on
+    uint16_t punch_owner; // index of the conversation that it is for + 1; 0: none
 };
 
 struct node {
@@ -85,7 +93,22 @@ void node_free_encounter(struct node *, struct encounter *);
 // After any call into a conversation's channel: it may want to send, its deadline may have moved.
 void node_touch(struct node *, struct conversation *);
 void node_rearm(struct node *, struct conversation *); // its deadline may have moved
-void node_free_conversation(struct node *, struct conversation *);
+void node_free_conversation(struct node *, usec_t now, struct conversation *);
+// The search for a path (puncher.c): may a channel with this configuration have one? Then it waits longer for its path.
+bool node_punch_plan(struct node *, usec_t now, struct channel_config *);
+void node_punch_begin(struct node *, usec_t now, const struct conversation *,
+                      const struct channel_config *);
+void node_punch_path(struct node *, usec_t now,
+                     struct conversation *); // it has a path, or is matched
+void node_punch_end(struct node *, usec_t now,
+                    struct conversation *);      // it is over: so are its sockets
+void node_punch_stop(struct node *, usec_t now); // the one that runs finds nothing
+void node_punch_privacy(
+    struct node *); // after that has changed: whom we meet is told whether a search may be
+void node_punch_expire(struct node *, usec_t now);
+usec_t node_punch_deadline(const struct node *);
+size_t node_punch_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct batch *,
+                           size_t max);
 // The driver is told to close this VIA_SOCKET | n. False when too many wait to be told (NODE_VIAS_CLOSED_MAX), or
 // without memory: then it is still open, and the caller tries again in a later call.
 bool node_via_close(struct node *, uint32_t via);

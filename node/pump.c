@@ -18,11 +18,12 @@ void node_rearm(struct node *n, struct conversation *c)
     heap_set(&n->heap, &c->timer, channel < reunion ? channel : reunion);
 }
 
-void node_free_conversation(struct node *n, struct conversation *c)
+void node_free_conversation(struct node *n, usec_t now, struct conversation *c)
 {
     struct encounter *e = node_find_encounter(n, c->encounter);
     if (e != NULL && e->talk == c)
         e->talk = NULL;
+    node_punch_end(n, now, c);
     cids_drop_owner(&n->cids, (uint16_t)(c->index + 1));
     heap_remove(&n->heap, &c->timer);
     n->busy->conversation[c->index] = NULL;
@@ -41,7 +42,7 @@ void node_warn(struct node *n, const char *code, const char *text)
 
 // A free index for a conversation. When all are taken, one that only says goodbye makes room, or one
 // that never came about: nobody has to listen for that.
-static int conversation_slot(struct node *n)
+static int conversation_slot(struct node *n, usec_t now)
 {
     int lingering = -1;
     for (int i = 0; i < (int)NODE_CONVERSATIONS_MAX; i++) {
@@ -52,7 +53,7 @@ static int conversation_slot(struct node *n)
             lingering = i;
     }
     if (lingering >= 0)
-        node_free_conversation(n, n->busy->conversation[lingering]);
+        node_free_conversation(n, now, n->busy->conversation[lingering]);
     return lingering;
 }
 
@@ -74,7 +75,8 @@ static void open_channel(struct node *n, usec_t now, const struct meet_event *m)
     cfg.rng = n->cfg.rng;
     if (cfg.late != 0 || uplink_only(n))
         cfg.patience_us = NODE_RELAYED_PATIENCE_US;
-    int at = e != NULL && e->talk == NULL && node_cids(n) ? conversation_slot(n) : -1;
+    bool punch = node_punch_plan(n, now, &cfg);
+    int at = e != NULL && e->talk == NULL && node_cids(n) ? conversation_slot(n, now) : -1;
     int rc = at >= 0 ? conversation_new(&c, now, &cfg, n->cfg.arena) : BAUTA_ELIMIT;
     if (rc != BAUTA_OK) {
         sodium_memzero(&cfg, sizeof cfg);
@@ -89,6 +91,8 @@ static void open_channel(struct node *n, usec_t now, const struct meet_event *m)
     n->conversations++;
     uplink_conversation(n, now, c, &cfg);
     e->talk = c;
+    if (punch)
+        node_punch_begin(n, now, c, &cfg);
     channel_cover(c->channel, now, e->cover);
     alias_of(e->alias, c->peer);
     sodium_memzero(&cfg, sizeof cfg);
@@ -124,6 +128,7 @@ static void on_closed(struct node *n, usec_t now, struct conversation *c,
         c->reason = ev->reason;
     c->closed = true;
     c->news = true;
+    node_punch_end(n, now, c);
     reunion_end(n, now, c);
     uplink_conversation_over(n, now, c);
     heap_set(&n->heap, &c->timer, USEC_NEVER);
@@ -191,12 +196,14 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
     case CHANNEL_PATH:
         c->path = ev->path;
         c->far = !ev->direct;
+        node_punch_path(n, now, c);
         return;
     case CHANNEL_MATCHED:
         c->matched = true;
         c->news = true;
         c->tell_matched = !c->ending;
         (void)channel_words(c->channel, c->words);
+        node_punch_path(n, now, c);
         if (e != NULL && e->talk == c) {
             e->state = ENCOUNTER_TALKING;
             meet_channel_matched(n->meet, now, c->encounter);

@@ -105,11 +105,13 @@ int channel_new(struct channel **out, usec_t now, const struct channel_config *c
     c->aead = config->aead;
     memcpy(c->remote_mask, config->remote_mask, sizeof c->remote_mask);
     c->started_at = c->active_at = c->step_at = now;
-    c->patience_us = config->patience_us != 0 ? config->patience_us : CHAN_NO_PATH_US;
-    c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    c->keep_us = CHAN_IDLE_US;
+    c->idle_us = chan_idle(c);
+    c->patience_us = config->patience_us > 0 ? config->patience_us : CHAN_NO_PATH_US;
     c->skip_at = rng_between(&c->rng, CHAN_SKIP_MIN, CHAN_SKIP_MAX);
     c->retry_at = USEC_NEVER;
     c->burst_path = CHAN_NO_PATH;
+    c->nominee = -1;
     c->ecn.state = CHAN_ECN_FAILED; // until a path is in use
     uint32_t window = config->receive_bytes == 0 ? CHAN_RECEIVE_BYTES : config->receive_bytes;
     window = window < CHAN_CREDIT_INITIAL ? CHAN_CREDIT_INITIAL : window;
@@ -209,7 +211,7 @@ static usec_t gone_wait(const struct channel *c)
 
 static usec_t gone_at(const struct channel *c)
 {
-    if (c->recovery.unanswered_at == USEC_NEVER)
+    if (c->recovery.unanswered_at == USEC_NEVER || !c->heard)
         return USEC_NEVER;
     return c->recovery.unanswered_at + gone_wait(c);
 }
@@ -298,11 +300,38 @@ void chan_tidy(struct channel *c, usec_t now)
     chan_datagrams_tidy(&c->datagrams, c->arena);
 }
 
+usec_t chan_idle(const struct channel *c)
+{
+    return rng_between(&c->rng, c->keep_us * 8 / 9, c->keep_us * 10 / 9);
+}
+
+void chan_silence_lost(struct channel *c)
+{
+    if (c->paths.active == CHAN_NO_PATH)
+        return;
+    const struct chan_path *at = &c->paths.path[c->paths.active];
+    c->silent_at = at->path;
+    c->silence_us = c->recovery.unanswered_at - at->heard_at;
+}
+
+// The same address answers again, so nobody has moved: its NAT has forgotten us, until it sent something itself.
+void chan_silence_found(struct channel *c)
+{
+    usec_t silence = c->silence_us;
+    const struct path *now = &c->paths.path[c->paths.active].path;
+    c->silence_us = 0;
+    if (c->paths.active == CHAN_NO_PATH || silence < CHAN_IDLE_US_MIN ||
+        now->family != c->silent_at.family || memcmp(now->ip, c->silent_at.ip, sizeof now->ip) != 0)
+        return;
+    usec_t keep = silence * 3 / 4 > CHAN_IDLE_US_MIN ? silence * 3 / 4 : CHAN_IDLE_US_MIN;
+    c->keep_us = keep < c->keep_us ? keep : c->keep_us;
+}
+
 static void on_idle(struct channel *c, usec_t now)
 {
     c->ping_due = true;
     c->active_at = now;
-    c->idle_us = rng_between(&c->rng, CHAN_IDLE_US_MIN, CHAN_IDLE_US_MAX);
+    c->idle_us = chan_idle(c);
     chan_tidy(c, now);
 }
 
@@ -358,6 +387,11 @@ bool channel_expire(struct channel *c, usec_t now, unsigned budget)
     else if (chan_alive(c))
         expire_alive(c, now);
     return false;
+}
+
+void channel_drop_sockets(struct channel *c)
+{
+    chan_paths_drop_sockets(&c->paths);
 }
 
 void channel_sent(struct channel *c, usec_t now, int rc)

@@ -19,6 +19,18 @@ struct channel;
 #define CHANNEL_MEETING_BYTES_MAX 160u   // two introducers, their IPv6 addresses and handles
 #define CHANNEL_REUNION_BYTES_MAX 128u   // six candidates
 
+// What stands before an end's IPv4 socket, as that end is told by servers (RFC 4787's words).
+enum channel_nat {
+    CHANNEL_NAT_UNKNOWN,
+    CHANNEL_NAT_NONE, // its own interface has the address that others see; a firewall may filter
+    CHANNEL_NAT_INDEPENDENT, // one outside port, whoever it sends to
+    CHANNEL_NAT_PRESERVING,  // one for each whom it sends to, mostly the inside one
+    CHANNEL_NAT_STEP,        // one for each, a step further each time
+    CHANNEL_NAT_RANDOM,      // one for each, anywhere
+    CHANNEL_NAT_BUSY,        // whichever: this end can't search a path now
+    CHANNEL_NATS
+};
+
 enum chan_cc_kind { CHAN_CC_BBR, CHAN_CC_RENO }; // congestion control; the first is the default
 
 struct channel_config {
@@ -36,6 +48,9 @@ struct channel_config {
     uint8_t
         late; // bits of candidates behind a relay of the peer's: probed only where the others don't answer
     usec_t patience_us; // how long nothing valid may come before there is no path; 0: 2 s
+    // For whoever searches a path to feed channel_probe with; the channel itself looks at none of these.
+    enum channel_nat nat_own, nat_peer;
+    int8_t step_peer; // of CHANNEL_NAT_STEP
     uint32_t
         receive_bytes; // flow-control window and receive memory of all streams together, 0: default
     enum chan_cc_kind cc;
@@ -91,6 +106,13 @@ int channel_reunion_seal(struct channel *, usec_t now, const uint8_t *data, size
                          uint8_t *packet, size_t size);
 // Where the peer may be now: each address is probed, as those of the configuration were.
 void channel_candidates(struct channel *, usec_t now, const struct path *, size_t n);
+// One probe to an address that is no candidate, built into `buf` (CLASS_TINY), which goes at most `ttl` hops (0: as
+// many as usual): whoever searches a path says where. An answer shows as any packet from an unknown address does.
+// False: nothing may be sent any more.
+bool channel_probe(struct channel *, usec_t now, const struct path *to, uint8_t ttl,
+                   uint8_t buf[static CLASS_TINY], struct batch *);
+// All paths through further sockets (VIA_SOCKET) but the one in use are forgotten: the caller closes those sockets.
+void channel_drop_sockets(struct channel *);
 // The own network changed: asks at once whether the peer still hears us, and waits longer before it is gone.
 void channel_moved(struct channel *, usec_t now);
 // Such a packet, opened in place as by channel_receive; `data` has room for CHANNEL_REUNION_BYTES_MAX. Also

@@ -35,15 +35,21 @@ struct channel {
     bool heard, ready, matched;
     bool tell_heard, tell_path, tell_ready, tell_matched; // events to give
     usec_t now;                                           // of the call that is under way
-    usec_t started_at, patience_us;
-    usec_t active_at; // last tracked packet sent or valid one received
-    usec_t idle_us;   // PING after this much silence, drawn anew each time
-    usec_t retry_at;  // offer room again after the arena was full; USEC_NEVER: no need
+    usec_t started_at; // or when the peer was first heard, after a long search for a path
+    usec_t patience_us;
+    usec_t active_at;  // last tracked packet sent or valid one received
+    usec_t idle_us;    // PING after this much silence, drawn anew each time
+    usec_t keep_us;    // round this
+    usec_t silence_us; // after which the peer was lost; 0: it is not, or had been heard just before
+    struct path silent_at; // where it was then
+    usec_t retry_at;       // offer room again after the arena was full; USEC_NEVER: no need
     bool ping_due;
-    uint8_t bulk_in;   // full packets received since we last asked, up to CHAN_MTU_BULK
-    usec_t cid_at;     // when the peer's use of a new cid was last answered with another one
-    uint8_t probes;    // packets to send for a probe timeout, whatever the window says
-    uint64_t skip_at;  // the packet number that is left out next
+    uint8_t bulk_in;  // full packets received since we last asked, up to CHAN_MTU_BULK
+    usec_t cid_at;    // when the peer's use of a new cid was last answered with another one
+    uint8_t probes;   // packets to send for a probe timeout, whatever the window says
+    uint64_t skip_at; // the packet number that is left out next
+    int16_t nominee;  // id of the path that the initiator took, in its own words; -1: none
+    uint64_t nominee_pn;
     int8_t burst_path; // where the first RATCHET1 goes unasked; CHAN_NO_PATH: nowhere, or done
 
     uint8_t step_cid[CID_BYTES]; // ours for the step that we started
@@ -99,6 +105,12 @@ void chan_found(struct channel *); // after a packet that came: is it found agai
 void chan_decide(struct channel *, usec_t now); // follows the peer where that is clear now
 void chan_own_move(
     struct channel *); // the own network is another: what was learnt of the path does not hold
+
+// ---- channel.c: how long may the path be silent -------------------------------------------------------
+usec_t chan_idle(const struct channel *); // drawn anew
+void chan_silence_lost(
+    struct channel *); // the peer is lost: perhaps since something on the way forgot us
+void chan_silence_found(struct channel *); // it is found
 
 // ---- channel.c --------------------------------------------------------------------------------------
 struct chan_sink chan_sink(struct channel *);

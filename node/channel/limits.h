@@ -123,8 +123,10 @@
 #define CHAN_STEP_ASK_US (150 * USEC_PER_S) // the other's turn is overdue: it is asked
 #define CHAN_STEP_ASK_BYTES (UINT64_C(5) << 30)
 #define CHAN_OLD_KEYS_US (3 * USEC_PER_S)
-#define CHAN_IDLE_US_MIN (16 * USEC_PER_S) // 18 s +- 2 s: under the 20 s of the shortest NAT timers
-#define CHAN_IDLE_US_MAX (20 * USEC_PER_S)
+#define CHAN_IDLE_US                                                                               \
+    (18 * USEC_PER_S) // and a ninth both ways: under the 20 s of most short NAT timers
+// Less where a silence of a NAT's mapping was too long: three quarters of it. Shorter ones are an outage, as likely.
+#define CHAN_IDLE_US_MIN (8 * USEC_PER_S)
 #define CHAN_TIDY_US (10 * USEC_PER_S) // of silence, after which bulk's memory is given back
 #define CHAN_GONE_US (8 * USEC_PER_S)
 #define CHAN_GONE_EARLY_US (4 * USEC_PER_S) // until the first step is done: meet tries again sooner

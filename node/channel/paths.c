@@ -8,6 +8,11 @@ static bool same(const struct path *a, const struct path *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+static bool is_socket(uint32_t via)
+{
+    return (via & VIA_KINDS) == VIA_SOCKET;
+}
+
 static struct chan_path *begin(struct chan_paths *p, int i, const struct path *path)
 {
     struct chan_path *at = &p->path[i];
@@ -140,7 +145,7 @@ int chan_paths_heard(struct chan_paths *p, usec_t now, const struct path *from, 
     if (i < 0 || !same(&p->path[i].path, from))
         i = chan_paths_find(p, from);
     if (i < 0) {
-        i = new_slot(p);
+        i = p->settled && is_socket(from->via) ? CHAN_NO_PATH : new_slot(p);
         if (i < 0)
             return CHAN_NO_PATH;
         begin(p, i, from);
@@ -248,6 +253,20 @@ void chan_paths_challenge(struct chan_paths *p, int i, usec_t now, const struct 
     at->challenge_gap_us = at->challenge_gap_us < CHAN_PROBE_GAP_US_MAX / 2
                                ? at->challenge_gap_us * 2
                                : CHAN_PROBE_GAP_US_MAX;
+}
+
+void chan_paths_drop_sockets(struct chan_paths *p)
+{
+    static const struct path nowhere = {0};
+    p->settled = true;
+    for (int i = 0; i < p->count; i++) {
+        if (i == p->active || !is_socket(p->path[i].path.via))
+            continue;
+        begin(p, i, &nowhere);
+        p->last = p->last == i ? p->active : p->last;
+        p->speaking = p->speaking == i ? CHAN_NO_PATH : p->speaking;
+        p->trial = p->trial == i ? CHAN_NO_PATH : p->trial;
+    }
 }
 
 void chan_paths_give_up(struct chan_paths *p, int i, usec_t now)

@@ -19,6 +19,7 @@ static void use_path(struct channel *c, usec_t now, int i)
     c->paths.moved_pn = c->seen.next;
     c->tell_path = true;
     c->ecn_path = c->paths.path[i].id;
+    c->nominee = -1;
     chan_ecn_start(&c->ecn);
     if (moved) {
         struct chan_sink sink = chan_sink(c);
@@ -53,6 +54,16 @@ void chan_own_move(struct channel *c)
     chan_cc_packet(&c->recovery.cc, at->mtu.size);
 }
 
+// Several paths to one address may open at the same time: ports of its, or sockets of ours. So that both ends use
+// the same, until they are matched the responder takes the one on which the initiator speaks.
+static bool nominated(const struct channel *c, int i)
+{
+    const struct chan_path *at = &c->paths.path[i], *used = &c->paths.path[c->paths.active];
+    return c->nominee == at->id && at->validated && i != c->paths.active &&
+           at->path.family == used->path.family &&
+           memcmp(at->path.ip, used->path.ip, sizeof at->path.ip) == 0;
+}
+
 static void on_response(struct channel *c, usec_t now, const struct chan_frame *f)
 {
     usec_t sent_at;
@@ -73,9 +84,11 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
             chan_recovery_forget(&c->recovery, &sink);
         }
         c->burst_path = CHAN_NO_PATH;
-    } else if (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost ||
-                               (c->paths.path[active].far && !c->paths.path[i].far))) {
-        use_path(c, now, i); // the one in use has fallen silent, or costs a relay
+    } else if (nominated(c, i) ||
+               (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost ||
+                                (c->paths.path[active].far && !c->paths.path[i].far)))) {
+        use_path(c, now,
+                 i); // the one in use has fallen silent, costs a relay, or is not the other's
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);
     }
 }
@@ -236,6 +249,28 @@ static void on_cid(struct channel *c, unsigned phase, int which)
         chan_keys_spare(&c->keys, &c->rng);
 }
 
+// The initiator speaks there. In whatever order its packets came: the newest counts.
+static void nominate(struct channel *c, usec_t now, const struct turn *t)
+{
+    if (c->nominee >= 0 && t->pn < c->nominee_pn)
+        return;
+    c->nominee = c->paths.path[t->path].id;
+    c->nominee_pn = t->pn;
+    if (c->paths.active != CHAN_NO_PATH && nominated(c, t->path))
+        use_path(c, now, t->path);
+}
+
+// After a long search the times of the first step begin anew.
+static void first_heard(struct channel *c, usec_t now)
+{
+    c->heard = c->tell_heard = true;
+    if (now - c->started_at <= CHAN_NO_PATH_US)
+        return;
+    c->started_at = now;
+    if (c->recovery.unanswered_at != USEC_NEVER)
+        c->recovery.unanswered_at = now;
+}
+
 int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_BYTES],
                     unsigned phase, const struct path *from, uint8_t ecn, uint8_t *datagram,
                     size_t len)
@@ -275,7 +310,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
         chan_tidy(c, now);
     c->active_at = now;
     if (!c->heard)
-        c->heard = c->tell_heard = true;
+        first_heard(c, now);
     usec_t pto = chan_recovery_pto(&c->recovery);
     usec_t old = 3 * pto > CHAN_OLD_KEYS_US ? 3 * pto : CHAN_OLD_KEYS_US;
     struct turn t = {.pn = pn, .step = in->step, .bytes = len, .soon = ecn == CHAN_CE};
@@ -292,6 +327,7 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
             on_body_closing(c, now, body, body_len);
         return 0;
     }
+    bool may_follow = !c->initiator && !c->matched && t.path != CHAN_NO_PATH;
     on_body(c, now, &t, body, body_len);
     on_cid(c, phase, which);
     chan_found(c);
@@ -299,6 +335,8 @@ int channel_receive(struct channel *c, usec_t now, const uint8_t cid[static CID_
         chan_end(c, now, CHANNEL_ENDED_LOCAL, CHAN_CLOSE_APPLICATION, c->code);
     if (highest && t.speaks && t.path != CHAN_NO_PATH)
         chan_trial_speaks(&c->paths, now, t.path, answer_wait(c));
+    if (chan_alive(c) && may_follow && t.speaks)
+        nominate(c, now, &t);
     if (chan_alive(c))
         chan_decide(c, now);
     return 0;

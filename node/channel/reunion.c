@@ -133,6 +133,7 @@ void chan_lost(struct channel *c, usec_t now)
     struct chan_reunion *r = &c->reunion;
     r->lost = r->tell_lost = true;
     r->unanswered_at = c->recovery.unanswered_at;
+    chan_silence_lost(c);
     chan_paths_restart(&c->paths, now, c->recovery.srtt_us);
 }
 
@@ -144,5 +145,7 @@ void chan_found(struct channel *c)
         return;
     if (r->lost && !r->tell_lost)
         r->tell_found = true;
+    if (r->lost)
+        chan_silence_found(c);
     r->lost = r->patient = r->tell_lost = false;
 }

@@ -420,6 +420,43 @@ static bool send_close(struct channel *c, usec_t now, struct pack *p, int path)
     return true;
 }
 
+bool channel_probe(struct channel *c, usec_t now, const struct path *to, uint8_t ttl,
+                   uint8_t buf[static CLASS_TINY], struct batch *out)
+{
+    static_assert(PACKET_HEADER_BYTES + PACKET_TAG_BYTES_MAX + CHAN_PATH_BYTES <= CLASS_TINY,
+                  "a challenge fits");
+    if (!chan_alive(c))
+        return false;
+    if (chan_paths_target(&c->paths) == CHAN_NO_PATH) {
+        // What went out before there was a path led nowhere; and its slot would hold those of all probes.
+        struct chan_sink sink = chan_sink(c);
+        chan_recovery_forget(&c->recovery, &sink);
+        c->burst_path = CHAN_NO_PATH;
+    }
+    if (!chan_recovery_room(&c->recovery, c->arena))
+        return false;
+    size_t body = CLASS_TINY - PACKET_HEADER_BYTES - packet_tag_bytes(c->aead);
+    struct wr w = wr_init(buf + PACKET_HEADER_BYTES, body);
+    uint8_t data[8];
+    rng_fill(&c->rng, data, sizeof data); // of an answer only matters that it came
+    chan_wire_path(&w, CHAN_PATH_CHALLENGE, data);
+    wr_zero(&w, w.left);
+    uint64_t pn = c->recovery.next | (uint64_t)c->keys.out_phase << CHAN_PN_BITS;
+    packet_seal(buf, body, &c->keys.out, pn, c->keys.out_cid, c->remote_mask);
+    struct chan_sent s = {.bytes = CLASS_TINY};
+    chan_recovery_sent(&c->recovery, now, &s);
+    c->packets_out++;
+    c->bytes_out += CLASS_TINY;
+    *out = (struct batch){.path = *to,
+                          .ttl = ttl,
+                          .seg_size = CLASS_TINY,
+                          .count = 1,
+                          .len = CLASS_TINY,
+                          .data = buf,
+                          .not_before = now};
+    return true;
+}
+
 size_t channel_transmit(struct channel *c, usec_t now, uint8_t *buf, size_t cap,
                         struct batch *batch, size_t max)
 {

@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+// A relay is not gone back to while a direct path answers.
 static bool older(const struct chan_paths *p, int i)
 {
     const struct chan_path *at = &p->path[i];
-    return at->used_at != 0 && at->used_at < p->path[p->active].used_at;
+    bool farther = at->far && !p->path[p->active].far;
+    return !farther && at->used_at != 0 && at->used_at < p->path[p->active].used_at;
 }
 
 static void challenge(struct chan_path *at, usec_t now, usec_t gap_us)

@@ -40,6 +40,7 @@ struct meet_env {
     int64_t unix_us; // wall clock at unix_at
     usec_t unix_at;
 
+    usec_t search_at;    // no search for a path before
     struct path exit[2]; // behind our relay; family 0: none
     uint32_t via;        // the tunnel to it; VIA_NONE: none
     bool relayed;        // it is the only way

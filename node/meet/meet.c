@@ -144,6 +144,11 @@ void meet_mapped_paths(struct meet *m, const struct path *path, size_t n)
     keep_paths(m->env.arena, &m->env.mapped, &m->env.mappeds, path, n);
 }
 
+void meet_search_at(struct meet *m, usec_t at)
+{
+    m->env.search_at = at;
+}
+
 void meet_exits(struct meet *m, bool only, uint32_t via, const struct path exit[2])
 {
     struct meet_env *env = &m->env;

@@ -34,6 +34,9 @@ void meet_local_paths(struct meet *, const struct path *path, size_t n);
 // Addresses outside that lead to our socket because a router was asked for it: told after what servers see.
 void meet_mapped_paths(struct meet *, const struct path *path, size_t n);
 
+// No path will be searched for any channel before `at` (node/punch.h): whoever meets us is told so, since a search
+// takes both ends. 0: at once.
+void meet_search_at(struct meet *, usec_t at);
 // Addresses behind a relay at which we can be reached, one of each family at most (family 0: none; NULL: none at all), by
 // a tunnel called `via`. `only`: strangers are told nothing else, and are sent to by no other way.
 void meet_exits(struct meet *, bool only, uint32_t via, const struct path exit[2]);

@@ -142,7 +142,10 @@ void offer_in_accept(struct meet_env *env, struct encounter *e, const struct pai
     struct channel_config *c = &o->channel;
     struct dht_status status;
     dht_status(env->dht, &status);
+    reach_seen(env, &o->seen);
     reach_own(env, &m.reach, o->seen.family != 0 ? &o->seen : NULL, status.seen_of, NULL);
+    reach_nat(env, &m.reach);
+    c->nat_own = m.reach.nat;
     if (!make_answer(env, o, &m) || noise_split(&o->noise, &i_to_r, &r_to_i) != BAUTA_OK) {
         // Only a key without contribution gets here.
         o->answer_made = false;

@@ -362,6 +362,7 @@ static int prepare(struct meet_env *env, struct offer_out *o, const struct wire_
     struct dht_status status;
     dht_status(env->dht, &status);
     struct path seen = status.seen;
+    reach_seen(env, &seen);
     struct noise_cipher i_to_r, r_to_i;
     struct wire_confirm confirm = {.generation = o->generation};
     uint8_t payload[WIRE_CONFIRM_PAYLOAD_BYTES];
@@ -380,6 +381,8 @@ static int prepare(struct meet_env *env, struct offer_out *o, const struct wire_
     c->rtt_hint_us = o->sendings == 1 ? env->now - o->sent_at : 0;
     reach_own(env, &confirm.reach, seen.family != 0 ? &seen : NULL, status.seen_of,
               m->reach.observed ? &m->reach.candidate[0] : NULL);
+    reach_nat(env, &confirm.reach);
+    c->nat_own = confirm.reach.nat;
     memcpy(c->local_cid, confirm.reach.cid, sizeof c->local_cid);
     memcpy(c->local_mask, confirm.reach.recv_mask, sizeof c->local_mask);
     wire_put_confirm(payload, &confirm);

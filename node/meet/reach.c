@@ -124,6 +124,64 @@ void reach_own(struct meet_env *env, struct wire_reach *r, const struct path *se
     add_exits(env, r);
 }
 
+static bool dependent(const struct meet_env *env, struct dht_reach *r)
+{
+    dht_reach(env->dht, 4, r);
+    return r->mapping == DHT_MAPPING_DEPENDENT && r->same_ip && r->seen.family == 4;
+}
+
+void reach_seen(const struct meet_env *env, struct path *seen)
+{
+    struct dht_reach r;
+    if (!env->relayed && dependent(env, &r) &&
+        (seen->family == 0 || (r.port_step != 0 && one_network(seen, &r.seen))))
+        *seen = r.seen; // the newest port: the next one is not far
+}
+
+static enum channel_nat nat_of(const struct dht_reach *r)
+{
+    switch (r->mapping) {
+    case DHT_MAPPING_UNKNOWN:
+        return CHANNEL_NAT_UNKNOWN;
+    case DHT_MAPPING_NONE:
+        return CHANNEL_NAT_NONE;
+    case DHT_MAPPING_INDEPENDENT:
+        return CHANNEL_NAT_INDEPENDENT;
+    case DHT_MAPPING_DEPENDENT:
+        break;
+    }
+    if (r->port_preserving)
+        return CHANNEL_NAT_PRESERVING;
+    bool told = r->port_step >= WIRE_REACH_STEP_MIN && r->port_step <= WIRE_REACH_STEP_MAX;
+    return r->port_step != 0 && told ? CHANNEL_NAT_STEP : CHANNEL_NAT_RANDOM;
+}
+
+// Before those of relays, which are the last.
+static void add_before_exits(struct wire_reach *w, const struct path *p)
+{
+    unsigned at = w->candidates++ - w->relays;
+    memmove(&w->candidate[at + 1], &w->candidate[at], w->relays * sizeof *w->candidate);
+    w->candidate[at] = *p;
+}
+
+void reach_nat(const struct meet_env *env, struct wire_reach *w)
+{
+    struct dht_reach r;
+    w->nat = CHANNEL_NAT_BUSY;
+    if (env->relayed) // what is before us is nobody's business then
+        return;
+    bool ports = dependent(env, &r);
+    w->nat = env->now < env->search_at ? CHANNEL_NAT_BUSY : nat_of(&r);
+    w->step = w->nat == CHANNEL_NAT_STEP ? (int8_t)r.port_step : 0;
+    for (unsigned i = 0; ports && r.port_preserving && i < env->locals; i++) {
+        struct path p = r.seen;
+        p.port = env->local[i].port;
+        if (env->local[i].family == 4 && w->candidates < CHANNEL_CANDIDATES_MAX &&
+            usable(env, &p, false) && !listed(w->candidate, w->candidates, &p))
+            add_before_exits(w, &p);
+    }
+}
+
 int reach_take(struct meet_env *env, struct channel_config *config, const struct wire_reach *peer,
                const struct path *own_seen)
 {
@@ -152,6 +210,8 @@ int reach_take(struct meet_env *env, struct channel_config *config, const struct
         config->candidate[n++].via = env->relayed ? env->via : VIA_UDP;
     }
     config->candidates = n;
+    config->nat_peer = peer->nat;
+    config->step_peer = peer->step;
     config->lab = env->lab;
     memcpy(config->remote_cid, peer->cid, sizeof config->remote_cid);
     memcpy(config->remote_mask, peer->recv_mask, sizeof config->remote_mask);

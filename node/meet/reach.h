@@ -11,6 +11,10 @@
 // (unless servers see us elsewhere), then the interfaces'. Private ones only in a lab, or where the peer is behind the same public address.
 void reach_own(struct meet_env *, struct wire_reach *, const struct path *seen,
                const struct path *seen_of, const struct path *peer_seen);
+// What servers see of us where they agree on nothing else, or have seen something newer than `seen`.
+void reach_seen(const struct meet_env *, struct path *seen);
+// Adds to it what kind of translation is before us, and a port outside that it makes likely.
+void reach_nat(const struct meet_env *, struct wire_reach *);
 // The peer's end into a channel's configuration. Returns 0; BAUTA_EAUTH: one of the addresses is blocked;
 // BAUTA_EFORMAT: nothing is left that may be probed.
 int reach_take(struct meet_env *, struct channel_config *, const struct wire_reach *peer,

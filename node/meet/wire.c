@@ -153,13 +153,25 @@ static void put_reach(struct wr *w, const struct wire_reach *reach)
     unsigned gap = last - keep - skip;
     wr_bytes(w, reach->cid, sizeof reach->cid);
     wr_bytes(w, reach->recv_mask, sizeof reach->recv_mask);
-    wr_u8(w, reach->observed ? WIRE_REACH_OBSERVED : 0);
+    unsigned flags = reach->observed ? WIRE_REACH_OBSERVED : 0;
+    flags |= (unsigned)reach->nat << WIRE_REACH_NAT_SHIFT;
+    flags |= ((unsigned)reach->step & 0x0fu) << WIRE_REACH_STEP_SHIFT;
+    wr_u8(w, (uint8_t)flags);
     wr_u8(w, (uint8_t)((last - skip) | (unsigned)(keep < relays ? relays - skip : relays)
                                            << WIRE_REACH_RELAYS_SHIFT));
     for (unsigned i = 0; i < last; i++)
         if (i < gap || i >= gap + skip)
             path_put(w, &reach->candidate[i]);
     wr_zero(w, w->left);
+}
+
+static bool get_flags(struct wire_reach *reach, uint8_t flags)
+{
+    unsigned nat = flags >> WIRE_REACH_NAT_SHIFT & 0x07u, step = flags >> WIRE_REACH_STEP_SHIFT;
+    reach->observed = (flags & WIRE_REACH_OBSERVED) != 0;
+    reach->nat = nat < CHANNEL_NATS ? (enum channel_nat)nat : CHANNEL_NAT_UNKNOWN;
+    reach->step = (int8_t)(step < 8 ? (int)step : (int)step - 16);
+    return nat < CHANNEL_NATS && (step != 0) == (nat == CHANNEL_NAT_STEP);
 }
 
 static bool get_reach(struct rd *r, struct wire_reach *reach)
@@ -170,9 +182,8 @@ static bool get_reach(struct rd *r, struct wire_reach *reach)
     uint8_t counts = rd_u8(r);
     reach->candidates = counts & ((1u << WIRE_REACH_RELAYS_SHIFT) - 1);
     reach->relays = counts >> WIRE_REACH_RELAYS_SHIFT;
-    reach->observed = (flags & WIRE_REACH_OBSERVED) != 0;
-    if (reach->candidates > CHANNEL_CANDIDATES_MAX || reach->relays > reach->candidates ||
-        (flags & ~WIRE_REACH_OBSERVED) != 0 || (reach->observed && reach->candidates == 0)) {
+    if (!get_flags(reach, flags) || reach->candidates > CHANNEL_CANDIDATES_MAX ||
+        reach->relays > reach->candidates || (reach->observed && reach->candidates == 0)) {
         reach->candidates = reach->relays = 0;
         return false;
     }

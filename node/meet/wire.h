@@ -75,13 +75,21 @@ int wire_get_msg1(struct wire_msg1 *, const uint8_t *in, size_t len); // BAUTA_E
 
 // How one end can be reached: cid[8] recv_mask[16] flags[1] counts[1], count x (family[1] addr[4|16] port[2])
 #define WIRE_REACH_FIXED_BYTES (CID_BYTES + MASK_KEY_BYTES + 2u)
+// flags: bit 0; bits 1-3: enum channel_nat; bits 4-7: the step of CHANNEL_NAT_STEP, -8..7 and not 0, else 0.
 #define WIRE_REACH_RELAYS_SHIFT                                                                    \
     4u // of counts: candidates, and how many of them, the last, are behind a relay
 #define WIRE_REACH_OBSERVED 0x01u // the first candidate is the one that the introducer sees
+#define WIRE_REACH_NAT_SHIFT 1u
+#define WIRE_REACH_STEP_SHIFT 4u
+#define WIRE_REACH_STEP_MIN (-8)
+#define WIRE_REACH_STEP_MAX 7
+static_assert(CHANNEL_NATS <= 8, "three bits");
 struct wire_reach {
     uint8_t cid[CID_BYTES];
     uint8_t recv_mask[MASK_KEY_BYTES];
     bool observed;
+    enum channel_nat nat; // of IPv4
+    int8_t step;
     uint8_t candidates;
     uint8_t relays; // so many of them, the last ones, are behind a relay of ours
     struct path candidate[CHANNEL_CANDIDATES_MAX];

@@ -106,7 +106,7 @@ static uint16_t new_port(struct sim_nat *n, uint32_t remote, uint16_t inside,
     switch ((enum sim_nat_kind)n->kind) {
     case SIM_NAT_SYMMETRIC_PRESERVING:
         // Another host behind it talks to that remote from the same port.
-        if (sim_prf_below(prf, SIM_PRF_NAT, site, 3, (uint64_t)remote << 16 | inside, 8) != 0)
+        if (sim_prf_below(prf, SIM_PRF_NAT, site, 3, (uint64_t)remote << 16 | inside, 16) != 0)
             return port;
         break;
     case SIM_NAT_SYMMETRIC_STEP:

@@ -15,7 +15,7 @@ enum sim_nat_kind {
     SIM_NAT_RESTRICTED,      // one port; addresses that were talked to
     SIM_NAT_PORT_RESTRICTED, // one port; addresses and ports that were talked to
     SIM_NAT_SYMMETRIC, // a random port for each address and port that is talked to, open for that alone
-    SIM_NAT_SYMMETRIC_PRESERVING, // the port inside, where it is free: of one remote in eight it is not
+    SIM_NAT_SYMMETRIC_PRESERVING, // the port inside, where it is free: of one remote in sixteen it is not
     SIM_NAT_SYMMETRIC_STEP,       // the next port
     SIM_NAT_KINDS
 };

@@ -79,7 +79,7 @@ static bool same_ip(const struct path *a, const struct path *b)
 
 static bool is_socket(uint32_t via)
 {
-    return (via & (VIA_TUNNEL | VIA_SOCKET | VIA_TCP)) == VIA_SOCKET;
+    return (via & VIA_KINDS) == VIA_SOCKET;
 }
 
 // A translated host has its address alone; others may share one and differ by port.

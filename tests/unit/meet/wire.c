@@ -282,6 +282,37 @@ static void hand_made_nonsense_is_refused(void **state)
     assert_int_equal(wire_get_record(&rec, bytes), BAUTA_EFORMAT);
 }
 
+// Each kind of translation has one spelling, a step only where there is one.
+static void reach_tells_the_nat(void **state)
+{
+    (void)state;
+    enum { FLAGS = 4 + CID_BYTES + MASK_KEY_BYTES };
+    uint8_t bytes[WIRE_CONFIRM_PAYLOAD_BYTES], again[WIRE_CONFIRM_PAYLOAD_BYTES];
+    struct wire_confirm c = {.generation = 7}, back;
+    unsigned good = 0;
+    for (unsigned nat = 0; nat < CHANNEL_NATS; nat++)
+        for (int step = WIRE_REACH_STEP_MIN; step <= WIRE_REACH_STEP_MAX; step++) {
+            if ((step != 0) != (nat == CHANNEL_NAT_STEP))
+                continue;
+            c.reach.nat = (enum channel_nat)nat;
+            c.reach.step = (int8_t)step;
+            wire_put_confirm(bytes, &c);
+            assert_int_equal(wire_get_confirm(&back, bytes, sizeof bytes), 0);
+            assert_int_equal(back.reach.nat, nat);
+            assert_int_equal(back.reach.step, step);
+            good++;
+        }
+    for (unsigned flags = 0; flags < 256; flags++) { // bit 0 without a candidate: never
+        bytes[FLAGS] = (uint8_t)flags;
+        if (wire_get_confirm(&back, bytes, sizeof bytes) != 0)
+            continue;
+        wire_put_confirm(again, &back);
+        assert_memory_equal(again, bytes, sizeof bytes);
+        good--;
+    }
+    assert_int_equal(good, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +321,7 @@ int main(void)
         cmocka_unit_test(msg1_matches),
         cmocka_unit_test(msg2_matches),
         cmocka_unit_test(confirms_match),
+        cmocka_unit_test(reach_tells_the_nat),
         cmocka_unit_test(tags_and_weights_match),
         cmocka_unit_test(damage_never_confuses),
         cmocka_unit_test(candidates_that_do_not_fit_are_left_out),

@@ -458,6 +458,13 @@ size_t dht_answer_blob_max(void)
     return CLASS_CHAT - 88 - 35;
 }
 
+void dht_reach(const struct dht *d, uint8_t family, struct dht_reach *reach)
+{
+    (void)d;
+    (void)family;
+    memset(reach, 0, sizeof *reach); // nothing is known
+}
+
 void dht_status(const struct dht *d, struct dht_status *status)
 {
     memset(status, 0, sizeof *status);
