@@ -329,6 +329,8 @@ static void check(struct parse *p)
     if (c->proxied && (c->public_server || c->listens > 0 || c->tcps > 0))
         wrong(p, EXIT_USAGE, "--proxy excludes --public, --listen and --tcp: nobody reaches %s",
               "a node behind a proxy");
+    if (c->proxied) // nothing is said to the local network either
+        c->no_lan = c->no_upnp = true;
     if (c->tcps > 0 && !c->public_server && !c->lab)
         wrong(p, EXIT_USAGE, "--tcp is for servers: it needs %s", "--public");
     if (c->command == COMMAND_CTL && c->words == 0 && !c->help)

@@ -147,10 +147,15 @@ static bool on_tcp_key(void *ctx, const struct path *path, uint8_t key[static 32
     return l->cfg.key(l->cfg.ctx, path, key);
 }
 
-// Each change once: of several connections one may fail for its target's sake while others work.
+// Each change once. That a target is not reached is no news where others were.
 static void on_proxy_said(void *ctx, enum socks_error error)
 {
     struct links *l = ctx;
+    bool target =
+        error == SOCKS_REFUSED || error == SOCKS_UNREACHABLE || error == SOCKS_CAN_NOT_CONNECT;
+    if (target && l->proxy_worked)
+        return;
+    l->proxy_worked = error == SOCKS_OK;
     if (error == l->proxy_told)
         return;
     l->proxy_told = error;

@@ -33,8 +33,9 @@ struct links {
     bool proxied;
     struct socks_proxy proxy;
     enum socks_error proxy_told;
-    uint64_t refused; // sends to a link that there is not, or can't be
-    unsigned holds;   // handles that libuv has not let go of, and one until links_close
+    bool proxy_worked; // since it was in trouble itself
+    uint64_t refused;  // sends to a link that there is not, or can't be
+    unsigned holds;    // handles that libuv has not let go of, and one until links_close
 };
 
 struct link_counters {

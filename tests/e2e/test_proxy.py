@@ -227,7 +227,7 @@ def test_names_go_to_the_proxy(w):
     with Socks(lambda kind, host, port: ("127.0.0.1", server.tcp_port), method=2) as proxy:
         url = "socks5://127.0.0.1:%d" % proxy.port
         a = proxied(w, url, "relay.invalid:443/" + server.key)
-        joined_by_name(a, proxy, server)
+        answered_by_name(a, proxy, server)
         equal(udp_sockets(a.process) or [], [], "UDP sockets of a node behind a proxy")
         check(udp_sockets(server) is None or udp_sockets(server), "the test sees no UDP socket anywhere")
         b = proxied(w, url, "tcp://relay.invalid:443/" + server.key)
@@ -238,7 +238,18 @@ def test_names_go_to_the_proxy(w):
         b.call("stop")
 
 
-def joined_by_name(c, proxy, server):
+def test_one_of_two_is_not_there(w):
+    """That is the target's fault, and not told again and again while the other one works."""
+    server, other, nobody = tcp_server(w), tcp_server(w), free_port()
+    with Socks(straight) as proxy:
+        c = proxied(w, "socks5://127.0.0.1:%d" % proxy.port, server.tcp,
+                    "--bootstrap", "tcp://127.0.0.1:%d/%s" % (nobody, other.key))
+        answered(c)
+        until(lambda: sum(port == nobody for _, _, port in proxy.asked) >= 3, "third question for who is not there")
+        check(len([x for x in c.process.err.lines if "proxy" in x]) <= 2, "lines: %r" % c.process.err.lines)
+
+
+def answered_by_name(c, proxy, server):
     until(lambda: (3, b"relay.invalid", 443) in proxy.asked, "question for the name: %r" % proxy.asked)
     until(lambda: c.call("status")["traffic"]["datagrams_in"] > 0, "answer of the server")
     equal({(kind, host) for kind, host, _ in proxy.asked if kind == 3}, {(3, b"relay.invalid")}, "names")
