@@ -144,6 +144,8 @@ void dht_via(struct dht *d, usec_t now, uint32_t via)
     memset(u->vote, 0, sizeof u->vote);
     memset(u->seen, 0, sizeof u->seen);
     memset(u->unheard_family, 0, sizeof u->unheard_family);
+    reach_restart(d, 0);
+    reach_restart(d, 1);
     if (via != VIA_UDP) { // who has no address that others should know serves nobody
         u->serves[0] = u->serves[1] = u->answers = false;
         for (unsigned f = 0; f < 2; f++) {

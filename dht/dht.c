@@ -250,6 +250,10 @@ void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *
             ask_answered(d, c, a);
         break;
     case CALL_BOOTSTRAP:
+        if (a != NULL && a->status == RPC_OK && path_private(&dht_entry(d, c->ref)->contact.path) &&
+            !d->config.lab)
+            join_named(d, a);
+        break;
     case CALL_DIAL:
     case CALL_NOBODY:
     case CALL_TOKEN:

@@ -62,6 +62,11 @@ int dht_contacts_import(struct dht *, usec_t now, const struct contact *, size_t
 
 // The key of a server that is known at this address and port. False: nobody is. Looks through the whole book.
 bool dht_key_at(const struct dht *, const struct path *, uint8_t pk[static 32]);
+// Servers that somebody on our own link told us of: as dht_contacts_import, but their addresses may be private. Such
+// a one is no contact outside a lab; whom it names is asked. Taken only while no server is known.
+void dht_hints(struct dht *, usec_t now, const struct contact *, size_t n);
+// Key and puzzle of ours, if we are a server. The path is the caller's.
+bool dht_self(const struct dht *, struct contact *);
 
 // One datagram, opened in place. 0: it was ours; BAUTA_EUNKNOWN: neither an answer, a push nor a request
 // to us; other codes: ours, but bad, and dropped. dht_is_answer tells in O(1) if the first 8 bytes are
@@ -208,6 +213,30 @@ bool dht_serves(const struct dht *); // as a server, in any family
 bool dht_joined(const struct dht *); // a server is known
 // Whom we were told of: bootstraps, then contacts of an earlier run. Returns how many.
 size_t dht_told(const struct dht *, struct contact *out, size_t max);
+
+// ---- reachability ---------------------------------------------------------------------------------
+// What address translation before us does, as several servers of different coarse prefixes see it (RFC 4787's words).
+enum dht_mapping {
+    DHT_MAPPING_UNKNOWN,
+    DHT_MAPPING_NONE,        // they see an address of our own interface
+    DHT_MAPPING_INDEPENDENT, // all see the same address and port
+    DHT_MAPPING_DEPENDENT    // a port, or even an address, for each of them
+};
+struct dht_reach {
+    enum dht_mapping mapping;
+    bool port_preserving; // the port outside is the one that our socket is bound to
+    bool same_ip;         // at least the address is the same for all
+    int32_t
+        port_step; // dependent ones: what the port grows by with each new destination; 0: not regular
+    struct path seen;  // as most see us; of dependent ones the newest port. Family 0: unknown
+    uint8_t observers; // coarse prefixes (nodes in a lab) whose word this is
+};
+// family: 4 or 6. It takes more than half of five, or of all where fewer are known; told for an hour and
+// some, or until the network changes.
+void dht_reach(const struct dht *, uint8_t family, struct dht_reach *);
+// The addresses that our sockets can be reached at from this computer's interfaces, whenever they change. What
+// servers said before is forgotten for each family whose addresses have changed, and a few are asked again.
+void dht_local_paths(struct dht *, usec_t now, const struct path *, size_t n);
 
 // ---- status ---------------------------------------------------------------------------------------
 struct dht_status {

@@ -8,6 +8,7 @@
 #include "dht/guard.h"
 #include "dht/ids.h"
 #include "dht/intro.h"
+#include "dht/mapping.h"
 #include "dht/region.h"
 #include "dht/rtt.h"
 #include "dht/size.h"
@@ -70,6 +71,7 @@ struct call {
     enum call_owner owner_kind;
     uint32_t owner, place; // place: whose e it is; 0: none
     uint32_t tag;          // the owner's own: a version
+    uint32_t order;        // of its first sending, among all requests
     book_ref ref;
     struct rpc_keys keys;
     uint8_t mask_key[32];
@@ -260,6 +262,16 @@ struct upkeep {
     struct vote vote[SEEN_VOTES];
     struct path seen[2]; // the own addresses; family 0: not known
     uint8_t seen_last;   // which one was learnt last
+    // reach.c
+    struct mapping *mapping[2]; // from the first word of a family on
+    usec_t reach_at[2];
+    uint32_t reach_moved_s[2];
+    uint16_t reach_first[2],
+        reach_next[2]; // of the table's contacts: where asking began, how many were looked at
+    uint8_t reach_asks[2], locals; // reach_asks: left
+    bool reach_waits[2];
+    uint16_t local_port[2];
+    uint32_t local[LOCAL_PATHS_MAX], local_sum[2]; // hashes of our own addresses; their sums
     // upkeep.c
     bool heard_family[2];      // somebody of this family has answered
     uint8_t unheard_family[2]; // requests without an answer until then
@@ -477,6 +489,13 @@ bool upkeep_family_works(const struct dht *, uint8_t family);
 // votes.c: a server's word on our address.
 void upkeep_vote(struct dht *, const struct call *, const struct path *seen);
 
+// reach.c
+void reach_heard(struct dht *, const struct call *, const struct path *seen);
+void reach_timer(struct dht *);
+void reach_restart(struct dht *, unsigned f); // another network: what was said holds no more
+void reach_moved(struct dht *, unsigned f);   // by the word of servers: at most once a minute
+void reach_end(struct dht *);
+
 // join.c
 void join_bootstrap(struct dht *);
 void join_now(struct dht *);   // bootstraps are asked at once, where nobody is known
@@ -485,6 +504,7 @@ void join_again(struct dht *); // none does any more
 void join_look(struct dht *);
 void join_sample(struct dht *); // one more look-up of a random target, while there were few
 void join_forget_imports(struct dht *);
+void join_named(struct dht *, const struct wire_answer *);
 void upkeep_recentre(struct dht *, unsigned f, const struct path *seen);
 void upkeep_looked_up(struct dht *);
 void upkeep_met(struct dht *, book_ref,

@@ -98,32 +98,89 @@ int dht_bootstrap(struct dht *d, usec_t now, const struct contact *c)
     return 0;
 }
 
-int dht_contacts_import(struct dht *d, usec_t now, const struct contact *c, size_t n)
+static bool import_room(struct dht *d)
 {
     struct upkeep *u = &d->upkeep;
-    d->now = now;
     if (u->import == NULL)
         u->import = arena_take(d->config.arena, CACHE_MAX * sizeof *u->import);
-    if (u->import == NULL)
+    return u->import != NULL;
+}
+
+// Shuffled, so that not everybody who took over one list asks its first lines. False: it is there, or it is us.
+static bool import(struct dht *d, const struct contact *c)
+{
+    struct upkeep *u = &d->upkeep;
+    if (d->server != NULL && memcmp(c->pk, d->pk, 32) == 0)
+        return false;
+    for (unsigned i = 0; i < u->imports; i++)
+        if (memcmp(u->import[i].pk, c->pk, 32) == 0 && path_equal(&u->import[i].path, &c->path))
+            return false;
+    if (u->imports == CACHE_MAX) {
+        u->import[rng_below(&d->config.rng, CACHE_MAX)] = *c;
+        return true;
+    }
+    unsigned at = (unsigned)rng_below(&d->config.rng, u->imports + 1);
+    u->import[u->imports++] = u->import[at];
+    u->import[at] = *c;
+    return true;
+}
+
+int dht_contacts_import(struct dht *d, usec_t now, const struct contact *c, size_t n)
+{
+    d->now = now;
+    if (!import_room(d))
         return BAUTA_ESPACE;
     int taken = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!path_reachable(&c[i].path, d->config.lab) ||
-            (d->server != NULL && memcmp(c[i].pk, d->pk, 32) == 0))
-            continue;
-        taken++;
-        if (u->imports == CACHE_MAX) {
-            u->import[rng_below(&d->config.rng, CACHE_MAX)] = c[i];
-            continue;
-        }
-        // Shuffled, so that not everybody who took over one list asks its first lines.
-        unsigned at = (unsigned)rng_below(&d->config.rng, u->imports + 1);
-        u->import[u->imports++] = u->import[at];
-        u->import[at] = c[i];
-    }
+    for (size_t i = 0; i < n; i++)
+        taken += path_reachable(&c[i].path, d->config.lab) && import(d, &c[i]);
     if (taken > 0)
         join_now(d);
     return taken;
+}
+
+// Link-local IPv6 means nothing without its interface.
+static bool hint_ok(const struct dht *d, const struct contact *c)
+{
+    const struct path *p = &c->path;
+    bool link_local = p->family == 6 && p->ip[0] == 0xfe && (p->ip[1] & 0xc0) == 0x80;
+    return path_reachable(p, true) && !link_local && (d->config.lab || !path_loopback(p)) &&
+           node_puzzle_ok(&d->config.net, c->pk, c->puzzle_nonce, d->config.puzzle_bits);
+}
+
+void dht_hints(struct dht *d, usec_t now, const struct contact *c, size_t n)
+{
+    bool any = false;
+    d->now = now;
+    if (dht_live(d) > 0 || !import_room(d))
+        return;
+    for (size_t i = 0; i < n; i++)
+        any = (hint_ok(d, &c[i]) && import(d, &c[i])) || any;
+    if (any)
+        join_now(d);
+}
+
+// A bootstrap at a private address is no contact outside a lab, since nobody else could reach it; those that it names
+// may be.
+void join_named(struct dht *d, const struct wire_answer *a)
+{
+    struct contact c;
+    bool any = false;
+    if (dht_live(d) > 0 || !import_room(d))
+        return;
+    for (size_t at = 0; wire_answer_contact(a, &at, &c);)
+        any = (dht_contact_ok(d, &c, true) && import(d, &c)) || any;
+    if (any)
+        join_now(d);
+}
+
+bool dht_self(const struct dht *d, struct contact *c)
+{
+    if (!upkeep_serves_any(d))
+        return false;
+    memset(c, 0, sizeof *c);
+    memcpy(c->pk, d->pk, 32);
+    memcpy(c->puzzle_nonce, d->config.puzzle_nonce, PUZZLE_NONCE_BYTES);
+    return true;
 }
 
 // The first server has answered.

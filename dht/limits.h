@@ -78,6 +78,25 @@
 #define VERIFY_UNPROVEN_MAX 24u   // of which so many at most may be forged source addresses
 #define SEEN_VOTES 8u             // servers whose word on our address is remembered
 #define SEEN_AGREE 2u             // PROTOCOL 3
+// What translates our addresses, by what servers of different coarse prefixes see at about the same time.
+#define REACH_SIGHTINGS 8u // remembered of each family
+#define REACH_OBSERVERS 5u // two of them may lie
+#define REACH_ASKED                                                                                \
+    REACH_SIGHTINGS // when we ask: so many ports show a step among those of two liars
+// Only what was seen within it is compared: a mapping that nothing keeps open is another one after 30 s, at some
+// routers.
+#define REACH_TOGETHER_US (20 * USEC_PER_S)
+#define REACH_SETTLE_US (2 * USEC_PER_S) // before fewer observers do, where no more are known
+#define REACH_ASK_US (250 * USEC_PER_MS) // between two pings
+#define REACH_ASKS 12u                   // at most, of one family at a time
+#define REACH_AGAIN_US (3600 * USEC_PER_S)
+#define REACH_UNKNOWN_US (60 * USEC_PER_S) // there was nobody to ask, or only one
+#define REACH_KEPT_US (2 * REACH_AGAIN_US)
+#define REACH_RESTART_S 60u // between two times that it begins anew by servers' word
+#define REACH_STEP_MAX                                                                             \
+    64u // between two ports that follow each other: random ones are thousands apart
+#define REACH_RUN_MIN 4u   // ports that make a step
+#define LOCAL_PATHS_MAX 8u // of our own interfaces
 
 // ---- dial-back ------------------------------------------------------------------------------------
 #define DIAL_BACKS 3u // PROTOCOL 3

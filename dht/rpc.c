@@ -209,10 +209,11 @@ static void send_once(struct dht *d, struct call *c)
     memset(slot->data, 0, slot->len);
     memcpy(slot->data + RPC_BODY_AT, c->body, c->body_len);
     slot->path = to->path;
-    slot->path.via = c->via;
+    if (c->via != VIA_UDP) // else by TCP, if that is how we were told of it
+        slot->path.via = c->via;
     slot->to_server = true;
     memcpy(slot->server, to->pk, sizeof slot->server);
-    if (c->via == VIA_UDP)
+    if (slot->path.via == VIA_UDP)
         dht_contacted(d, &slot->path);
     if (memcmp(c->header.token, (uint8_t[RPC_TOKEN_BYTES]){0}, RPC_TOKEN_BYTES) == 0)
         rng_fill(&d->config.rng, c->header.token, RPC_TOKEN_BYTES);
@@ -335,6 +336,7 @@ int call_start(struct dht *d, const struct call_spec *spec, const struct wire_re
         call_free(d, c);
         return rc;
     }
+    c->order = (uint32_t)d->count.requests_out;
     send_first(d, c);
     if (c->kind == RPC_FIND)
         attends_found(d);
@@ -473,7 +475,8 @@ int call_receive(struct dht *d, const struct path *from, struct call *c,
     size_t body_len;
     struct wire_answer a;
     struct path at = dht_entry(d, c->ref)->contact.path;
-    at.via = c->via;
+    if (c->via != VIA_UDP)
+        at.via = c->via;
     if (!path_equal(from, &at)) {
         d->count.dropped_auth++;
         return BAUTA_EAUTH;

@@ -16,7 +16,7 @@ int upkeep_new(struct dht *d)
 {
     struct upkeep *u = &d->upkeep;
     u->bootstrap_at = u->centre_at = u->refresh_at = u->fill_at = u->dial_at = USEC_NEVER;
-    u->joined_at = USEC_NEVER;
+    u->joined_at = u->reach_at[0] = u->reach_at[1] = USEC_NEVER;
     u->bootstrap_step = BOOTSTRAP_RETRY_MIN_US;
     u->centre_step = CENTRE_RETRY_MIN_US;
     u->serves[0] = u->serves[1] = u->answers = d->config.server && d->config.listed;
@@ -31,6 +31,7 @@ void upkeep_free(struct dht *d)
     arena_give(d->config.arena, u->bootstrap, BOOTSTRAPS_MAX * sizeof *u->bootstrap);
     join_forget_imports(d);
     cache_end(d);
+    reach_end(d);
     book_drop(d->config.book, u->walk);
     for (unsigned f = 0; f < 2; f++) {
         dialback_end(d, f);
@@ -45,7 +46,8 @@ void upkeep_free(struct dht *d)
 void upkeep_arm(struct dht *d)
 {
     const struct upkeep *u = &d->upkeep;
-    const usec_t all[] = {u->bootstrap_at, u->centre_at, u->refresh_at, u->fill_at, u->dial_at};
+    const usec_t all[] = {u->bootstrap_at, u->centre_at,   u->refresh_at, u->fill_at,
+                          u->dial_at,      u->reach_at[0], u->reach_at[1]};
     usec_t at = USEC_NEVER;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         at = all[i] < at ? all[i] : at;
@@ -65,6 +67,7 @@ void upkeep_timer(struct dht *d)
         refresh_tick(d);
     if (u->dial_at <= d->now)
         dialback_timer(d);
+    reach_timer(d);
     upkeep_arm(d);
 }
 
@@ -159,8 +162,10 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
     if (told)
         table_public_set(t, ref, a->listed);
     if (a->status == RPC_OK &&
-        (c->kind == RPC_PING || c->kind == RPC_FIND || c->kind == RPC_ATTEND))
+        (c->kind == RPC_PING || c->kind == RPC_FIND || c->kind == RPC_ATTEND)) {
         upkeep_vote(d, c, &a->seen);
+        reach_heard(d, c, &a->seen);
+    }
     if (first && dht_live(d) > 0)
         join_heard(d);
     if (first_of_family && t->live > 0)

@@ -68,8 +68,10 @@ void upkeep_vote(struct dht *d, const struct call *c, const struct path *seen)
         bool moved = believed->family != 0;
         *believed = *seen;
         u->seen_last = (uint8_t)f;
-        if (moved)
+        if (moved) {
             dialback_moved(d, f);
+            reach_moved(d, f);
+        }
     }
     if (prefix >= need && prefix > old_prefix && u->serves[f])
         upkeep_recentre(d, f, seen);

@@ -262,6 +262,7 @@ void node_set_privacy(struct node *n, usec_t now, enum node_privacy privacy)
 {
     bool other = privacy != n->cfg.privacy;
     n->cfg.privacy = privacy;
+    hairpin_restart(&n->hairpin, now);
     for (size_t i = 0; n->encounters > 0 && i < MEET_ENCOUNTERS_MAX && other; i++) {
         struct encounter *e = n->busy->encounter[i];
         if (e != NULL && e->state == ENCOUNTER_SEEKING)

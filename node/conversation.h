@@ -29,7 +29,7 @@ struct conversation {
     uint8_t topic;
     uint8_t peer[32]; // pseudonym
     struct path path;
-    bool direct;            // that path leads straight to the other: no relay in between
+    bool far;                // that path leads over a relay
     bool relayed;           // it must not: the own address stays hidden
     struct consent consent; // for relays that ask whether we want its datagrams
     struct path point[2];   // where the other could be besides, behind its relays

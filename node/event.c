@@ -23,7 +23,7 @@ static void fill_matched(struct node_event *ev, const struct encounter *e,
     ev->encounter = e->id;
     ev->text = c->topic < e->topics ? e->topic_text[c->topic] : "";
     ev->len = c->topic < e->topics ? e->topic_len[c->topic] : 0;
-    ev->path = c->direct ? "direct" : "relayed";
+    ev->path = c->far || c->relayed ? "relayed" : "direct";
     memcpy(ev->alias, e->alias, sizeof ev->alias);
     for (size_t i = 0; i < SAS_WORDS; i++)
         ev->words[i] = sas_word(c->words[i]);

@@ -43,6 +43,26 @@
 #define REUNION_ASKS_MAX 48u
 #define REUNION_ASK_US (10 * USEC_PER_S)
 #define REUNION_CANDIDATE_BYTES 92u // of a note: four IPv6 and two IPv4, with any tag
+// Hairpinning: looked at once servers have told our outside address, then each hour, in case it has changed.
+#define HAIRPIN_LOOK_US_MIN USEC_PER_S
+#define HAIRPIN_LOOK_US_MAX (3600 * USEC_PER_S)
+#define HAIRPIN_WAIT_US USEC_PER_S // no router takes longer
+#define HAIRPIN_PROBES_MAX 2u      // to one outside address: one may be lost
+// LAN discovery.
+#define LAN_CONTACTS_MAX 2u // one of each address family
+#define LAN_START_US                                                                               \
+    (300 * USEC_PER_MS) // who comes back after a power cut does not speak at the same moment
+#define LAN_ASK_US_MIN                                                                             \
+    USEC_PER_S // who knows nobody asks so often, doubling; each gap is half to one and a half
+#define LAN_ASK_US_MAX (60 * USEC_PER_S)
+#define LAN_BEACON_US (600 * USEC_PER_S)     // who knows somebody
+#define LAN_ANSWER_US_MIN (20 * USEC_PER_MS) // of many the first to answer keeps the others silent
+#define LAN_ANSWER_US_MAX (500 * USEC_PER_MS)
+#define LAN_ANSWER_GAP_US (5 * USEC_PER_S) // what was told just now is asked for again then
+#define LAN_CLOCK_MINUTES 20               // two clocks, each 10 minutes wrong
+#define LAN_OPENED_PER_S                                                                           \
+    64u // 50 us of a core: a link with a hundred newcomers in a second has to wait
+#define LAN_TAKEN_PER_MINUTE 16u // hints
 // Links that a driver has not been told of: it asks after each call, and one call closes at most a whole search for a
 // NAT's port (256) or a relay's clients whose time is over. A power of two.
 #define NODE_VIAS_CLOSED_MAX 4096u

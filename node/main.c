@@ -1,5 +1,6 @@
 // The command line of bauta.
 #include "node/host/client.h"
+#include "node/host/portmapper.h"
 #include "node/host/process.h"
 #include "node/host/run.h"
 #include "node/host/version.h"
@@ -40,6 +41,8 @@ int main(int argc, char **argv)
         return run_demo(&config);
     case COMMAND_RELAY:
         return process_fail(EXIT_USAGE, "this version has no relay yet");
+    case COMMAND_PORT_MAPPER:
+        return portmapper();
     case COMMAND_VERSION:
         puts("bauta " BAUTA_VERSION);
         return EXIT_OK;

@@ -18,6 +18,7 @@ int node_new(struct node **out, usec_t now, const struct node_config *cfg)
     n->cfg.network = NULL; // the caller's string; `net` holds the name
     n->net = net;
     n->started_us = now;
+    hairpin_restart(&n->hairpin, now);
     rng_fill(&cfg->rng, n->recv_mask, sizeof n->recv_mask);
 
     struct dht_config d = {
@@ -127,11 +128,19 @@ void node_clock(struct node *n, usec_t now, int64_t unix_us)
 void node_local_paths(struct node *n, usec_t now, const struct path *path, size_t count)
 {
     meet_local_paths(n->meet, path, count);
+    dht_local_paths(n->dht, now, path, count);
+    hairpin_restart(&n->hairpin, now);
     for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
         if (n->busy->conversation[i] != NULL && !n->busy->conversation[i]->closed) {
             reunion_moved(n, now, n->busy->conversation[i]);
             node_touch(n, n->busy->conversation[i]);
         }
+    node_pump(n, now);
+}
+
+void node_mapped(struct node *n, usec_t now, const struct path *path, size_t count)
+{
+    meet_mapped_paths(n->meet, path, count);
     node_pump(n, now);
 }
 
@@ -162,6 +171,44 @@ int node_add_contacts(struct node *n, usec_t now, const struct contact *c, size_
     uplink_told(n, now);
     node_pump(n, now);
     return rc;
+}
+
+size_t node_lan_tells(struct node *n, const struct path *own, size_t owns,
+                      struct contact out[static LAN_CONTACTS_MAX])
+{
+    struct contact self;
+    size_t k = 0;
+    if (!dht_self(n->dht, &self))
+        owns = 0;
+    for (size_t i = 0; i < owns && k < LAN_CONTACTS_MAX; i++) {
+        self.path = own[i];
+        if (k == 0 || out[0].path.family != own[i].family) // one of each family
+            out[k++] = self;
+    }
+    if (k > 0)
+        return k;
+    size_t known = dht_contacts_export(n->dht, out, LAN_CONTACTS_MAX);
+    for (size_t i = 0; i < known; i++)
+        if (!path_loopback(&out[i].path)) // of a lab on one computer
+            out[k++] = out[i];
+    return k;
+}
+
+void node_lan_hints(struct node *n, usec_t now, const struct contact *c, size_t count)
+{
+    if (!uplink_only(n)) // they would learn our address
+        dht_hints(n->dht, now, c, count);
+    node_pump(n, now);
+}
+
+bool node_alone(const struct node *n)
+{
+    return !dht_joined(n->dht);
+}
+
+bool node_hides(const struct node *n)
+{
+    return uplink_only(n);
 }
 
 bool node_contact(const struct node *n, const struct path *bound, struct contact *c)
@@ -326,6 +373,8 @@ static void receive_one(struct node *n, usec_t now, struct arrival *a, uint8_t *
         relay_exit_receive(n->relaying->service, now, &a->path, data, len);
         return;
     }
+    if (n->hairpin.out && a->path.via == VIA_UDP && hairpin_receive(&n->hairpin, now, data, len))
+        return;
     bool packet = false, answer = a->c == NULL && dht_is_answer(n->dht, data, len);
     if (!answer) {
         packet_cid(cid, data, len, n->recv_mask);
@@ -360,8 +409,28 @@ void node_receive(struct node *n, usec_t now, const struct rx *rx, size_t count)
 
 // ---- time -----------------------------------------------------------------------------------------
 
+// Who hides his address asks nothing of the router before him.
+static void expire_hairpin(struct node *n, usec_t now)
+{
+    struct dht_reach reach = {0};
+    uint8_t probe[CLASS_TINY];
+    if (!uplink_only(n))
+        dht_reach(n->dht, 4, &reach);
+    if (!hairpin_expire(&n->hairpin, now, &reach, &n->cfg.rng, probe))
+        return;
+    struct outbox_slot *slot = outbox_room(n->cfg.out);
+    if (slot == NULL)
+        return;
+    slot->path = n->hairpin.to;
+    slot->len = sizeof probe;
+    memcpy(slot->data, probe, sizeof probe);
+    outbox_commit(n->cfg.out);
+}
+
 bool node_expire(struct node *n, usec_t now, unsigned budget)
 {
+    if (n->hairpin.at <= now)
+        expire_hairpin(n, now);
     bool more = dht_expire(n->dht, now, budget);
     node_pump(n, now);
     more = meet_expire(n->meet, now, budget) || more;
@@ -393,6 +462,8 @@ usec_t node_deadline(const struct node *n)
     const struct heap_entry *e = heap_first(&n->heap);
     if (m < d)
         d = m;
+    if (n->hairpin.at < d)
+        d = n->hairpin.at;
     return e != NULL && e->deadline < d ? e->deadline : d;
 }
 

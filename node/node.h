@@ -9,6 +9,8 @@
 #include "crypto/job.h"
 #include "dht/dht.h"
 #include "node/channel/channel.h"
+#include "node/hairpin.h"
+#include "node/limits.h"
 #include "node/meet/meet.h"
 #include "node/relay/service.h"
 
@@ -54,6 +56,9 @@ void node_clock(struct node *, usec_t now, int64_t unix_us);
 // A warning for the person (NODE_WARNING), each code once until it was told. Both texts outlive the node.
 void node_warn(struct node *, const char *code, const char *text);
 void node_local_paths(struct node *, usec_t now, const struct path *, size_t count);
+// Addresses that a router holds open for our socket (at most MEET_MAPPED_PATHS_MAX; 0: none any more): strangers
+// are told them. No move of the network: conversations that go on are left alone.
+void node_mapped(struct node *, usec_t now, const struct path *, size_t count);
 int node_bootstrap(struct node *, usec_t now, const struct contact *);
 // A client becomes a candidate for being a server: as dht_serve. Contacts out and in: as
 // dht_contacts_export and dht_contacts_import.
@@ -61,6 +66,15 @@ int node_serve(struct node *, usec_t now, const uint8_t secret[static 32],
                const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES]);
 size_t node_contacts(struct node *, struct contact *out, size_t max);
 int node_add_contacts(struct node *, usec_t now, const struct contact *, size_t count);
+// LAN discovery (lan.h). What a beacon may tell: of a server itself, at the addresses that it has on that link, else
+// up to two servers that everybody may know. Returns how many.
+size_t node_lan_tells(struct node *, const struct path *own, size_t owns,
+                      struct contact out[static LAN_CONTACTS_MAX]);
+// Contacts that a beacon named: asked for others while no server is known.
+void node_lan_hints(struct node *, usec_t now, const struct contact *, size_t count);
+bool node_alone(const struct node *); // no server is known
+// Everything goes through relays: nothing else may leave this computer, beacons neither.
+bool node_hides(const struct node *);
 // Our own contact, given the address that our socket is bound to. False for who is not listed.
 bool node_contact(const struct node *, const struct path *bound, struct contact *);
 
@@ -85,7 +99,7 @@ size_t node_transmit(struct node *, usec_t now, uint8_t *buf, size_t cap, struct
 void node_sent(struct node *, usec_t now, uint64_t batch_id,
                int rc); // only failures have to be told
 // Up to `max` of the links (VIA_SOCKET | n) that nobody sends through any more: the driver closes them. Call after
-// each turn until 0. A number that was closed is not used again.
+// each turn until 0. A number that comes again later is a new one.
 size_t node_vias_closed(struct node *, uint32_t *via, size_t max);
 bool node_job(struct node *, struct job *);
 void node_job_done(struct node *, usec_t now, uint32_t job, const uint8_t *result, int len);
@@ -172,6 +186,8 @@ struct uplink_status {
 struct node_status {
     struct dht_status dht;
     struct meet_status meet;
+    struct dht_reach reach[2];   // address translation of IPv4, IPv6
+    enum hairpin_answer hairpin; // of IPv4's
     enum node_privacy privacy;
     uint64_t uptime_us;
     uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;

@@ -8,6 +8,7 @@
 #include "node/alias.h"
 #include "node/channel/cids.h"
 #include "node/conversation.h"
+#include "node/hairpin.h"
 #include "node/limits.h"
 #include "node/node.h"
 #include "node/relaying.h"
@@ -64,6 +65,7 @@ struct node {
     uint32_t turn;             // where node_transmit goes on, so that channels take turns
 
     uint32_t warnings;
+    struct hairpin hairpin;
 
     uint32_t *via_closed; // for node_vias_closed; from the arena while there are any
     uint32_t vias_closed, vias_room;

@@ -188,7 +188,7 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         return;
     case CHANNEL_PATH:
         c->path = ev->path;
-        c->direct = ev->direct;
+        c->far = !ev->direct;
         return;
     case CHANNEL_MATCHED:
         c->matched = true;

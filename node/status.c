@@ -6,6 +6,9 @@ void node_status(const struct node *n, usec_t now, struct node_status *s)
     memset(s, 0, sizeof *s);
     dht_status(n->dht, &s->dht);
     meet_status(n->meet, &s->meet);
+    dht_reach(n->dht, 4, &s->reach[0]);
+    dht_reach(n->dht, 6, &s->reach[1]);
+    s->hairpin = n->hairpin.answer;
     s->privacy = n->cfg.privacy;
     uplink_status(n, now, &s->uplink);
     if (n->relaying != NULL) {
@@ -60,7 +63,7 @@ size_t node_encounters(const struct node *n, struct node_encounter_status *out, 
         out[k].cover = e->cover;
         if (e->state != ENCOUNTER_SEEKING)
             memcpy(out[k].alias, e->alias, sizeof out[k].alias);
-        out[k].path = e->talk == NULL || e->talk->direct ? "direct" : "relayed";
+        out[k].path = e->talk != NULL && (e->talk->far || e->talk->relayed) ? "relayed" : "direct";
         if (e->talk != NULL)
             channel_status(e->talk->channel, &out[k].channel);
         k++;

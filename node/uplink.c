@@ -161,6 +161,7 @@ static int line_open(struct node *n, usec_t now, enum uplink_slot slot, const st
                               .lab = n->cfg.lab,
                               .aes_hardware = n->cfg.aes_hardware,
                               .user = NODE_UPLINK_USER};
+    c.relay.path.via = VIA_UDP;
     memcpy(c.local_mask, n->recv_mask, sizeof c.local_mask);
     int rc = tunnel_new(&l->tunnel, now, &c);
     if (rc == 0) {
@@ -209,9 +210,9 @@ static bool open_of_directory(struct node *n, usec_t now, enum uplink_slot slot)
 static bool open_of_entries(struct node *n, usec_t now, enum uplink_slot slot)
 {
     struct uplink *u = n->uplink;
-    bool first_hop = slot == UPLINK_FRONT || (slot == UPLINK_MAIN && !two_hops(n));
+    bool known = slot == UPLINK_FRONT || slot == UPLINK_MAIN;
     struct contact told[NODE_ENTRIES_MAX];
-    size_t k = first_hop ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
+    size_t k = known ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
     for (size_t i = 0; i < k; i++) {
         const struct contact *c = &told[u->entry_next++ % k];
         if (!in_use(n, c->pk) && line_open(n, now, slot, c, true) == 0)
@@ -327,7 +328,7 @@ void uplink_step(struct node *n, usec_t now)
     struct uplink_line *main = &u->line[UPLINK_MAIN], *spare = &u->line[UPLINK_SPARE];
     if (only && is_open(main) && two_hops(n) && n->encounters > 0)
         fill(n, now, UPLINK_TALK);
-    if (only && is_open(main) && !two_hops(n) && (main->temporary || n->encounters > 0))
+    if (only && is_open(main) && (main->temporary || (!two_hops(n) && n->encounters > 0)))
         fill(n, now, UPLINK_SPARE);
     // One that we chose ourselves takes over from a bootstrap, which everybody else asks, too; and the spare one from
     // one that is lost.
@@ -413,7 +414,7 @@ static struct conversation *conversation_of(const struct node *n, const uint8_t 
 
 static void closed(struct node *n, struct uplink_line *l, bool refused)
 {
-    if (l->tunnel->open_at == 0 || refused)
+    if (n->uplink->directory != NULL && (l->tunnel->open_at == 0 || refused))
         directory_failed(n->uplink->directory, n->clock_us, l->tunnel->cfg.relay.pk);
     line_end(n, l);
     l->again_at = 0;
@@ -521,8 +522,8 @@ static bool slot_wanted(const struct node *n, unsigned i)
     case UPLINK_TALK:
         return two_hops(n) && open && n->encounters > 0;
     case UPLINK_SPARE:
-        return uplink_only(n) && !two_hops(n) && open &&
-               (u->line[UPLINK_MAIN].temporary || n->encounters > 0);
+        return uplink_only(n) && open &&
+               (u->line[UPLINK_MAIN].temporary || (!two_hops(n) && n->encounters > 0));
     case UPLINK_SLOTS:
         break;
     }

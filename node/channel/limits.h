@@ -96,6 +96,7 @@
 #define CHAN_ECN_ROUNDS 3u      // such tests whose counts were lost
 #define CHAN_ECN_PLAIN 4u       // ACKs of marked packets without counts: one may be lost, not each
 #define CHAN_MTU_MAX_V6 1452u   // IPv6's header is 20 bytes longer
+#define CHAN_FAR_TUNNELS 2u     // at most, from a relay's exit to its client
 #define CHAN_MTU_MIN CLASS_CHAT // less than IPv4's 576, the least that anything carries today
 #define CHAN_MTU_BULK 8u  // full packets of data before the first probe: a chat never sends one
 #define CHAN_MTU_TRIES 3u // MAX_PROBES of RFC 8899

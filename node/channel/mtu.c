@@ -4,11 +4,13 @@
 
 #include <string.h>
 
-void chan_mtu_init(struct chan_mtu *m, const struct path *path)
+void chan_mtu_init(struct chan_mtu *m, const struct path *path, bool far)
 {
     uint16_t max = path->family == 6 ? CHAN_MTU_MAX_V6 : CHAN_MTU_MAX;
     uint16_t around = (uint16_t)(path_tunnels(path) * PATH_TUNNEL_BYTES);
     max = (uint16_t)(max - around);
+    if (far) // up to two tunnels of the peer's; probing finds out if there is one
+        around = (uint16_t)(around + CHAN_FAR_TUNNELS * PATH_TUNNEL_BYTES);
     *m = (struct chan_mtu){.size = (uint16_t)(CLASS_FULL - around),
                            .max = max,
                            .high = (uint16_t)(max + 1),

@@ -24,7 +24,8 @@ struct chan_mtu {
     usec_t proved_at[CHAN_MTU_STEPS];
 };
 
-void chan_mtu_init(struct chan_mtu *, const struct path *);
+// `far`: the peer is behind relays of its own, whose tunnels take their share.
+void chan_mtu_init(struct chan_mtu *, const struct path *, bool far);
 // The size of the probe that may be sent now, beside data; 0: none. chan_mtu_probed: it is on its way.
 uint16_t chan_mtu_next(struct chan_mtu *, usec_t now);
 void chan_mtu_probed(struct chan_mtu *, uint16_t size);

@@ -13,7 +13,7 @@ static struct chan_path *begin(struct chan_paths *p, int i, const struct path *p
     struct chan_path *at = &p->path[i];
     *at = (struct chan_path){.path = *path, .challenge_at = USEC_NEVER, .id = p->next_id++};
     at->far = path_tunnels(path) > 0;
-    chan_mtu_init(&at->mtu, path);
+    chan_mtu_init(&at->mtu, path, false);
     return at;
 }
 
@@ -34,6 +34,7 @@ void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_conf
         gap = config->rtt_hint_us / 2;
     if (gap < CHAN_PROBE_GAP_US_MIN)
         gap = CHAN_PROBE_GAP_US_MIN;
+    bool wait = (config->late & ((1u << config->candidates) - 1)) != (1u << config->candidates) - 1;
     for (unsigned i = 0; i < config->candidates; i++) {
         bool known = false;
         for (unsigned k = 0; k < p->count; k++)
@@ -44,7 +45,9 @@ void chan_paths_init(struct chan_paths *p, usec_t now, const struct channel_conf
         bool late = (config->late >> i & 1u) != 0;
         at->candidate = true;
         at->far = at->far || late;
-        at->challenge_at = late ? now + CHAN_LATE_US : now;
+        if (late)
+            chan_mtu_init(&at->mtu, &at->path, true);
+        at->challenge_at = late && wait ? now + CHAN_LATE_US : now;
         at->challenge_gap_us = gap;
     }
 }

@@ -1,6 +1,8 @@
 // A datagram in: opened, checked against replay, its frames taken one by one.
 #include "node/channel/internal.h"
 
+#include "dht/path.h"
+
 // Within this a challenge is answered, where the peer is.
 static usec_t answer_wait(const struct channel *c)
 {
@@ -45,7 +47,7 @@ void chan_own_move(struct channel *c)
     if (c->paths.active == CHAN_NO_PATH)
         return;
     struct chan_path *at = &c->paths.path[c->paths.active];
-    chan_mtu_init(&at->mtu, &at->path);
+    chan_mtu_init(&at->mtu, &at->path, at->far && path_tunnels(&at->path) == 0);
     chan_ecn_start(&c->ecn);
     chan_recovery_new_path(&c->recovery);
     chan_cc_packet(&c->recovery.cc, at->mtu.size);

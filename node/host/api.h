@@ -21,6 +21,15 @@
 
 struct api_counters { // of the host, for `status`
     uint64_t dropped_full, dropped_long, send_failed, refused;
+    bool lan; // LAN discovery is on
+    uint64_t lan_sent, lan_heard, lan_dropped;
+};
+
+struct api_mapping {      // a port that a router keeps open, for `status`
+    const char *protocol; // NULL: none
+    struct path external;
+    usec_t until;
+    uint64_t runs, failed, killed, lied; // of the processes that asked
 };
 
 struct api {
@@ -32,6 +41,7 @@ struct api {
     bool privacy_set;
     enum node_privacy privacy;
     struct api_counters counters; // refreshed by the host before each call
+    struct api_mapping mapping;   // kept up to date by the host
 };
 
 struct api_answer {

@@ -27,20 +27,70 @@ static json_t *dht_json(const struct dht_status *d)
     return o;
 }
 
-static json_t *reach_json(const struct api *a, const struct dht_status *d)
+static json_t *mapping_json(const struct api_mapping *m, usec_t now)
 {
-    json_t *o = json_object(), *listen = json_array();
     char text[PATH_TEXT_BYTES];
-    if (d->seen.family != 0) {
-        path_format(text, &d->seen);
-        json_object_set_new(o, "seen", json_string(text));
-    } else {
-        json_object_set_new(o, "seen", json_null());
-    }
+    if (m->protocol == NULL)
+        return json_null();
+    json_t *o = json_object();
+    path_format(text, &m->external);
+    json_object_set_new(o, "protocol", json_string(m->protocol));
+    json_object_set_new(o, "external", json_string(text));
+    put(o, "lease_s", m->until > now ? (m->until - now) / USEC_PER_S : 0);
+    return o;
+}
+
+static json_t *path_json(const struct path *p)
+{
+    char text[PATH_TEXT_BYTES];
+    if (p->family == 0)
+        return json_null();
+    path_format(text, p);
+    return json_string(text);
+}
+
+static json_t *nat_json(const struct dht_reach *r)
+{
+    static const char *const name[] = {"unknown", "none", "independent", "dependent"};
+    json_t *o = json_object();
+    json_object_set_new(o, "mapping", json_string(name[r->mapping]));
+    if (r->mapping == DHT_MAPPING_UNKNOWN)
+        return o;
+    json_object_set_new(o, "seen", path_json(&r->seen));
+    json_object_set_new(o, "same_address", json_boolean(r->same_ip));
+    json_object_set_new(o, "port_preserving", json_boolean(r->port_preserving));
+    json_object_set_new(o, "port_step", json_integer(r->port_step));
+    put(o, "observers", r->observers);
+    return o;
+}
+
+static json_t *reach_json(const struct api *a, const struct node_status *s, usec_t now)
+{
+    static const char *const hairpin[] = {"unknown", "no", "yes"};
+    json_t *o = json_object(), *listen = json_array(), *nat = json_object();
+    json_t *mapper = json_object();
+    json_object_set_new(o, "seen", path_json(&s->dht.seen));
+    json_t *v4 = nat_json(&s->reach[0]);
+    json_object_set_new(v4, "hairpin", json_string(hairpin[s->hairpin]));
+    json_object_set_new(nat, "v4", v4);
+    json_object_set_new(nat, "v6", nat_json(&s->reach[1]));
+    json_object_set_new(o, "nat", nat);
+    json_t *lan = json_object();
+    json_object_set_new(lan, "on", json_boolean(a->counters.lan));
+    put(lan, "sent", a->counters.lan_sent);
+    put(lan, "heard", a->counters.lan_heard);
+    put(lan, "dropped", a->counters.lan_dropped);
+    json_object_set_new(o, "lan", lan);
     for (size_t i = 0; i < 2; i++)
         if (a->listen[i][0] != 0)
             json_array_append_new(listen, json_string(a->listen[i]));
     json_object_set_new(o, "listen", listen);
+    json_object_set_new(o, "mapping", mapping_json(&a->mapping, now));
+    put(mapper, "runs", a->mapping.runs);
+    put(mapper, "failed", a->mapping.failed);
+    put(mapper, "killed", a->mapping.killed);
+    put(mapper, "lied", a->mapping.lied);
+    json_object_set_new(o, "mapper", mapper);
     return o;
 }
 
@@ -151,7 +201,7 @@ json_t *api_status(const struct api *a, usec_t now)
     json_object_set_new(o, "version", json_string(BAUTA_VERSION));
     put(o, "uptime_s", s.uptime_us / USEC_PER_S);
     json_object_set_new(o, "dht", dht_json(&s.dht));
-    json_object_set_new(o, "reach", reach_json(a, &s.dht));
+    json_object_set_new(o, "reach", reach_json(a, &s, now));
     json_object_set_new(o, "privacy", json_string(api_privacy_name(s.privacy)));
     json_object_set_new(o, "encounters", encounters_json(a->node));
     json_object_set_new(o, "meet", meet_json(&s.meet));

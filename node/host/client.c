@@ -236,6 +236,31 @@ static void print_encounters(json_t *list)
     }
 }
 
+// What translates the own addresses, and whether a port can be foretold.
+static void print_nat(json_t *nat)
+{
+    static const char *const families[] = {"v4", "v6"};
+    printf("translation ");
+    for (size_t i = 0; i < 2; i++) {
+        json_t *f = json_object_get(nat, families[i]);
+        const char *mapping = text_of(f, "mapping", "unknown");
+        long long step = number_of(f, "port_step");
+        printf("%sIP%s: ", i == 0 ? "" : "; ", families[i]);
+        if (strcmp(mapping, "none") == 0)
+            printf("none");
+        else if (strcmp(mapping, "independent") == 0)
+            printf("one port for all%s",
+                   json_is_true(json_object_get(f, "port_preserving")) ? ", the own one" : "");
+        else if (strcmp(mapping, "dependent") == 0 && step != 0)
+            printf("a port for each, by steps of %lld", step);
+        else if (strcmp(mapping, "dependent") == 0)
+            printf("a port for each");
+        else
+            printf("not known");
+    }
+    putchar('\n');
+}
+
 static void print_status(json_t *s)
 {
     json_t *dht = json_object_get(s, "dht"), *traffic = json_object_get(s, "traffic");
@@ -252,7 +277,10 @@ static void print_status(json_t *s)
            : strcmp(privacy, "relayed") == 0 ? "relayed: hidden; without relays nobody is sought"
                                              : "not chosen yet");
     printf("contact     %s\n", text_of(s, "contact", "-"));
+    json_t *mapping = json_object_get(json_object_get(s, "reach"), "mapping");
+    printf("router      %s\n", text_of(mapping, "external", "keeps no port open"));
     printf("seen as     %s\n", text_of(json_object_get(s, "reach"), "seen", "not known yet"));
+    print_nat(json_object_get(json_object_get(s, "reach"), "nat"));
     printf("role        %s\n", server ? "server: stores for others and introduces them"
                                       : "client: asks, and serves nobody");
     printf("network     knows %lld servers, estimates %lld in all\n", number_of(dht, "contacts"),

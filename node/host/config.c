@@ -19,7 +19,7 @@ struct parse {
     char *error;
     int status; // the first error's exit status
     bool from_file;
-    bool listen_set, cover_set; // by the command line, which replaces the file's
+    bool listen_set, cover_set, lease_set; // by the command line, which replaces the file's
     const char *config_file;
 };
 
@@ -171,6 +171,20 @@ static void set_cover(struct parse *p, const char *value)
         wrong(p, EXIT_USAGE, "--cover takes off, low or high, not \"%.80s\"", value);
 }
 
+static void set_lease(struct parse *p, const char *value)
+{
+    uint32_t s = 0;
+    size_t digits = strspn(value, "0123456789");
+    for (size_t i = 0; i < digits && s <= PORTMAP_LEASE_S_MAX; i++)
+        s = s * 10 + (uint32_t)(value[i] - '0');
+    if (p->from_file && p->lease_set)
+        return;
+    p->lease_set = !p->from_file;
+    if (digits == 0 || value[digits] != 0 || s > PORTMAP_LEASE_S_MAX)
+        wrong(p, EXIT_USAGE, "--upnp-lease takes seconds up to 86400, not \"%.80s\"", value);
+    p->cfg->lease_s = s;
+}
+
 static void set_web(struct parse *p, const char *value)
 {
     if (strcmp(value, "off") != 0)
@@ -217,6 +231,7 @@ static const struct option options[] = {
     {"public", NODE_COMMANDS, NULL, FLAG(public_server)},
     {"no-lan", NODE_COMMANDS, NULL, FLAG(no_lan)},
     {"no-upnp", NODE_COMMANDS, NULL, FLAG(no_upnp)},
+    {"upnp-lease", NODE_COMMANDS, set_lease, 0},
     {"lab", NODE_COMMANDS, NULL, FLAG(lab)},
     {"lab-strict", NODE_COMMANDS, NULL, FLAG(lab_strict)},
     {"plain", FOR(COMMAND_CHAT), NULL, FLAG(plain)},
@@ -277,10 +292,15 @@ static const struct {
     const char *name;
     enum command command;
     size_t words_max;
-} commands[] = {{"run", COMMAND_RUN, 0},   {"chat", COMMAND_CHAT, CONFIG_TOPICS_MAX},
-                {"ctl", COMMAND_CTL, 2},   {"status", COMMAND_STATUS, 0},
-                {"demo", COMMAND_DEMO, 0}, {"relay", COMMAND_RELAY, CONFIG_TOPICS_MAX},
-                {"help", COMMAND_HELP, 1}, {"version", COMMAND_VERSION, 0}};
+} commands[] = {{"run", COMMAND_RUN, 0},
+                {"chat", COMMAND_CHAT, CONFIG_TOPICS_MAX},
+                {"ctl", COMMAND_CTL, 2},
+                {"status", COMMAND_STATUS, 0},
+                {"demo", COMMAND_DEMO, 0},
+                {"relay", COMMAND_RELAY, CONFIG_TOPICS_MAX},
+                {"help", COMMAND_HELP, 1},
+                {"version", COMMAND_VERSION, 0},
+                {"port-mapper", COMMAND_PORT_MAPPER, 0}};
 
 static size_t find_command(const char *name)
 {
@@ -333,6 +353,10 @@ static void check(struct parse *p)
         c->no_lan = c->no_upnp = true;
     if (c->tcps > 0 && !c->public_server && !c->lab)
         wrong(p, EXIT_USAGE, "--tcp is for servers: it needs %s", "--public");
+    uint32_t least = c->lab || c->lab_strict ? PORTMAP_LEASE_LAB_S_MIN : PORTMAP_LEASE_S_MIN;
+    if (c->lease_s < least)
+        wrong(p, EXIT_USAGE, "--upnp-lease takes at least %s seconds",
+              c->lab || c->lab_strict ? "4" : "120");
     if (c->command == COMMAND_CTL && c->words == 0 && !c->help)
         wrong(p, EXIT_USAGE, "ctl needs a METHOD (try: bauta help ctl)%s", "");
     if (c->command == COMMAND_HELP && c->words > 0) {
@@ -348,6 +372,7 @@ int config_parse(struct config *c, int argc, char **argv, char error[static HOST
 {
     struct parse p = {.cfg = c, .error = error};
     memset(c, 0, sizeof *c);
+    c->lease_s = PORTMAP_LEASE_S;
     if (argc < 2) {
         wrong(&p, EXIT_USAGE, "which command? (try: bauta help)%s", "");
         return p.status;

@@ -15,6 +15,7 @@ enum command {
     COMMAND_STATUS,
     COMMAND_DEMO,
     COMMAND_RELAY,
+    COMMAND_PORT_MAPPER, // of the node itself: in no help
     COMMAND_HELP,
     COMMAND_VERSION
 };
@@ -43,6 +44,7 @@ struct config {
     char state[HOST_PATH_BYTES];   // "": nothing is kept
     enum node_privacy privacy;
     enum channel_cover cover;
+    uint32_t lease_s; // how long a router is asked to keep a port open
     bool public_server, lab, lab_strict, no_lan, no_upnp, plain, help;
     const char *word[CONFIG_TOPICS_MAX]; // topics of chat; METHOD and JSON of ctl
     size_t words;

@@ -191,8 +191,12 @@ static void client_line(struct client *cl, const char *line, size_t len)
     if (blank(line, len))
         return;
     host_node_counters(c->cfg.node, &counters);
-    api->counters = (struct api_counters){counters.dropped_full, counters.dropped_long,
-                                          counters.send_failed, counters.refused};
+    api->counters = (struct api_counters){.dropped_full = counters.dropped_full,
+                                          .dropped_long = counters.dropped_long,
+                                          .send_failed = counters.send_failed,
+                                          .refused = counters.refused};
+    if (c->cfg.counters != NULL)
+        c->cfg.counters(c->cfg.ctx, &api->counters);
     api_line(api, host_node_now(c->cfg.node), line, len, &answer);
     bool subscribe = answer.subscribe;
     if (answer.line != NULL)

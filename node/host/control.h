@@ -15,6 +15,8 @@ struct control_config {
     bool listens;            // this process follows the events itself: none waits for a client
     void (*stop)(void *ctx); // `stop` was called
     void (*privacy)(void *ctx, enum node_privacy); // the choice was made; may be NULL
+    void (*counters)(void *ctx,
+                     struct api_counters *); // adds its own before each call; may be NULL
     void *ctx;
 };
 

@@ -391,6 +391,7 @@ static int start(struct demo *d)
     d->config.listen[0] = path_v4(loopback, 0);
     d->config.listens = 1;
     d->config.lab = true;
+    d->config.no_lan = true; // all of it is on this computer
     d->config.privacy = NODE_DIRECT;
     rc = open_guests(d, error);
     struct serve_config sc = {.config = &d->config,

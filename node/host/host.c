@@ -36,6 +36,7 @@ struct host_node {
     unsigned holds;    // handles and jobs that still point here
     usec_t clock_at;
     host_event_fn event;
+    void (*moved)(void *ctx);
     void *ctx;
 };
 
@@ -73,7 +74,7 @@ static bool host_aes_hardware(void)
     return sodium_runtime_has_aesni() != 0 || sodium_runtime_has_armcrypto() != 0;
 }
 
-static int64_t host_unix_us(void)
+int64_t host_unix_us(void)
 {
     struct timeval tv;
     gettimeofday(&tv, NULL);
@@ -370,23 +371,26 @@ int host_job(struct host *h, const struct job *job,
 
 // ---- own addresses ----------------------------------------------------------------------------------
 
-static void look_at_addresses(struct host_node *hn)
+static bool look_at_addresses(struct host_node *hn)
 {
     struct path all[MEET_LOCAL_PATHS_MAX] = {0};
     size_t n = 0;
     for (size_t i = 0; i < hn->links.sockets; i++)
         n += addrs_of(all + n, MEET_LOCAL_PATHS_MAX - n, &hn->links.udp[i].bound, hn->lab);
     if (n == hn->locals && memcmp(all, hn->local, n * sizeof *all) == 0)
-        return;
+        return false;
     memcpy(hn->local, all, n * sizeof *all);
     hn->locals = n;
     node_local_paths(hn->node, host_now(hn->host), all, n);
     host_node_turn(hn);
+    return true;
 }
 
 static void on_addrs_timer(uv_timer_t *timer)
 {
-    look_at_addresses(timer->data);
+    struct host_node *hn = timer->data;
+    if (look_at_addresses(hn) && hn->moved != NULL)
+        hn->moved(hn->ctx);
 }
 
 size_t host_node_bound(const struct host_node *hn, struct path out[static HOST_SOCKETS_MAX])
@@ -513,6 +517,7 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
     hn->timer.deadline = USEC_NEVER;
     hn->lab = cfg->node.lab;
     hn->event = cfg->event;
+    hn->moved = cfg->moved;
     hn->ctx = cfg->ctx;
     arena_init(&hn->arena, &h->pool, HOST_NODE_BYTES_MAX);
     uv_timer_init(h->loop, &hn->addrs_timer);
@@ -549,7 +554,7 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
         return rc;
     }
     tell_time(hn, host_now(h));
-    look_at_addresses(hn);
+    (void)look_at_addresses(hn);
     uv_timer_start(&hn->addrs_timer, on_addrs_timer, HOST_ADDRS_MS, HOST_ADDRS_MS);
     uv_unref((uv_handle_t *)&hn->addrs_timer);
     host_node_turn(hn);

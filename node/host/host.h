@@ -31,6 +31,7 @@ struct host_node_config {
     const struct socks_proxy *proxy;                 // copied
     void (*proxy_said)(void *ctx, enum socks_error); // when what it says has changed; may be NULL
     host_event_fn event;
+    void (*moved)(void *ctx); // this computer's addresses have changed; may be NULL
     void *ctx;
 };
 
@@ -72,6 +73,10 @@ size_t host_node_bound_tcp(const struct host_node *, struct path out[static TCP_
 // lab, else the first address of an interface. False for a client.
 bool host_node_contact(const struct host_node *, struct contact *);
 
+struct host_lan_counters { // of LAN discovery
+    bool on;
+    uint64_t sent, heard, dropped;
+};
 // The kernel gave one of the sockets smaller buffers than bulk needs.
 bool host_node_clamped(const struct host_node *);
 void host_node_counters(const struct host_node *, struct link_counters *);
@@ -81,5 +86,6 @@ int host_job(struct host *, const struct job *,
              void (*done)(void *ctx, const uint8_t *result, int len), void *ctx);
 
 void host_random(void *ctx, void *buf, size_t len);
+int64_t host_unix_us(void); // the wall clock
 
 #endif

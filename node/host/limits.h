@@ -88,6 +88,36 @@
 
 #define JOBS_RUNNING_MAX 4u // libuv's worker threads; each topic hash takes 64 MiB
 
+// A router holds our port open for a finite time, so that a node that crashed is forgotten. Renewed after half of
+// it, or sooner: a router that starts anew has forgotten it too.
+#define PORTMAP_LEASE_S 3600u
+#define PORTMAP_LEASE_S_MIN 120u // asked for; what a router grants may be half of it
+#define PORTMAP_LEASE_S_MAX 86400u
+#define PORTMAP_LEASE_LAB_S_MIN 4u
+#define PORTMAP_RENEW_MS_MAX 900000u
+#define PORTMAP_RETRY_MS_MIN 30000u // no router, or it refuses: doubles up to
+#define PORTMAP_RETRY_MS_MAX 1800000u
+#define PORTMAP_GAP_MS 5000u // between two runs, however often interfaces change
+#define PORTMAP_SETTLE_MS 1000u
+#define PORTMAP_RUN_MS 12000u // then its process is killed; an honest router needs 0.1 to 4 s
+#define PORTMAP_REMOVE_MS                                                                          \
+    2000u // an exit waits so long until the port is closed; else its lease ends it
+#define PORTMAP_NATPMP_TRIES 3 // after 250, 500, 1,000 ms
+#define PORTMAP_NATPMP_READS_MAX 64u
+#define PORTMAP_NATPMP_WAIT_MS 1000
+#define PORTMAP_SSDP_MS 1000   // for answers to each of two searches
+#define PORTMAP_SSDP_TTL 2     // what UPnP asks for
+#define PORTMAP_IGDS_MAX 3u    // descriptions fetched from the router
+#define PORTMAP_PORTS_MAX 4u   // other ports tried where ours is taken
+#define PORTMAP_PORT_MIN 1024u // below are other people's services
+
+// A process that touches strangers' bytes with other people's code (confine.h).
+#define CONFINE_CPU_S 4u
+#define CONFINE_LIFE_S 20u            // should nobody be there to kill it
+#define CONFINE_BYTES_MAX (64u << 20) // its address space: our program takes 10 MiB of it
+#define CONFINE_FILES_MAX 16u
+#define CONFINE_CLOSE_MAX 65536 // descriptors closed one by one where the system has no better way
+
 #define CONTROL_LINE_BYTES_MAX (256u * 1024) // one request
 #define CONTROL_OUT_BYTES_MAX (4u << 20) // answers that a client has not read; beyond it is dropped
 #define CONTROL_PAUSE_BYTES (256u << 10) // events unread by a client; then they wait in the node
@@ -99,6 +129,10 @@
 #define RESOLVE_ADDRESSES_MAX 8u   // taken of one name
 #define RESOLVE_RETRY_MS_MIN 1000u // doubles, while a name does not resolve
 #define RESOLVE_RETRY_MS_MAX 30000u
+
+#define LAN_LINKS_MAX                                                                              \
+    16u                // interfaces by address family: one computer's, with some bridges of its own
+#define LAN_OWN_MAX 8u // addresses of one of them
 
 #define HOST_ERROR_BYTES 256u // one line for a person
 #define HOST_PATH_BYTES 512u  // of a file

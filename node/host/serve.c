@@ -2,6 +2,8 @@
 
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
+#include "node/host/lan.h"
+#include "node/host/portmap.h"
 #include "node/host/process.h"
 #include "node/host/resolve.h"
 #include "node/host/solver.h"
@@ -39,6 +41,8 @@ struct serve {
     enum node_privacy privacy;
     uv_timer_t timer; // writes contacts; at last waits for the end
     struct solver *solver;
+    struct lan_host *lan; // NULL: off
+    struct portmap *portmap; // NULL: no router is asked
     unsigned waited_ms;
     bool searching, stopping, closed;
     int status;
@@ -96,6 +100,10 @@ static void close_all(struct serve *s)
         return;
     s->closed = true;
     solver_stop(s->solver);
+    lan_host_close(s->lan);
+    s->lan = NULL;
+    portmap_close(s->portmap);
+    s->portmap = NULL;
     keep_contacts(s);
     for (size_t i = 0; i < s->resolves; i++)
         resolve_stop(s->resolve[i]);
@@ -108,13 +116,22 @@ static void close_all(struct serve *s)
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
 
+// A router is asked only for who said that the own address may be known.
+static void map_port(struct serve *s)
+{
+    if (s->portmap != NULL)
+        portmap_want(s->portmap, s->privacy == NODE_DIRECT && !s->stopping);
+}
+
 static void on_wait(uv_timer_t *timer)
 {
     struct serve *s = timer->data;
     s->waited_ms += IDLE_POLL_MS;
     host_node_listen(s->node, true); // a client that went meanwhile may have turned it off
     host_node_turn(s->node);
-    if (s->waited_ms >= HOST_STOP_MS || node_idle(host_node_machine(s->node)))
+    bool said = s->waited_ms >= HOST_STOP_MS || node_idle(host_node_machine(s->node));
+    bool shut = s->portmap == NULL || !portmap_closing(s->portmap);
+    if (said && (shut || s->waited_ms >= PORTMAP_REMOVE_MS))
         close_all(s);
 }
 
@@ -127,6 +144,7 @@ void serve_stop(struct serve *s)
         return;
     }
     s->stopping = true;
+    map_port(s);
     host_node_listen(s->node, true);
     node_stop(host_node_machine(s->node), host_now(s->cfg.host));
     host_node_turn(s->node);
@@ -166,13 +184,92 @@ static void on_stop(void *ctx)
     serve_stop(ctx);
 }
 
+// Off where the address is to be hidden: a beacon comes from it.
+static void set_lan(struct serve *s)
+{
+    bool on = !s->cfg.config->no_lan && !node_hides(host_node_machine(s->node));
+    if (!on) {
+        lan_host_close(s->lan);
+        s->lan = NULL;
+    } else if (s->lan == NULL) {
+        int rc = lan_host_open(&s->lan, s->loop, s->cfg.host, s->node, &s->net);
+        if (rc != 0)
+            (void)process_fail(0, "LAN discovery is off: %s", uv_strerror(rc));
+    }
+}
+
+static void on_counters(void *ctx, struct api_counters *out)
+{
+    const struct serve *s = ctx;
+    struct host_lan_counters lan;
+    lan_host_counters(s->lan, &lan);
+    out->lan = lan.on;
+    out->lan_sent = lan.sent;
+    out->lan_heard = lan.heard;
+    out->lan_dropped = lan.dropped;
+}
+
 static void on_privacy(void *ctx, enum node_privacy p)
 {
     struct serve *s = ctx;
     char error[HOST_ERROR_BYTES];
     s->privacy = p;
+    set_lan(s);
+    map_port(s);
     if (s->cfg.config->state[0] != 0 && state_privacy_keep(s->cfg.config->state, p, error) != 0)
         (void)process_fail(0, "your choice holds for now, but %s", error);
+}
+
+// ---- a port at the router ---------------------------------------------------------------------------
+
+static void on_mapping(void *ctx)
+{
+    struct serve *s = ctx;
+    struct portmap_mapping m;
+    bool mapped = portmap_get(s->portmap, &m);
+    struct portmap_counters n;
+    portmap_count(s->portmap, &n);
+    s->api.mapping =
+        (struct api_mapping){.protocol = mapped ? portmap_protocol_name(m.protocol) : NULL,
+                             .external = m.external,
+                             .until = m.until,
+                             .runs = n.runs,
+                             .failed = n.failed,
+                             .killed = n.killed,
+                             .lied = n.lied};
+    if (s->node == NULL)
+        return;
+    node_mapped(host_node_machine(s->node), host_node_now(s->node), &m.external, mapped ? 1 : 0);
+    host_node_turn(s->node);
+}
+
+static void on_moved(void *ctx)
+{
+    struct serve *s = ctx;
+    if (s->portmap != NULL)
+        portmap_moved(s->portmap);
+    if (s->lan != NULL)
+        lan_host_moved(s->lan);
+}
+
+// Of a socket that listens to this computer alone, nothing is to be mapped.
+static void open_portmap(struct serve *s)
+{
+    const struct config *c = s->cfg.config;
+    struct portmap_config pc = {
+        .lease_s = c->lease_s, .lab = c->lab || c->lab_strict, .changed = on_mapping, .ctx = s};
+    struct path bound[HOST_SOCKETS_MAX];
+    size_t n = host_node_bound(s->node, bound);
+    if (c->no_upnp || (c->command != COMMAND_RUN && c->command != COMMAND_CHAT))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (bound[i].family == 4 && !path_loopback(&bound[i])) {
+            memcpy(pc.bound, bound[i].ip, sizeof pc.bound);
+            pc.port = bound[i].port;
+        }
+    if (pc.port == 0 || portmap_open(&s->portmap, s->loop, &pc) != 0)
+        s->portmap = NULL;
+    map_port(s);
 }
 
 static int open_control(struct serve *s)
@@ -191,6 +288,7 @@ static int open_control(struct serve *s)
                                 .listens = s->cfg.event != NULL,
                                 .stop = on_stop,
                                 .privacy = on_privacy,
+                                .counters = on_counters,
                                 .ctx = s};
     return control_open(&s->control, s->loop, &cc, s->error);
 }
@@ -270,6 +368,7 @@ static void open_node(struct serve *s)
                                   .proxy = c->proxied ? &c->proxy : NULL,
                                   .proxy_said = on_proxy_said,
                                   .event = on_event,
+                                  .moved = on_moved,
                                   .ctx = s};
     memcpy(hc.listen, c->listen, sizeof hc.listen);
     memcpy(hc.tcp, c->tcp, sizeof hc.tcp);
@@ -295,6 +394,8 @@ static void open_node(struct serve *s)
     if (host_node_clamped(s->node))
         node_warn(host_node_machine(s->node), "buffers", CLAMPED_TEXT);
     bootstrap(s);
+    set_lan(s);
+    open_portmap(s);
     s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
     lend_a_hand(s);
 }

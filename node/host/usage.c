@@ -40,6 +40,8 @@ static const char usage_node[] =
     "once\n"
     "  --web off                 no page (this version has none yet)\n"
     "  --no-lan, --no-upnp       don't look for nodes or routers on the local network\n"
+    "  --upnp-lease SECONDS      how long a router is asked to keep a port open (3600); renewed in "
+    "time\n"
     "  --lab, --lab-strict       private addresses count as public; --lab also drops puzzles and\n"
     "                            limits by address prefix. For tests and demonstrations\n";
 
@@ -104,6 +106,7 @@ const char *config_usage(enum command c)
         return usage_node;
     case COMMAND_HELP:
     case COMMAND_VERSION:
+    case COMMAND_PORT_MAPPER:
         break;
     }
     return usage_all;

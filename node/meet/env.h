@@ -46,6 +46,8 @@ struct meet_env {
 
     struct path *local; // `locals` of them
     unsigned locals;
+    struct path *mapped; // `mappeds` of them
+    unsigned mappeds;
     struct block *block; // taken with the first encounter: a node without one stays small
     struct meet_status count;
     uint32_t last_job;

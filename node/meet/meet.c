@@ -46,6 +46,7 @@ void meet_free(struct meet *m)
         arena_give(arena, m->env.block, sizeof *m->env.block);
     }
     arena_give(arena, m->env.local, m->env.locals * sizeof *m->env.local);
+    arena_give(arena, m->env.mapped, m->env.mappeds * sizeof *m->env.mapped);
     arena_give(arena, m, sizeof *m);
 }
 
@@ -117,18 +118,30 @@ void meet_clock(struct meet *m, usec_t now, int64_t unix_us)
     end(m);
 }
 
+// Few nodes have any: they are no part of the fixed state.
+static void keep_paths(struct arena *arena, struct path **kept, unsigned *count,
+                       const struct path *path, size_t n)
+{
+    struct path *p = n == 0 ? NULL : arena_take(arena, n * sizeof *p);
+    arena_give(arena, *kept, *count * sizeof **kept);
+    *kept = p;
+    *count = p == NULL ? 0 : (unsigned)n;
+    for (unsigned i = 0; i < *count; i++) {
+        p[i] = path[i];
+        p[i].via = 0;
+    }
+}
+
 void meet_local_paths(struct meet *m, const struct path *path, size_t n)
 {
-    struct meet_env *env = &m->env;
     n = n < MEET_LOCAL_PATHS_MAX ? n : MEET_LOCAL_PATHS_MAX;
-    struct path *local = n == 0 ? NULL : arena_take(env->arena, n * sizeof *local);
-    arena_give(env->arena, env->local, env->locals * sizeof *env->local);
-    env->local = local;
-    env->locals = local == NULL ? 0 : (unsigned)n;
-    for (unsigned i = 0; i < env->locals; i++) {
-        local[i] = path[i];
-        local[i].via = 0;
-    }
+    keep_paths(m->env.arena, &m->env.local, &m->env.locals, path, n);
+}
+
+void meet_mapped_paths(struct meet *m, const struct path *path, size_t n)
+{
+    n = n < MEET_MAPPED_PATHS_MAX ? n : MEET_MAPPED_PATHS_MAX;
+    keep_paths(m->env.arena, &m->env.mapped, &m->env.mappeds, path, n);
 }
 
 void meet_exits(struct meet *m, bool only, uint32_t via, const struct path exit[2])

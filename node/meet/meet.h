@@ -11,9 +11,10 @@
 
 struct meet;
 
-#define MEET_ENCOUNTERS_MAX 16u // that seek or talk at once in one node
-#define MEET_TOPICS_MAX 8u      // of one encounter
-#define MEET_LOCAL_PATHS_MAX 8u // own addresses that may become candidates
+#define MEET_ENCOUNTERS_MAX 16u  // that seek or talk at once in one node
+#define MEET_TOPICS_MAX 8u       // of one encounter
+#define MEET_LOCAL_PATHS_MAX 8u  // own addresses that may become candidates
+#define MEET_MAPPED_PATHS_MAX 2u // addresses that routers hold open for us
 
 struct meet_config {
     struct net net;
@@ -30,6 +31,8 @@ void meet_free(struct meet *);
 void meet_clock(struct meet *, usec_t now, int64_t unix_us);
 // Own socket addresses on this host's interfaces; servers' view of us is added from the DHT.
 void meet_local_paths(struct meet *, const struct path *path, size_t n);
+// Addresses outside that lead to our socket because a router was asked for it: told after what servers see.
+void meet_mapped_paths(struct meet *, const struct path *path, size_t n);
 
 // Addresses behind a relay at which we can be reached, one of each family at most (family 0: none; NULL: none at all), by
 // a tunnel called `via`. `only`: strangers are told nothing else, and are sent to by no other way.

@@ -46,6 +46,27 @@ static void add_seen(const struct meet_env *env, struct wire_reach *r, const str
     }
 }
 
+static bool elsewhere(const struct meet_env *env, const struct path *seen, const struct path *p)
+{
+    return seen != NULL && seen->family == p->family && usable(env, seen, false) &&
+           !same_host(seen, p);
+}
+
+// What a router said it holds open. A router may lie, or have another one before it: where servers see us at
+// another host, that one does not lead here, and strangers are not sent to it.
+static void add_mapped(const struct meet_env *env, struct wire_reach *r, const struct path *seen,
+                       const struct path *seen_of)
+{
+    for (unsigned i = 0; i < env->mappeds && r->candidates < CHANNEL_CANDIDATES_MAX; i++) {
+        const struct path *p = &env->mapped[i];
+        bool wrong = elsewhere(env, seen, p);
+        for (unsigned f = 0; seen_of != NULL && f < 2; f++)
+            wrong = wrong || elsewhere(env, &seen_of[f], p);
+        if (!wrong && usable(env, p, false) && !listed(r->candidate, r->candidates, p))
+            r->candidate[r->candidates++] = *p;
+    }
+}
+
 // Who hides the own address names the relay's only: as servers see it, or as whoever was asked through it.
 static void own_relayed(const struct meet_env *env, struct wire_reach *r, const struct path *seen,
                         const struct path seen_of[2])
@@ -61,6 +82,7 @@ static void own_relayed(const struct meet_env *env, struct wire_reach *r, const 
         }
     }
     r->observed = r->candidates > 0;
+    r->relays = r->candidates;
 }
 
 // The last ones, where there is room: a relay of ours, for whom nothing else leads to us.
@@ -92,6 +114,7 @@ void reach_own(struct meet_env *env, struct wire_reach *r, const struct path *se
     }
     if (seen_of != NULL)
         add_seen(env, r, seen_of);
+    add_mapped(env, r, seen, seen_of);
     unsigned exits = (env->exit[0].family != 0 ? 1u : 0u) + (env->exit[1].family != 0 ? 1u : 0u);
     for (unsigned i = 0; i < env->locals && r->candidates + exits < CHANNEL_CANDIDATES_MAX; i++) {
         const struct path *p = &env->local[i];
@@ -115,8 +138,8 @@ int reach_take(struct meet_env *env, struct channel_config *config, const struct
             return BAUTA_EAUTH;
     for (unsigned i = 0; i < peer->candidates; i++) {
         const struct path *p = &peer->candidate[i];
-        bool mine =
-            listed(env->local, env->locals, p) || (own_seen != NULL && same_address(own_seen, p));
+        bool mine = listed(env->local, env->locals, p) || listed(env->mapped, env->mappeds, p) ||
+                    (own_seen != NULL && same_address(own_seen, p));
         if (mine || !usable(env, p, same_network) || listed(config->candidate, n, p))
             continue;
         if (!env->lab && !block_probe(env->block, env->now, p))

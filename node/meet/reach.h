@@ -7,7 +7,8 @@
 #include "node/meet/wire.h"
 
 // My end: a new cid, the recv_mask, at most six candidates, the address that servers see (`seen`, may
-// be NULL) first, then that of the other family (`seen_of`: two, or NULL). Private ones only in a lab, or where the peer is behind the same public address.
+// be NULL) first, then that of the other family (`seen_of`: two, or NULL), then what routers hold open for us
+// (unless servers see us elsewhere), then the interfaces'. Private ones only in a lab, or where the peer is behind the same public address.
 void reach_own(struct meet_env *, struct wire_reach *, const struct path *seen,
                const struct path *seen_of, const struct path *peer_seen);
 // The peer's end into a channel's configuration. Returns 0; BAUTA_EAUTH: one of the addresses is blocked;

@@ -11,6 +11,7 @@ struct look {
     uint32_t id; // of the place; 0: none
     struct offer_slot at;
     bool nobody;                // no server is known
+    bool answered;              // a holder did
     unsigned answers, expected; // of holders
     usec_t until;
 };
@@ -27,7 +28,9 @@ struct seeker {
     uint8_t order[2 * DIRECTORY_SLOTS]; // its slots; those of the other hour have SLOT_OTHER set
     int8_t other;                       // which hour that is: the next, or the one before
     unsigned slots, next, done;
-    usec_t again_at, again_gap, check_at;
+    bool settled;   // enough was seen once for a choice that no single holder makes
+    bool impatient; // the round takes long: what is wanted will do, more is looked for meanwhile
+    usec_t patience_at, again_at, again_gap, check_at;
     uint64_t stale_s; // what expires before now and so much counts as gone
 };
 #define SLOT_OTHER 0x80u
@@ -373,6 +376,8 @@ static void round_begin(struct directory *d, usec_t now)
     s->slots = behind || ahead ? 2 * DIRECTORY_SLOTS : DIRECTORY_SLOTS;
     s->next = s->done = 0;
     s->runs = true;
+    s->impatient = false;
+    s->patience_at = now + DIRECTORY_PATIENCE_US;
     s->again_at = s->check_at = USEC_NEVER;
     for (unsigned i = 0; i < DIRECTORY_SLOTS; i++) {
         s->order[i] = (uint8_t)i;
@@ -455,14 +460,29 @@ static void plan_again(struct directory *d, usec_t now)
 static void round_end(struct directory *d, usec_t now)
 {
     struct seeker *s = d->seeker;
-    s->runs = s->thorough = false;
+    s->runs = s->thorough = s->impatient = false;
+    s->settled = true;
+    s->patience_at = USEC_NEVER;
     plan_check(d, now);
-    if (prefixes(d, now) >= s->count) {
-        d->tell_ready = true;
-        return;
+    d->tell_ready = prefixes(d, now) >= s->count;
+    d->tell_none = !d->tell_ready; // the last word counts
+    if (d->tell_none)
+        plan_again(d, now);
+}
+
+// Holders that don't answer must not keep a person waiting.
+static void round_haste(struct directory *d, usec_t now)
+{
+    struct seeker *s = d->seeker;
+    if (s->patience_at <= now) {
+        s->impatient = true;
+        s->patience_at = USEC_NEVER;
     }
-    d->tell_none = true;
-    plan_again(d, now);
+    if (!s->impatient || s->done < DIRECTORY_SLOTS_ENOUGH || prefixes(d, now) < s->count)
+        return;
+    s->impatient = false;
+    s->settled = d->tell_ready = true;
+    d->tell_none = false;
 }
 
 static void seeker_step(struct directory *d, usec_t now)
@@ -483,6 +503,7 @@ static void seeker_step(struct directory *d, usec_t now)
     for (unsigned i = 0; i < DIRECTORY_LOOKS_MAX; i++)
         if (s->runs && s->look[i].id == 0 && s->next < s->slots && !enough(d, now))
             look_begin(d, now, &s->look[i]);
+    round_haste(d, now);
     if (s->runs && (enough(d, now) || (s->next == s->slots && looks(s) == 0)))
         round_end(d, now);
 }
@@ -492,7 +513,7 @@ static usec_t seeker_deadline(const struct directory *d)
     const struct seeker *s = d->seeker;
     if (s == NULL)
         return USEC_NEVER;
-    usec_t at = s->runs ? USEC_NEVER : earlier(s->again_at, s->check_at);
+    usec_t at = s->runs ? s->patience_at : earlier(s->again_at, s->check_at);
     for (unsigned i = 0; i < DIRECTORY_LOOKS_MAX; i++)
         if (s->look[i].id != 0)
             at = earlier(at, s->look[i].until);
@@ -518,6 +539,15 @@ static void take(struct directory *d, usec_t now, const struct look *l, const ui
         relay_pool_put(&d->seeker->pool, t, &o);
 }
 
+// Who has an answer does not wait long for the others.
+static void look_wait(struct look *l, usec_t now)
+{
+    if (l->answers >= l->expected)
+        l->until = now;
+    else if (l->answered)
+        l->until = earlier(l->until, now + DIRECTORY_LATE_US);
+}
+
 static void look_event(struct directory *d, usec_t now, struct look *l, const struct dht_event *e)
 {
     switch (e->kind) {
@@ -525,23 +555,24 @@ static void look_event(struct directory *d, usec_t now, struct look *l, const st
         l->nobody = e->count == 0;
         if (e->count > 0 && e->count < l->expected)
             l->expected = e->count;
-        l->until = now + (l->nobody                   ? DIRECTORY_NOBODY_US
-                          : l->answers >= l->expected ? 0
-                                                      : DIRECTORY_SAMPLE_US);
-        return;
+        if (!l->answered)
+            l->until = now + (l->nobody ? DIRECTORY_NOBODY_US : DIRECTORY_SAMPLE_US);
+        break;
     case DHT_FULL: // it is read all the same
         l->nobody = false;
-        l->until = now + DIRECTORY_SAMPLE_US;
-        return;
+        if (!l->answered)
+            l->until = now + DIRECTORY_SAMPLE_US;
+        break;
     case DHT_SAMPLE:
         for (size_t i = 0; i < e->n; i++)
             take(d, now, l, e->records + i * RECORD_BYTES);
-        if (++l->answers >= l->expected)
-            l->until = now;
-        return;
+        l->answers++;
+        l->answered = l->answered || e->answered;
+        break;
     default:
         return;
     }
+    look_wait(l, now);
 }
 
 int directory_want(struct directory *d, usec_t now, unsigned count, bool tcp)
@@ -564,6 +595,7 @@ int directory_want(struct directory *d, usec_t now, unsigned count, bool tcp)
         d->seeker = s;
         relay_pool_init(&s->pool, d->config.prefix_limits);
         s->tcp = tcp;
+        s->patience_at = USEC_NEVER;
         s->again_at = now;
         s->again_gap = DIRECTORY_AGAIN_MIN_US;
         s->check_at = USEC_NEVER;
@@ -579,7 +611,7 @@ int directory_pick(struct directory *d, usec_t now, const struct relay_wish *wis
                    struct relay_choice *choice)
 {
     struct seeker *s = d->seeker;
-    if (s == NULL)
+    if (s == NULL || !s->settled)
         return BAUTA_EUNKNOWN;
     int rc = relay_pool_pick(&s->pool, time_of(d, now), &d->config.rng, wish, choice);
     if (rc != BAUTA_OK && !s->runs) {

@@ -44,8 +44,9 @@ void directory_withdraw(struct directory *, usec_t now);
 // has them a few times as many, so that no slot's holders decide; 0: stops, and forgets all. Counts those in use,
 // too. `tcp`: relays on TCP only. DIRECTORY_READY or DIRECTORY_NONE comes. BAUTA_ESPACE.
 int directory_want(struct directory *, usec_t now, unsigned count, bool tcp);
-// One at random (choice.h); never our own. Called after DIRECTORY_READY. BAUTA_EUNKNOWN: none is known that fits; then
-// it looks through all slots again, soon, and DIRECTORY_READY or DIRECTORY_NONE comes once more.
+// One at random (choice.h); never our own. BAUTA_EUNKNOWN: before the first DIRECTORY_READY or DIRECTORY_NONE, since who
+// answered first would choose for us; or none is known that fits: then it looks through all slots again, soon, and one
+// of the two comes once more.
 int directory_pick(struct directory *, usec_t now, const struct relay_wish *,
                    struct relay_choice *);
 // A relay did not answer, or broke its word: not picked for a while, longer each time. It did well: forgiven.
@@ -64,7 +65,7 @@ bool directory_job_done(struct directory *, usec_t now, uint32_t job, const uint
 
 enum directory_event {
     DIRECTORY_NOTHING, // no event is left
-    DIRECTORY_READY,   // enough is known to pick from
+    DIRECTORY_READY,   // enough is known to pick from; again once all slots are read that had to be
     DIRECTORY_NONE // all slots were looked at: less than what is wanted is known, perhaps nothing. Goes on trying
 };
 enum directory_event directory_event(struct directory *);

@@ -2,8 +2,6 @@
 // each; what goes to one address in a row leaves as one send.
 #include "node/relay/internal.h"
 
-#include <assert.h>
-
 static bool egress_ready(struct relay *r)
 {
     struct egress *e = &r->egress;
@@ -120,9 +118,11 @@ void relay_exit_receive(struct relay *r, usec_t now, const struct path *from, ui
         r->count.dropped_unknown++;
         return;
     }
+    if (peer_consent(r, now, c, &head.path, data, len))
+        return;
     struct permit *p = permit_find(r, now, c, &head.path);
     if (p == NULL) {
-        peer_stranger(r, now, c, &head.path, data, len);
+        peer_stranger(r, now, c, &head.path, len);
         return;
     }
     if (!may_forward(r, now, c, len))
@@ -130,16 +130,10 @@ void relay_exit_receive(struct relay *r, usec_t now, const struct path *from, ui
     p->until = now + RELAY_PERMIT_US;
     uint64_t credit = p->allowance.left + 2 * len;
     p->allowance.left = credit > RELAY_SERVER_CREDIT_MAX ? RELAY_SERVER_CREDIT_MAX : credit;
-    uint8_t *at;
-    size_t head_len = relay_head_bytes(&head);
-    if (channel_datagram_put(c->channel, head_len + len, &at) != 0) {
+    if (relay_parts_put(c->channel, &head, data, len, &c->part_id) != 0) {
         r->count.dropped_queue++;
         return;
     }
-    struct wr w = wr_init(at, head_len + len);
-    relay_head_put(&w, &head);
-    wr_bytes(&w, data, len);
-    assert(!w.bad && w.left == 0);
     r->count.forwarded_in++;
     r->count.forwarded_in_bytes += len;
     relay_touch(r, c);

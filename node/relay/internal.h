@@ -8,6 +8,7 @@
 #include "node/channel/heap.h"
 #include "node/relay/consent.h"
 #include "node/relay/handshake.h"
+#include "node/relay/parts.h"
 #include "node/relay/service.h"
 #include "node/relay/wire.h"
 
@@ -71,6 +72,8 @@ struct relay_client {
     uint8_t challenge_key[16];
     uint8_t in[RELAY_MESSAGE_BYTES_MAX]; // a control message on its way
     uint16_t in_len;
+    struct relay_parts *parts; // of a long datagram that is coming
+    uint8_t part_id;
 };
 
 struct asking {  // a server is pinged for a client
@@ -149,9 +152,12 @@ void permits_forget_client(struct relay *, usec_t now, const struct relay_client
 // ---- peers.c
 void peer_add(struct relay *, usec_t now, struct relay_client *, const struct relay_message *);
 void peer_forget(struct relay *, struct relay_client *, const uint8_t key[static 32]);
-// A datagram at the exit from somebody who has no permit.
+// A datagram at the exit: is it a peer's answer, or another relay's question? Then it is dealt with.
+bool peer_consent(struct relay *, usec_t now, struct relay_client *, const struct path *from,
+                  uint8_t *data, size_t len);
+// It came from somebody who has no permit.
 void peer_stranger(struct relay *, usec_t now, struct relay_client *, const struct path *from,
-                   uint8_t *data, size_t len);
+                   size_t len);
 void peers_expire(struct relay *, usec_t now, struct relay_client *);
 usec_t peers_deadline(const struct relay_client *);
 void peers_end(struct relay *, struct relay_client *);

@@ -71,10 +71,13 @@
 #define DIRECTORY_LOOK_HOLDERS 3u // of one slot that are asked, as everywhere (PROTOCOL 6)
 #define DIRECTORY_LOOK_US (10 * USEC_PER_S)   // a look-up and an answer; then the slot is left
 #define DIRECTORY_SAMPLE_US (3 * USEC_PER_S)  // of that, from the region's being known on
+#define DIRECTORY_LATE_US USEC_PER_S          // for others, once a holder has answered
 #define DIRECTORY_NOBODY_US (30 * USEC_PER_S) // while no server is known at all
 // Enough to choose from: so many slots seen, so that the holders of one don't decide, and so many prefixes.
 #define DIRECTORY_SLOTS_ENOUGH 3u
-#define DIRECTORY_PREFIXES_ENOUGH 12u           // or four times what is wanted
+#define DIRECTORY_PREFIXES_ENOUGH 12u // or four times what is wanted
+#define DIRECTORY_PATIENCE_US                                                                      \
+    (2 * USEC_PER_S) // then as many prefixes as are wanted will do for now
 #define DIRECTORY_AGAIN_MIN_US (5 * USEC_PER_S) // too few were found: once more, doubling
 #define DIRECTORY_AGAIN_MAX_US (300 * USEC_PER_S)
 #define DIRECTORY_STALE_MIN_S                                                                      \

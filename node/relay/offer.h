@@ -65,7 +65,7 @@ struct offer_body {
 };
 int offer_open(struct relay_offer *, struct offer_body *, const uint8_t record[static RECORD_BYTES],
                const struct offer_rules *, const struct offer_slot *, uint64_t now_s);
-// Was it signed by the key it names, for this place? (110 us.) Fills in the contacts' key. BAUTA_EAUTH.
+// Was it signed by the key it names, for this place? (0.2 ms.) Fills in the contacts' key. BAUTA_EAUTH.
 int offer_verify(struct relay_offer *, const struct offer_body *, const struct offer_rules *,
                  const struct offer_slot *);
 

@@ -134,25 +134,31 @@ static void consented(struct relay *r, usec_t now, struct relay_client *c, const
     relay_client_say(r, now, c, &m);
 }
 
-void peer_stranger(struct relay *r, usec_t now, struct relay_client *c, const struct path *from,
-                   uint8_t *data, size_t len)
+bool peer_consent(struct relay *r, usec_t now, struct relay_client *c, const struct path *from,
+                  uint8_t *data, size_t len)
 {
     uint8_t challenge[CONSENT_CHALLENGE_BYTES];
-    for (unsigned i = 0; i < c->peers; i++) {
+    for (unsigned i = 0; len == CONSENT_BYTES && i < c->peers; i++) {
         struct peer *p = &c->peer[i];
         if (consent_is(data, len, p->consent.answer)) {
             challenge_for(r, c, p, from, challenge);
             if (consent_check(data, len, &p->consent, challenge) == 0)
                 consented(r, now, c, p, from);
-            return;
+            return true;
         }
         // The other end has a relay as well, which asks on its behalf: our client has said yes already.
         if (consent_is(data, len, p->consent.ask)) {
             if (may_answer(r, now, c) && consent_reply(data, len, &p->consent, &r->cfg.rng) == 0)
                 relay_send(r, c, from, data, len);
-            return;
+            return true;
         }
     }
+    return false;
+}
+
+void peer_stranger(struct relay *r, usec_t now, struct relay_client *c, const struct path *from,
+                   size_t len)
+{
     // One of the client's newest peers may be there. They are asked by turns, with no more than came.
     r->count.dropped_unknown++;
     if (len < CONSENT_BYTES || c->peers == 0 || !path_reachable(from, r->cfg.lab))

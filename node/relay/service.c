@@ -77,6 +77,7 @@ static void client_free(struct relay *r, struct relay_client *c)
     heap_remove(&r->heap, &c->timer);
     permits_end(r, c);
     peers_end(r, c);
+    relay_parts_free(&c->parts, &c->arena);
     channel_free(c->channel);
     arena_end(&c->arena);
     r->client[c->index] = NULL;
@@ -146,7 +147,8 @@ static int client_new(struct relay *r, usec_t now, const struct path *from,
     arena_init(&c->arena, r->cfg.arena->pool, RELAY_CLIENT_BYTES_MAX);
     c->timer.deadline = USEC_NEVER;
     c->index = (uint16_t)i;
-    c->via = VIA_SOCKET | 0x01000000u | (++r->gen & 0xfffu) << 12 | i;
+    // Fifteen bits: a simulated host's ports follow from it. What is late for one client finds the next gone, too.
+    c->via = VIA_SOCKET | (++r->gen & 7u) << 12 | i;
     c->until = now + RELAY_UNREADY_US;
     c->bytes = (struct allowance){now, RELAY_BURST_BYTES_MIN};
     c->answers = (struct allowance){now, 1000 * RELAY_ANSWERS_PER_S};
@@ -349,8 +351,12 @@ int relay_receive(struct relay *r, usec_t now, const uint8_t cid[static CID_BYTE
     int rc = channel_receive(c->channel, now, cid, slot->phase, from, ecn, data, len);
     const uint8_t *d;
     size_t d_len;
-    while (!c->closing && channel_datagram(c->channel, &d, &d_len))
-        relay_from_client(r, now, c, d, d_len);
+    bool bad;
+    while (!c->closing && channel_datagram(c->channel, &d, &d_len)) {
+        if (relay_parts_take(&c->parts, &c->arena, &d, &d_len, &bad))
+            relay_from_client(r, now, c, d, d_len);
+        r->count.dropped_format += bad;
+    }
     c->ready = c->dirty = true;
     (void)pump(r, now, c);
     return rc;

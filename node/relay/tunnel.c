@@ -2,6 +2,7 @@
 
 #include "node/relay/consent.h"
 #include "node/relay/handshake.h"
+#include "node/relay/parts.h"
 #include "node/relay/wire.h"
 
 #include <assert.h>
@@ -63,6 +64,7 @@ void tunnel_free(struct tunnel *t)
     opening_end(t);
     if (t->ask != 0)
         dht_ask_close(t->cfg.dht, t->started_at, t->ask);
+    relay_parts_free(&t->parts, t->cfg.arena);
     channel_free(t->channel);
     arena_give(t->cfg.arena, t->said, RELAY_PEERS_MAX * sizeof *t->said);
     arena_give(t->cfg.arena, t, sizeof *t);
@@ -315,14 +317,17 @@ bool tunnel_datagram(struct tunnel *t, struct path *from, uint8_t **data, size_t
 {
     const uint8_t *d;
     size_t d_len;
+    bool bad;
     while (channel_datagram(t->channel, &d, &d_len)) {
+        if (!relay_parts_take(&t->parts, t->cfg.arena, &d, &d_len, &bad))
+            continue;
         struct rd r = rd_init(d, d_len);
         struct relay_head head;
         if (relay_head_get(&r, &head) != 0 || head.server != NULL || r.left < DATAGRAM_BYTES_MIN)
             continue;
         *from = head.path;
         from->via = t->cfg.via;
-        // It lies in the receive buffer, which is ours to write: packets are opened in place.
+        // It lies in the receive buffer or with the parts, both of which are ours to write.
         *data = (uint8_t *)(uintptr_t)r.p;
         *len = r.left;
         return true;
@@ -334,18 +339,9 @@ int tunnel_send(struct tunnel *t, const struct path *to, const uint8_t *server, 
                 size_t len)
 {
     struct relay_head head = {.path = *to, .server = server};
-    size_t head_len = relay_head_bytes(&head);
-    uint8_t *at;
     if (t->state != TUNNEL_OPEN)
         return BAUTA_ESTATE;
-    int rc = channel_datagram_put(t->channel, head_len + len, &at);
-    if (rc != 0)
-        return rc;
-    struct wr w = wr_init(at, head_len + len);
-    relay_head_put(&w, &head);
-    wr_bytes(&w, data, len);
-    assert(!w.bad && w.left == 0);
-    return 0;
+    return relay_parts_put(t->channel, &head, data, len, &t->part_id);
 }
 
 size_t tunnel_transmit(struct tunnel *t, usec_t now, uint8_t *buf, size_t cap, struct batch *batch,

@@ -42,6 +42,8 @@ struct tunnel {
     uint32_t kBps;            // that the relay grants
     struct tunnel_said *said; // CONSENTED that were not told yet
     uint8_t said_first, said_count;
+    struct relay_parts *parts; // of a long datagram that is coming
+    uint8_t part_id;
     uint8_t in[256]; // a control message on its way
     uint16_t in_len;
 };

@@ -12,6 +12,9 @@
 // head[1] addr[4|16] port[2] server[32]?   head: 4 or 6; 0x80: a server's key follows
 #define RELAY_HEAD_SERVER 0x80u
 #define RELAY_HEAD_BYTES_MAX (1u + 16 + 2 + 32)
+// Where that does not fit: parts of head and datagram, head[1] id[1] number[1] whole[2]   head: 0x40
+#define RELAY_PART 0x40u
+#define RELAY_PART_BYTES 5u
 static_assert(PACKET_HEADER_BYTES + PACKET_TAG_BYTES_MAX + 3 + RELAY_HEAD_BYTES_MAX - 32 <=
                   PATH_TUNNEL_BYTES,
               "what a layer takes of a full packet");

@@ -21,6 +21,9 @@ def test_usage_errors(w):
     w.refused(["run", "--web", "127.0.0.1:0"], 2, "--web")
     w.refused(["run", "--privacy", "maybe"], 2, "--privacy")
     w.refused(["run", "--lab", "--lab-strict"], 2, "--lab")
+    for lease in ("", "119", "86401", "99999999999999999999", "1h", "-1"):
+        w.refused(["run", "--upnp-lease", lease], 2, "--upnp-lease")
+    w.refused(["run", "--lab", "--upnp-lease", "3"], 2, "--upnp-lease")
     w.refused(["run", "--network", "x" * 64], 2, "")
     w.refused(["relay"], 2, "relay")
     w.refused(["relay", "--cap", "5"], 2, "relay")
@@ -121,7 +124,7 @@ def test_interrupt_says_goodbye(w):
 def test_client_and_wildcard(w):
     p = w.popen(["run", "--lab-strict", "--listen", "127.0.0.1:0", "--control", w.path("c")])
     equal(p.out.wait("ready "), "ready -", "a node that is no server")
-    q = w.node(listen="0.0.0.0:0")
+    q = w.node("--no-upnp", listen="0.0.0.0:0")
     check(q.contact.startswith("127.0.0.1:"), "a wildcard is shown as %r" % q.contact)
     c = w.person([q.contact])
     c.call("status")
@@ -129,7 +132,7 @@ def test_client_and_wildcard(w):
 
 def test_without_listen(w):
     """Every address of this computer, both families."""
-    p = w.popen(["run", "--lab", "--privacy", "direct", "--control", w.path("c")])
+    p = w.popen(["run", "--lab", "--no-upnp", "--privacy", "direct", "--control", w.path("c")])
     p.control = w.path("c")
     p.contact = p.out.wait("ready ").split(" ")[1]
     check(p.contact.startswith("127.0.0.1:"), p.contact)

@@ -356,6 +356,49 @@ static uint32_t node(struct sim *s, bool server, struct sim_site_config site)
     return sim_node_add(s, 0, &n);
 }
 
+// Right after joining each node knows what is before it, and that its IPv6 is not translated. A probe to the own
+// outside address comes back here.
+static void each_kind_is_told(void **state)
+{
+    (void)state;
+    struct sim *s = help_sim(13, 1);
+    const enum dht_mapping mapping[SIM_NAT_KINDS] = {
+        [SIM_NAT_NONE] = DHT_MAPPING_NONE,
+        [SIM_NAT_FULL_CONE] = DHT_MAPPING_INDEPENDENT,
+        [SIM_NAT_RESTRICTED] = DHT_MAPPING_INDEPENDENT,
+        [SIM_NAT_PORT_RESTRICTED] = DHT_MAPPING_INDEPENDENT,
+        [SIM_NAT_SYMMETRIC] = DHT_MAPPING_DEPENDENT,
+        [SIM_NAT_SYMMETRIC_PRESERVING] = DHT_MAPPING_INDEPENDENT, // as most see it
+        [SIM_NAT_SYMMETRIC_STEP] = DHT_MAPPING_DEPENDENT,
+    };
+    for (int i = 0; i < 24; i++)
+        (void)node(s, true, (struct sim_site_config){.v6 = i % 2 == 0});
+    for (uint32_t i = 0; i < 4 * SIM_NAT_KINDS; i++)
+        (void)node(s, false,
+                   (struct sim_site_config){.nat = (enum sim_nat_kind)(i % SIM_NAT_KINDS),
+                                            .v6 = i % 2 == 0});
+    (void)sim_run(s, 12 * S, NULL, NULL);
+    for (uint32_t i = 0; i < sim_nodes(s); i++) {
+        bool server = i < 24, v6 = i % 2 == 0;
+        enum sim_nat_kind k = server ? SIM_NAT_NONE : (enum sim_nat_kind)((i - 24) % SIM_NAT_KINDS);
+        struct node_status st;
+        node_status(sim_node(s, i), sim_now(s), &st);
+        const struct dht_reach *r = st.reach;
+        help_must(s, 13, r[0].mapping == mapping[k], "the kind of translation is told");
+        help_must(s, 13, r[0].port_preserving == (mapping[k] != DHT_MAPPING_DEPENDENT),
+                  "so is the port");
+        help_must(s, 13, r[0].port_step == (k == SIM_NAT_SYMMETRIC_STEP), "so is the step");
+        bool heard = v6 && dht_heard_family(node_dht(sim_node(s, i)), 6);
+        help_must(s, 13, heard || server || !v6, "who joins hears of both families");
+        help_must(s, 13, r[1].mapping == (heard ? DHT_MAPPING_NONE : DHT_MAPPING_UNKNOWN),
+                  "IPv6 is not translated");
+        bool asks = mapping[k] == DHT_MAPPING_INDEPENDENT;
+        help_must(s, 13, st.hairpin == (asks ? HAIRPIN_YES : HAIRPIN_UNKNOWN), "hairpin is told");
+    }
+    help_no_failures(s, 13);
+    sim_free(s);
+}
+
 // People behind every pair of kinds: who can meet does, who can't is not told that he had.
 static void people_meet_through_nats(void **state)
 {
@@ -420,6 +463,7 @@ int main(void)
         cmocka_unit_test(addresses_of_both_families),
         cmocka_unit_test(a_line_has_a_rate_and_a_queue),
         cmocka_unit_test(faults_come_and_go),
+        cmocka_unit_test(each_kind_is_told),
         cmocka_unit_test(people_meet_through_nats),
         cmocka_unit_test(people_meet_over_ipv6),
     };

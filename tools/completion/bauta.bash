@@ -22,13 +22,13 @@ _bauta()
     --web) COMPREPLY=($(compgen -W 'off' -- "$cur")) && return ;;
     --state) COMPREPLY=($(compgen -d -- "$cur")) && return ;;
     --config | --control) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
-    --listen | --bootstrap | --network | --proxy | --tcp) return ;;
+    --listen | --bootstrap | --network | --proxy | --tcp | --upnp-lease) return ;;
     esac
     options='--help'
     case $command in
     run | chat)
         options="$options --listen --bootstrap --network --privacy --cover --control --state --config"
-        options="$options --proxy --tcp --public --web --no-lan --no-upnp --lab --lab-strict"
+        options="$options --proxy --tcp --public --web --no-lan --no-upnp --upnp-lease --lab --lab-strict"
         [[ $command == chat ]] && options="$options --plain"
         ;;
     ctl | status) options="$options --control" ;;

@@ -30,6 +30,7 @@
 #define SIM_WAKES_MAX 200000u       // deadlines of one node in one virtual second; more: a bug
 #define SIM_TRANSMIT_BYTES 262144u  // buffer of node_transmit, shared by all nodes
 #define SIM_POOL_CHUNK_BYTES (256u * 1024)           // the largest that dht/pool.c grows by
+#define SIM_RELAY_CLIENTS_MAX 400u                   // of one relay: 11 MB of its memory
 #define SIM_NODE_ARENA_BYTES_MAX (16u * 1024 * 1024) // of one node
 // The book of contacts, shared by all nodes: each server at its one address, and room for old ones.
 #define SIM_BOOK_CONTACTS(nodes) (2u * (nodes) + 64u)

@@ -422,18 +422,23 @@ static void link_match(struct sim *s, uint32_t person)
 {
     struct sim_person *p = &s->person[person];
     struct sim_match *m = &p->match[p->matches - 1];
-    if (m->peer_node == SIM_NOBODY) {
+    if (m->peer_node == SIM_NOBODY && !m->relayed) {
         sim_fail(s, "person %u is matched over a path that leads nowhere", person);
         return;
     }
-    for (uint32_t q = s->host[m->peer_node]->first_person; q != SIM_NOBODY;
-         q = s->person[q].next_of_node) {
+    for (uint32_t q = m->relayed ? 0 : s->host[m->peer_node]->first_person;
+         m->relayed ? q < s->people : q != SIM_NOBODY;
+         q = m->relayed ? q + 1 : s->person[q].next_of_node) {
         struct sim_person *o = &s->person[q];
         struct sim_match *om = q != person ? current(o) : NULL;
         if (om == NULL || strcmp(om->words, m->words) != 0)
             continue;
         if (om->peer != SIM_NOBODY)
             sim_fail(s, "persons %u and %u are matched with one end of %u", person, om->peer, q);
+        if (m->relayed)
+            m->peer_node = o->config.node;
+        if (om->relayed)
+            om->peer_node = p->config.node;
         if (om->peer_node != p->config.node)
             sim_fail(s, "person %u took %u for another node", q, person);
         if (strcmp(o->config.topic, p->config.topic) != 0)
@@ -458,7 +463,8 @@ static void on_matched(struct sim *s, uint32_t person, const struct node_event *
         sim_fail(s, "person %u is matched while not seeking", person);
     if (e->len != strlen(p->config.topic) || memcmp(e->text, p->config.topic, e->len) != 0)
         sim_fail(s, "person %u is told another topic than it sought", person);
-    if (e->path == NULL || strcmp(e->path, "direct") != 0)
+    bool relayed = e->path != NULL && strcmp(e->path, "relayed") == 0;
+    if (!relayed && (e->path == NULL || strcmp(e->path, "direct") != 0))
         sim_fail(s, "person %u is told a wrong path", person);
     p->match = sim_grow(p->match, p->matches + 1, sizeof *p->match);
     struct sim_match *m = &p->match[p->matches++];
@@ -466,6 +472,8 @@ static void on_matched(struct sim *s, uint32_t person, const struct node_event *
                             .at_us = s->now,
                             .asked_us = p->asked_us,
                             .ended_us = USEC_NEVER,
+                            .relayed = relayed,
+                            .peer_node = SIM_NOBODY,
                             .peer = SIM_NOBODY};
     for (size_t i = 0; i < SAS_WORDS; i++) {
         size_t at = strlen(m->words);
@@ -481,7 +489,8 @@ static void on_matched(struct sim *s, uint32_t person, const struct node_event *
         g->last_match_us = s->now;
         sim_hist_add(&g->since_ms, (s->now - g->first_seek_us) / USEC_PER_MS);
     }
-    m->peer_node = peer_node(s, p);
+    if (!relayed)
+        m->peer_node = peer_node(s, p);
     link_match(s, person);
     if (p->config.talk_us > 0) {
         uint64_t r = sim_prf_u64(&s->prf, SIM_PRF_TALK, person, p->matches, 0);

@@ -2,6 +2,7 @@
 
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
+#include "crypto/relaykey.h"
 #include "dht/book.h"
 #include "dht/record_book.h"
 #include "tools/sim/attack.h"
@@ -410,8 +411,14 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
         .puzzle_bits = s->config.puzzle_bits,
         .aes_hardware =
             sim_prf_below(&s->prf, SIM_PRF_AES, i, 0, 0, 100) >= s->config.no_aes_percent,
-        .privacy = NODE_DIRECT,
+        .privacy = h->relayed ? NODE_RELAYED : NODE_DIRECT,
+        .hops = h->two_hops ? 2 : 1,
+        .relay = h->relay,
+        .relay_clients_max = SIM_RELAY_CLIENTS_MAX,
+        .relay_volume_bytes = UINT64_MAX,
     };
+    if (h->relay)
+        sim_prf_key(&s->prf, i, 0, cfg.relay_seed);
     memcpy(cfg.secret, h->secret, sizeof cfg.secret);
     if (h->actor != NULL)
         memcpy(cfg.puzzle_nonce, h->actor->puzzle_nonce, sizeof cfg.puzzle_nonce);
@@ -425,7 +432,8 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
     h->clocked_us = s->now;
     node_clock(h->node, s->now, wall_clock(s, h));
     struct path local[2];
-    node_local_paths(h->node, s->now, local, sim_network_local(&s->net, i, local));
+    size_t locals = sim_network_local(&s->net, i, local);
+    node_local_paths(h->node, s->now, local, locals);
     for (uint32_t b = 0; b < h->bootstraps; b++) {
         uint32_t server = h->bootstrap[b];
         struct contact c = {0};
@@ -439,6 +447,8 @@ static void start_host(struct sim *s, void *ctx, uint64_t node)
                 sim_fail(s, "node %u: node_bootstrap says %d", i, rc);
         }
     }
+    if (h->relay && node_relay_announce(h->node, s->now, local, locals, false, 0) != 0)
+        sim_fail(s, "node %u: node_relay_announce refuses", i);
     s->started++;
     s->alive[h->server]++;
     s->class[h->class].alive++;
@@ -479,6 +489,16 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
     assert(site == i);
     (void)site;
     sim_prf_key(&s->prf, i, 0, h->secret);
+    h->relay = cfg->relay;
+    h->relayed = cfg->relayed;
+    h->two_hops = cfg->hops == 2;
+    if (h->relay) {
+        uint8_t seed[32];
+        memcpy(seed, h->secret, sizeof seed);
+        relay_secret(h->secret, seed);
+        h->server = h->keeps_key = true;
+        h->candidate = false;
+    }
     if (actor != NULL) {
         h->actor = sim_grow(NULL, 1, sizeof *h->actor);
         *h->actor = *actor;

@@ -38,6 +38,9 @@ struct sim_actor;
 struct sim_node_config {
     bool server;                            // at once,
     bool candidate;                         // or once others have dialled it back
+    bool relay;                             // a volunteer's: a server that relays, too
+    bool relayed;                           // its person hides the address
+    uint8_t hops;                           // by so many relays; 0: one
     uint32_t bootstrap[SIM_BOOTSTRAPS_MAX]; // nodes, servers
     uint32_t bootstraps;
     const struct sim_actor *actor; // copied; NULL: an honest node
@@ -111,13 +114,14 @@ struct sim_person_config {
 };
 enum sim_person_state { SIM_ABSENT, SIM_SEEKING, SIM_TALKING, SIM_ENDED };
 
-struct sim_match {             // one conversation of one person
-    uint32_t search;           // of that person, from 1
-    usec_t at_us, asked_us;    // matched; the seek or next before it
-    usec_t ended_us;           // USEC_NEVER: not yet
-    char words[128];           // separated by spaces
-    char reason[16];           // of its end
-    uint32_t peer_node;        // whose address the channel used
+struct sim_match {          // one conversation of one person
+    uint32_t search;        // of that person, from 1
+    usec_t at_us, asked_us; // matched; the seek or next before it
+    usec_t ended_us;        // USEC_NEVER: not yet
+    char words[128];        // separated by spaces
+    char reason[16];        // of its end
+    bool relayed;           // by a relay: then nobody is told whose the other address is
+    uint32_t peer_node; // whose address the channel used; of a relayed one, where the other end is
     uint32_t peer, peer_match; // SIM_NOBODY until the other end has the same words
     uint32_t said, delivered, undelivered, received;
     uint32_t *ids; // of what was said

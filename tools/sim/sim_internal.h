@@ -36,8 +36,9 @@ struct sim_host {            // one node and what the simulator knows of it; a m
     uint8_t bootstraps;
     uint8_t class; // of the population
     bool server, candidate, keeps_key;
-    bool idle;                 // in the idle measurement
-    uint8_t listed;            // in the index of recall: bits of the families
+    bool idle;      // in the idle measurement
+    uint8_t listed; // in the index of recall: bits of the families
+    bool relay : 1, relayed : 1, two_hops : 1;
     bool dead : 1, leaves : 1; // the second: it is being closed, its last words are under way
 };
 static_assert(sizeof(struct sim_host) <= 256, "four lines a node");

@@ -227,7 +227,7 @@ static void a_refused_probe_ends_the_search_there(void **state)
     (void)state;
     struct chan_mtu m;
     struct path path = {.family = 4};
-    chan_mtu_init(&m, &path);
+    chan_mtu_init(&m, &path, false);
     for (unsigned i = 0; i < CHAN_MTU_BULK; i++) {
         assert_int_equal(chan_mtu_next(&m, 0), 0);
         chan_mtu_bulk(&m);

@@ -240,9 +240,31 @@ static void test_status(void **state)
     assert_true(json_is_integer(json_object_get(json_object_get(r, "dht"), "contacts")));
     assert_true(json_is_integer(json_object_get(json_object_get(r, "dht"), "size_estimate")));
     assert_true(json_is_null(json_object_get(json_object_get(r, "reach"), "seen")));
+    assert_true(json_is_null(json_object_get(json_object_get(r, "reach"), "mapping")));
     assert_int_equal(json_array_size(json_object_get(r, "encounters")), 0);
     assert_true(json_object_size(json_object_get(r, "dropped")) > 10);
     json_decref(o);
+}
+
+static void test_status_mapping(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t ip[4] = {80, 1, 2, 3};
+    static const struct {
+        usec_t until;
+        int lease_s;
+    } cases[] = {{BENCH_NOW + 90 * USEC_PER_S, 90}, {BENCH_NOW - 1, 0}};
+    for (size_t i = 0; i < 2; i++) {
+        f->b.api.mapping = (struct api_mapping){
+            .protocol = "upnp", .external = path_v4(ip, 7000), .until = cases[i].until};
+        json_t *o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}");
+        json_t *m =
+            json_object_get(json_object_get(json_object_get(o, "result"), "reach"), "mapping");
+        assert_string_equal(json_string_value(json_object_get(m, "protocol")), "upnp");
+        assert_string_equal(json_string_value(json_object_get(m, "external")), "80.1.2.3:7000");
+        assert_int_equal(json_integer_value(json_object_get(m, "lease_s")), cases[i].lease_s);
+        json_decref(o);
+    }
 }
 
 static void test_encounter(void **state)
@@ -486,6 +508,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ids, setup, teardown),
         cmocka_unit_test_setup_teardown(test_notifications, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status_mapping, setup, teardown),
         cmocka_unit_test_setup_teardown(test_encounter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_privacy_unchosen, setup_unchosen, teardown),

@@ -276,6 +276,56 @@ static void own_candidates(void **state)
     assert_int_equal(r.candidates, CHANNEL_CANDIDATES_MAX);
 }
 
+static void mapped_candidates(void **state)
+{
+    (void)state;
+    struct meet_env env;
+    struct block block;
+    struct wire_reach r;
+    struct channel_config c = {.candidates = 0};
+    uint8_t random = 1;
+    struct path seen = v4(80, 1, 1, 1, 5000), home = v4(192, 168, 1, 2, 5000),
+                six = {.family = 6, .ip = {0x2a, 1}, .port = 5000};
+    struct path local[1] = {home}, mapped[2] = {v4(80, 1, 1, 1, 6000), v4(192, 168, 1, 1, 6000)};
+    struct path seen_of[2] = {{.family = 0}, seen};
+    init_env(&env, &block, &random, false);
+    env.local = local;
+    env.locals = 1;
+    env.mapped = mapped;
+    env.mappeds = 2; // of which the second is of no use outside
+    reach_own(&env, &r, &seen, NULL, &seen);
+    assert_int_equal(r.candidates, 3); // seen, mapped, private
+    assert_true(path_equal(&r.candidate[1], &mapped[0]));
+    assert_true(path_equal(&r.candidate[2], &home));
+    reach_own(&env, &r, NULL, NULL, NULL);
+    assert_int_equal(r.candidates, 1);
+    assert_false(r.observed);
+    reach_own(&env, &r, &six, NULL,
+              NULL); // nobody has seen us in that family: the router is believed
+    assert_int_equal(r.candidates, 2);
+    assert_true(path_equal(&r.candidate[1], &mapped[0]));
+    // Servers see another host, as the first address or as that of the other family: strangers aren't sent there.
+    mapped[0] = v4(90, 1, 1, 1, 6000);
+    reach_own(&env, &r, &seen, NULL, NULL);
+    assert_int_equal(r.candidates, 1);
+    reach_own(&env, &r, &six, seen_of, NULL);
+    assert_int_equal(r.candidates, 2);
+    assert_true(path_equal(&r.candidate[1], &seen));
+    mapped[0] = seen; // the same address twice is told once
+    reach_own(&env, &r, &seen, NULL, NULL);
+    assert_int_equal(r.candidates, 1);
+    env.relayed = true; // who hides the own address does not name it
+    reach_own(&env, &r, NULL, NULL, NULL);
+    assert_int_equal(r.candidates, 0);
+    env.relayed = false;
+    // A peer that names it is not to have us probe ourselves.
+    mapped[0] = v4(80, 1, 1, 1, 6000);
+    struct wire_reach theirs = {.candidates = 2, .candidate = {mapped[0], v4(80, 2, 2, 2, 5000)}};
+    assert_int_equal(reach_take(&env, &c, &theirs, NULL), 0);
+    assert_int_equal(c.candidates, 1);
+    assert_true(path_equal(&c.candidate[0], &theirs.candidate[1]));
+}
+
 static void peer_candidates(void **state)
 {
     (void)state;
@@ -329,6 +379,7 @@ int main(void)
         cmocka_unit_test(blocks_are_exact),
         cmocka_unit_test(probes_have_a_budget),
         cmocka_unit_test(own_candidates),
+        cmocka_unit_test(mapped_candidates),
         cmocka_unit_test(peer_candidates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

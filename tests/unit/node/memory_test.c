@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #define CONTACTS 270u
-#define SERVER_BYTES_MAX 10240u
-#define CLIENT_BYTES_MAX 8832u
+#define SERVER_BYTES_MAX 10560u
+#define CLIENT_BYTES_MAX 9024u
 
 static void fill(void *ctx, void *buf, size_t len)
 {

@@ -21,7 +21,7 @@ struct dht { // one node's view
     unsigned node;
 };
 struct fake_place {
-    bool open, announced;
+    bool open, announced; // announced: from the moment on that DHT_STORED tells it
     unsigned node;
     uint32_t id, user;
     uint8_t place[32], record[RECORD_BYTES];
@@ -54,9 +54,12 @@ static struct {
     struct fake_record record[FAKE_RECORDS_MAX];
     struct fake_mail mail[FAKE_MAIL_MAX];
     bool no_servers, no_places, silent; // silent: holders don't answer
+    unsigned mute;                      // of the holders asked at once so many say nothing
     unsigned full_slots;                // bits; of every hour
     uint32_t effort;
     unsigned opened, announces, proofs; // counted
+    unsigned again;                     // of those opened, by a node that had it before
+    unsigned watched;                   // the first so many nodes stand somewhere at each moment
 } fake;
 static struct net fake_net;
 
@@ -121,9 +124,12 @@ int dht_place_open(struct dht *d, usec_t now, const uint8_t place[static 32], ui
     if (fake.no_places)
         return BAUTA_ELIMIT;
     for (unsigned i = 0; i < FAKE_PLACES_MAX; i++) {
-        struct fake_place *p = &fake.place[i];
+        struct fake_place *p = &fake.place[(fake.last_id + i) % FAKE_PLACES_MAX];
         if (p->open)
             continue;
+        for (unsigned k = 0; k < FAKE_PLACES_MAX; k++) // what was closed is still there to be seen
+            fake.again += fake.place[k].id != 0 && fake.place[k].node == d->node &&
+                          memcmp(fake.place[k].place, place, 32) == 0;
         *p = (struct fake_place){.open = true, .node = d->node, .id = ++fake.last_id, .user = user};
         memcpy(p->place, place, 32);
         *id = p->id;
@@ -164,7 +170,6 @@ int dht_place_announce(struct dht *d, usec_t now, uint32_t id,
         }
         fake.proofs++;
     }
-    p->announced = !fake.silent;
     memcpy(p->record, record, RECORD_BYTES);
     fake_post(p, 6 * FAKE_HOP_US, DHT_STORED)->count = fake.silent ? 0 : fake.holders;
     return BAUTA_OK;
@@ -176,7 +181,7 @@ int dht_place_seek(struct dht *d, usec_t now, uint32_t id, unsigned holders)
     (void)d;
     (void)now;
     assert_non_null(p);
-    for (unsigned i = 0; i < holders && i < fake.holders && !fake.no_servers; i++)
+    for (unsigned i = 0; i + fake.mute < holders && i < fake.holders && !fake.no_servers; i++)
         (void)fake_post(p, (i + 3) * FAKE_HOP_US, DHT_SAMPLE); // the first before the look-up ends
     return BAUTA_OK;
 }
@@ -232,6 +237,8 @@ static inline void fake_deliver(struct fake_mail *m)
         return; // closed meanwhile
     if (m->ev.kind == DHT_SAMPLE)
         fake_sample(m, records);
+    if (m->ev.kind == DHT_STORED && m->ev.count > 0)
+        fake_place(m->ev.id)->announced = true;
     directory_dht_event(fake.node[m->node].dir, fake.now, &m->ev);
 }
 
@@ -249,6 +256,15 @@ static inline void fake_drain(struct fake_node *x)
         assert_true(directory_job_done(x->dir, fake.now, job.id, result, len));
         assert_false(directory_job_done(x->dir, fake.now, 7, result, len)); // somebody else's
     }
+}
+
+// How many places a relay stands at.
+static inline unsigned fake_stands(unsigned node)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < FAKE_PLACES_MAX; i++)
+        n += fake.place[i].open && fake.place[i].announced && fake.place[i].node == node;
+    return n;
 }
 
 // Until nothing is left before `until`.
@@ -283,6 +299,8 @@ static inline void fake_run(usec_t for_us)
         } else {
             return;
         }
+        for (unsigned i = 0; i < fake.watched; i++)
+            assert_true(fake_stands(i) >= 1);
     }
 }
 
@@ -338,15 +356,6 @@ static inline void fake_die(unsigned i)
             memcpy(r->record, fake.place[k].record, RECORD_BYTES);
         }
     fake_leave(i);
-}
-
-// How many places a relay stands at.
-static inline unsigned fake_stands(unsigned node)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < FAKE_PLACES_MAX; i++)
-        n += fake.place[i].open && fake.place[i].announced && fake.place[i].node == node;
-    return n;
 }
 
 // The same, of one hour only.

@@ -1,0 +1,159 @@
+// Relays in a simulated network: people who hide their address behind one, pairs that nothing but a relay brings together,
+// and relays that die. Whatever a hidden person's node sends goes to its relays.
+#include "tests/sim/help.h"
+#include "tools/sim/sim_internal.h"
+
+#include "dht/path.h"
+
+#define SERVERS 12u
+#define RELAYS 8u
+
+struct leak { // who of the hidden sends to anybody but relays
+    struct sim *s;
+    uint64_t sent, leaked;
+};
+
+static bool is_relay(const struct sim *s, const struct path *to)
+{
+    uint32_t i = sim_network_find(&s->net, to);
+    return i != SIM_NOBODY && s->host[i]->relay;
+}
+
+static void watch(void *ctx, usec_t now, uint32_t from, const struct path *to, const uint8_t *data,
+                  size_t len)
+{
+    struct leak *l = ctx;
+    (void)now;
+    (void)data;
+    (void)len;
+    if (!l->s->host[from]->relayed)
+        return;
+    l->sent++;
+    l->leaked += !is_relay(l->s, to);
+}
+
+// Servers, then relays; newcomers are told of relays, and of servers those who do not hide.
+static struct sim *town(uint64_t seed, uint32_t loss_percent)
+{
+    struct sim *s = help_sim(seed, loss_percent);
+    for (uint32_t i = 0; i < SERVERS + RELAYS; i++) {
+        struct sim_node_config n = {.server = true, .relay = i >= SERVERS};
+        n.bootstraps = i < 3 ? i : 3;
+        for (uint32_t k = 0; k < n.bootstraps; k++)
+            n.bootstrap[k] = k;
+        (void)sim_node_add(s, i < 3 ? 0 : (i - 2) * 100 * MS, &n);
+    }
+    return s;
+}
+
+static uint32_t home(struct sim *s, usec_t at_us, enum sim_nat_kind nat, bool relayed, uint8_t hops)
+{
+    struct sim_node_config n = {.relayed = relayed, .hops = hops, .bootstraps = 3};
+    n.site.nat = nat;
+    for (uint32_t k = 0; k < 3; k++)
+        n.bootstrap[k] = relayed ? SERVERS + (sim_nodes(s) + k) % RELAYS : k;
+    return sim_node_add(s, at_us, &n);
+}
+
+static bool all_done(const struct sim *s, void *ctx)
+{
+    (void)ctx;
+    return sim_people_done(s);
+}
+
+static usec_t waited(const struct sim *s, uint32_t person)
+{
+    const struct sim_match *m = sim_last_match(s, person);
+    return m != NULL ? m->at_us - m->asked_us : USEC_NEVER;
+}
+
+// Pairs on topics of their own, the second 10 s after the first.
+static void pairs(struct sim *s, unsigned count, enum sim_nat_kind a, bool a_hides,
+                  enum sim_nat_kind b, bool b_hides, uint8_t hops)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, "pair %u", i);
+        uint32_t x = home(s, 30 * S, a, a_hides, hops), y = home(s, 30 * S, b, b_hides, hops);
+        (void)help_person(s, x, topic, 45 * S, 5);
+        (void)help_person(s, y, topic, 55 * S, 5);
+    }
+}
+
+static void meet(uint64_t seed, uint32_t loss_percent, enum sim_nat_kind a, bool a_hides,
+                 enum sim_nat_kind b, bool b_hides, uint8_t hops, bool relayed)
+{
+    struct sim *s = town(seed, loss_percent);
+    struct leak l = {.s = s};
+    enum { PAIRS = 6 };
+    usec_t wait[PAIRS];
+    pairs(s, PAIRS, a, a_hides, b, b_hides, hops);
+    sim_tap(s, watch, &l);
+    bool ok = sim_run(s, 120 * S, all_done, NULL);
+    if (!ok)
+        help_show(s);
+    for (unsigned i = 0; i < PAIRS; i++) {
+        const struct sim_match *m = sim_last_match(s, 2 * i + 1);
+        wait[i] = waited(s, 2 * i + 1);
+        assert_true(m == NULL || m->relayed == relayed);
+    }
+    for (unsigned i = 1; i < PAIRS; i++)
+        for (unsigned k = i; k > 0 && wait[k] < wait[k - 1]; k--) {
+            usec_t t = wait[k];
+            wait[k] = wait[k - 1];
+            wait[k - 1] = t;
+        }
+    print_message("%s, %s, hops %u, loss %u: p50 %llu ms, most %llu ms; hidden ones sent %llu\n",
+                  a_hides ? "hidden" : "direct", b_hides ? "hidden" : "direct", hops, loss_percent,
+                  (unsigned long long)(wait[PAIRS / 2] / MS),
+                  (unsigned long long)(wait[PAIRS - 1] / MS), (unsigned long long)l.sent);
+    assert_true(ok);
+    assert_int_equal(l.leaked, 0);
+    assert_true(!a_hides || l.sent > 0);
+    sim_check_people(s);
+    assert_int_equal(sim_failures(s), 0);
+    sim_free(s);
+}
+
+static void both_hide(void **state)
+{
+    (void)state;
+    meet(1, 0, SIM_NAT_PORT_RESTRICTED, true, SIM_NAT_PORT_RESTRICTED, true, 1, true);
+    meet(2, 5, SIM_NAT_SYMMETRIC, true, SIM_NAT_NONE, true, 1, true);
+}
+
+static void one_hides(void **state)
+{
+    (void)state;
+    meet(3, 0, SIM_NAT_PORT_RESTRICTED, true, SIM_NAT_PORT_RESTRICTED, false, 1, true);
+    meet(4, 0, SIM_NAT_NONE, false, SIM_NAT_SYMMETRIC, true, 1, true);
+    meet(5, 5, SIM_NAT_SYMMETRIC, false, SIM_NAT_SYMMETRIC, true, 1, true);
+}
+
+static void two_hops(void **state)
+{
+    (void)state;
+    meet(6, 0, SIM_NAT_PORT_RESTRICTED, true, SIM_NAT_PORT_RESTRICTED, true, 2, true);
+}
+
+static void whom_nats_keep_apart_a_relay_brings_together(void **state)
+{
+    (void)state;
+    meet(7, 0, SIM_NAT_SYMMETRIC, false, SIM_NAT_SYMMETRIC, false, 1, true);
+    meet(8, 5, SIM_NAT_SYMMETRIC, false, SIM_NAT_SYMMETRIC, false, 1, true);
+    meet(9, 0, SIM_NAT_FULL_CONE, false, SIM_NAT_PORT_RESTRICTED, false, 1,
+         false); // these need none
+}
+
+int main(void)
+{
+    if (sodium_init() < 0)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_hide),
+        cmocka_unit_test(one_hides),
+        cmocka_unit_test(two_hops),
+        cmocka_unit_test(whom_nats_keep_apart_a_relay_brings_together),
+    };
+    return cmocka_run_group_tests(tests, help_begin, help_end);
+}
