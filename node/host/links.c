@@ -261,16 +261,16 @@ size_t links_send(struct links *l, const struct batch *batch, size_t n, struct u
     size_t failed = 0;
     for (size_t i = 0, run; i < n; i += run) {
         struct udp *u = NULL;
-        struct udp_failure some[UDP_SENDS];
-        size_t got = 0;
         bool tcp = batch[i].path.via == VIA_TCP;
         int rc = tcp ? send_tcp(l, &batch[i]) : socket_for(l, &batch[i].path, &u);
         for (run = 1; !tcp && i + run < n && same_link(&batch[i + run].path, &batch[i].path);)
             run++;
-        if (u != NULL)
-            got = udp_send(u, batch + i, run, some);
-        for (size_t k = 0; k < got && failed < max; k++)
-            fail[failed++] = some[k];
+        if (u != NULL) {
+            struct udp_failure some[UDP_SENDS];
+            size_t got = udp_send(u, batch + i, run, some);
+            for (size_t k = 0; k < got && failed < max; k++)
+                fail[failed++] = some[k];
+        }
         if (rc == 0)
             continue;
         l->refused += run;
