@@ -29,10 +29,10 @@ struct conversation {
     uint8_t topic;
     uint8_t peer[32]; // pseudonym
     struct path path;
-    bool far;                // that path leads over a relay
+    bool far;               // that path leads over a relay
     bool relayed;           // it must not: the own address stays hidden
     struct consent consent; // for relays that ask whether we want its datagrams
-    struct path point[2];   // where the other could be besides, behind its relays
+    struct path point[4];   // where the other could be besides, behind its relays
     uint8_t points;
     struct reunion reunion;
     uint16_t words[SAS_WORDS];

@@ -40,7 +40,7 @@ int main(int argc, char **argv)
     case COMMAND_DEMO:
         return run_demo(&config);
     case COMMAND_RELAY:
-        return process_fail(EXIT_USAGE, "this version has no relay yet");
+        return run_node(&config);
     case COMMAND_PORT_MAPPER:
         return portmapper();
     case COMMAND_VERSION:

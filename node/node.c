@@ -94,6 +94,8 @@ void node_rest(struct node *n)
 void node_free(struct node *n)
 {
     struct arena *arena = n->cfg.arena;
+    struct outbox *out = n->cfg.out;
+    uint32_t count = out->count; // its last words would leave by the next node's socket
     for (size_t i = 0; n->busy != NULL && i < NODE_CONVERSATIONS_MAX; i++)
         if (n->busy->conversation[i] != NULL)
             node_free_conversation(n, n->busy->conversation[i]);
@@ -109,6 +111,7 @@ void node_free(struct node *n)
     arena_give(arena, n->via_closed, n->vias_room * sizeof *n->via_closed);
     n->warnings = 0;
     node_rest(n);
+    out->count = count;
     arena_give(arena, n, sizeof *n);
 }
 
@@ -127,6 +130,9 @@ void node_clock(struct node *n, usec_t now, int64_t unix_us)
 
 void node_local_paths(struct node *n, usec_t now, const struct path *path, size_t count)
 {
+    n->local_families = 0;
+    for (size_t i = 0; i < count; i++)
+        n->local_families |= path[i].family == 4 ? RELAY_WISH_V4 : RELAY_WISH_V6;
     meet_local_paths(n->meet, path, count);
     dht_local_paths(n->dht, now, path, count);
     hairpin_restart(&n->hairpin, now);

@@ -89,6 +89,7 @@ int node_relay_announce(struct node *, usec_t now, const struct path *, size_t c
                         uint16_t tcp_port);
 // Takes no new clients and lets those there are find another one within `seconds`.
 void node_relay_drain(struct node *, usec_t now, uint32_t seconds);
+void node_relay_volume(struct node *, uint64_t bytes); // as relay_allow
 
 void node_receive(struct node *, usec_t now, const struct rx *, size_t count);
 bool node_expire(struct node *, usec_t now, unsigned budget); // true: more is due
@@ -112,7 +113,6 @@ struct node_topic {
     size_t pass_len;
 };
 #define NODE_EPRIVACY (-64)  // privacy was never chosen
-#define NODE_ERELAYED (-65)  // relayed was chosen, and there is no relay
 #define NODE_ENOTREADY (-66) // say before matched or after ended
 #define NODE_ETOPIC (-67)    // a topic is empty or too long or not UTF-8
 // BAUTA_ELIMIT: too many encounters or topics.
@@ -125,7 +125,7 @@ int node_typing(struct node *, usec_t now, uint32_t encounter, bool on);
 // Cover traffic of our end, of the conversation that goes on and of those to come in this encounter (channel_cover).
 // BAUTA_EUNKNOWN, NODE_ENOTREADY (it has ended).
 int node_cover(struct node *, usec_t now, uint32_t encounter, enum channel_cover);
-// Also NODE_EPRIVACY, NODE_ERELAYED: then nothing has changed.
+// Also NODE_EPRIVACY: then nothing has changed.
 int node_next(struct node *, usec_t now, uint32_t encounter);
 int node_end(struct node *, usec_t now, uint32_t encounter);
 int node_block(struct node *, usec_t now, uint32_t encounter);

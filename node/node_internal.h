@@ -52,6 +52,7 @@ struct node {
     usec_t clock_us; // when node_clock was last called
     int64_t clock_unix_us;
     uint8_t recv_mask[MASK_KEY_BYTES];
+    uint8_t local_families; // RELAY_WISH_*: of our interfaces' addresses; 0: not told
     bool stopping;
 
     struct busy *busy; // NULL: no encounter, conversation or warning

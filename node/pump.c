@@ -2,6 +2,7 @@
 // conversations, the channels' cids and fates back.
 #include "node/node_internal.h"
 
+#include <assert.h>
 #include <sodium.h>
 
 void node_touch(struct node *n, struct conversation *c)
@@ -143,12 +144,13 @@ static bool take_points(struct conversation *c, const uint8_t *data, size_t len)
 {
     struct rd r = rd_init(data, len);
     uint8_t head = rd_u8(&r), count = head & (uint8_t)~UPLINK_POINTS;
-    struct path point[2];
+    struct path point[UPLINK_POINTS_MAX];
+    static_assert(sizeof point == sizeof c->point, "all fit");
     if ((head & UPLINK_POINTS) == 0)
         return false;
-    for (unsigned i = 0; i < count && i < 2; i++)
+    for (unsigned i = 0; i < count && i < UPLINK_POINTS_MAX; i++)
         path_get(&r, &point[i]);
-    if (r.bad || r.left != 0 || count > 2)
+    if (r.bad || r.left != 0 || count > UPLINK_POINTS_MAX)
         return true; // nonsense harms only who said it
     memcpy(c->point, point, count * sizeof *point);
     c->points = count;

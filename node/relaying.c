@@ -142,3 +142,9 @@ void node_relay_drain(struct node *n, usec_t now, uint32_t seconds)
     n->relaying->announcing = false;
     node_pump(n, now);
 }
+
+void node_relay_volume(struct node *n, uint64_t bytes)
+{
+    if (n->relaying != NULL)
+        relay_allow(n->relaying->service, bytes);
+}

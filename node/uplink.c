@@ -173,13 +173,26 @@ static int line_open(struct node *n, usec_t now, enum uplink_slot slot, const st
 }
 
 // Relays whose prefixes must not come again: all that are in use.
-static unsigned used(const struct node *n, struct path out[static UPLINK_SLOTS])
+static unsigned used(const struct node *n,
+                     struct path out[static UPLINK_SLOTS * OFFER_CONTACTS_MAX])
 {
     unsigned k = 0;
-    for (unsigned i = 0; i < UPLINK_SLOTS; i++)
-        if (n->uplink->line[i].tunnel != NULL && !n->uplink->line[i].temporary)
-            out[k++] = n->uplink->line[i].tunnel->cfg.relay.path;
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
+        const struct uplink_line *l = &n->uplink->line[i];
+        for (unsigned a = 0; l->tunnel != NULL && a < l->relays; a++)
+            out[k++] = l->relay[a];
+    }
     return k;
+}
+
+// Which families we can reach a relay in: as our interfaces have them, or as the exit of the tunnel before it.
+static uint8_t families(const struct node *n, enum uplink_slot slot)
+{
+    const struct path *exit = n->uplink->line[UPLINK_FRONT].exit;
+    if (slot == UPLINK_FRONT || !two_hops(n))
+        return n->local_families;
+    return (uint8_t)((exit[0].family != 0 ? RELAY_WISH_V4 : 0) |
+                     (exit[1].family != 0 ? RELAY_WISH_V6 : 0));
 }
 
 static bool in_use(const struct node *n, const uint8_t pk[static 32])
@@ -193,8 +206,9 @@ static bool in_use(const struct node *n, const uint8_t pk[static 32])
 
 static bool open_of_directory(struct node *n, usec_t now, enum uplink_slot slot)
 {
-    struct path all[UPLINK_SLOTS];
-    struct relay_wish wish = {.used = all, .used_count = used(n, all)};
+    struct path all[UPLINK_SLOTS * OFFER_CONTACTS_MAX];
+    struct relay_wish wish = {
+        .used = all, .used_count = used(n, all), .families = families(n, slot)};
     struct relay_choice choice;
     if (n->uplink->directory == NULL ||
         directory_pick(n->uplink->directory, now, &wish, &choice) != 0)
@@ -204,15 +218,21 @@ static bool open_of_directory(struct node *n, usec_t now, enum uplink_slot slot)
         return false;
     if (n->cfg.tcp_only && (slot == UPLINK_FRONT || !two_hops(n)) && !choice.offer.tcp)
         relay.path.port = choice.offer.tcp_port;
-    return line_open(n, now, slot, &relay, false) == 0;
+    if (line_open(n, now, slot, &relay, false) != 0)
+        return false;
+    struct uplink_line *l = &n->uplink->line[slot];
+    for (l->relays = 0; l->relays < choice.offer.contacts; l->relays++)
+        l->relay[l->relays] = choice.offer.contact[l->relays].path;
+    return true;
 }
 
 static bool open_of_entries(struct node *n, usec_t now, enum uplink_slot slot)
 {
     struct uplink *u = n->uplink;
-    bool known = slot == UPLINK_FRONT || slot == UPLINK_MAIN;
+    // With two hops the second is one of them, too, at first: else the directory could not be read.
+    bool entry = slot == UPLINK_FRONT || slot == UPLINK_MAIN;
     struct contact told[NODE_ENTRIES_MAX];
-    size_t k = known ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
+    size_t k = entry ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
     for (size_t i = 0; i < k; i++) {
         const struct contact *c = &told[u->entry_next++ % k];
         if (!in_use(n, c->pk) && line_open(n, now, slot, c, true) == 0)
@@ -245,6 +265,17 @@ static void close_line(usec_t now, struct uplink_line *l)
         return;
     tunnel_end(l->tunnel, now);
     l->tunnel->ready = l->tunnel->dirty = true;
+}
+
+// Does a conversation go through it, or may one that is being made?
+static bool carries(const struct node *n, const struct uplink_line *l)
+{
+    for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++) {
+        const struct conversation *c = n->busy->conversation[i];
+        if (c != NULL && !c->closed && (!c->matched || c->path.via == l->tunnel->cfg.via))
+            return true;
+    }
+    return false;
 }
 
 // Everything that went through `from` goes through `to` from now on.
@@ -339,9 +370,9 @@ void uplink_step(struct node *n, usec_t now)
         for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
             if (n->busy->conversation[i] != NULL && n->busy->conversation[i]->relayed)
                 uplink_conversation_lost(n, now, n->busy->conversation[i]);
-        if (spare->tunnel != NULL && (spare->temporary || spare->tunnel->draining))
-            close_line(now, spare);
     }
+    if (is_open(spare) && (spare->temporary || spare->tunnel->draining) && !carries(n, spare))
+        close_line(now, spare);
     route(n, now);
     warn_later(n, now);
 }
@@ -482,6 +513,8 @@ bool uplink_pump(struct node *n, usec_t now)
         any = true;
         for (unsigned i = 0; i < UPLINK_SLOTS && d == DIRECTORY_READY; i++)
             u->line[i].again_at = 0;
+        if (d == DIRECTORY_NONE && u->warn_at != USEC_NEVER && u->warn_at > now)
+            u->warn_at = now; // nobody is known: the person need not wait to hear of it
     }
     if (any)
         uplink_step(n, now);
@@ -616,7 +649,8 @@ size_t uplink_points(const struct node *n, uint8_t out[static UPLINK_POINTS_BYTE
     wr_u8(&w, UPLINK_POINTS);
     for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS && count < 2; i++) {
         const struct uplink_line *l = &n->uplink->line[i];
-        for (unsigned f = 0; f < 2 && i == UPLINK_SPARE && is_open(l) && count < 2; f++)
+        bool talks = i == (unsigned)talk_slot(n) || (i == UPLINK_SPARE && !two_hops(n));
+        for (unsigned f = 0; f < 2 && talks && is_open(l) && count < UPLINK_POINTS_MAX; f++)
             if (l->exit[f].family != 0) {
                 path_put(&w, &l->exit[f]);
                 count++;
@@ -632,7 +666,9 @@ bool uplink_question(struct node *n, usec_t now, const struct path *from, uint8_
     for (uint32_t i = 0; n->conversations > 0 && len == CONSENT_BYTES && i < NODE_CONVERSATIONS_MAX;
          i++) {
         struct conversation *c = n->busy->conversation[i];
-        if (c == NULL || c->closed || c->relayed || !consent_is(data, len, c->consent.ask))
+        // Our own relay answers for us, unless it lets the other's exit in already: then that relay's question comes here.
+        bool hidden = c != NULL && c->relayed && (from->via & VIA_TUNNEL) == 0;
+        if (c == NULL || c->closed || hidden || !consent_is(data, len, c->consent.ask))
             continue;
         struct outbox_slot *slot = outbox_room(n->cfg.out);
         if (slot != NULL && consent_reply(data, len, &c->consent, &n->cfg.rng) == 0) {

@@ -15,8 +15,10 @@ enum uplink_slot {
     UPLINK_SPARE, // takes over when the one in use is lost
     UPLINK_SLOTS
 };
-struct uplink_line {       // one of them
-    struct tunnel *tunnel; // NULL: none
+struct uplink_line {                       // one of them
+    struct tunnel *tunnel;                 // NULL: none
+    struct path relay[OFFER_CONTACTS_MAX]; // all its addresses, as the directory has them
+    uint8_t relays;
     struct path exit[2];   // IPv4, IPv6: how others see what leaves it; family 0: not known
     uint32_t exit_ask;     // of dht_ping
     usec_t exit_at;        // when to ask again; USEC_NEVER: no need
@@ -58,8 +60,9 @@ void uplink_conversation(struct node *, usec_t now, struct conversation *,
 void uplink_conversation_over(struct node *, usec_t now, struct conversation *);
 // It is lost: whatever other way there is to its peer is tried.
 void uplink_conversation_lost(struct node *, usec_t now, struct conversation *);
-// Our other exits, for the peer to know before they are needed: what MEETING_POINT says in relayed privacy. 0: none.
-#define UPLINK_POINTS_BYTES_MAX (1u + 2 * PATH_WIRE_BYTES_MAX)
+// Our exits, for the peer to know before they are needed: what MEETING_POINT says in relayed privacy. 0: none.
+#define UPLINK_POINTS_MAX 4u // two relays, of both families
+#define UPLINK_POINTS_BYTES_MAX (1u + UPLINK_POINTS_MAX * PATH_WIRE_BYTES_MAX)
 #define UPLINK_POINTS 0x80u // first byte: this or so many addresses
 size_t uplink_points(const struct node *, uint8_t out[static UPLINK_POINTS_BYTES_MAX]);
 // A question that reached us: answered in place where one of our conversations has that key. False: no question.

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MESSAGE_BYTES 200u // of an error, for a person
+#define RELAY_TEXT "This node is a relay: it carries what others say, and talks to nobody itself."
 
 struct call {
     struct api *api;
@@ -81,12 +82,6 @@ static void fail_node(struct call *c, int rc)
         fail(c, API_PRIVACY,
              "Choose first whether the stranger may see your internet address: call privacy with "
              "{\"mode\":\"direct\"} or {\"mode\":\"relayed\"}, or start with --privacy direct.");
-        return;
-    case NODE_ERELAYED:
-        fail(c, API_NO_RELAY,
-             "No relay answers right now, so your address can't be hidden. Wait, or connect "
-             "directly: "
-             "call privacy with {\"mode\":\"direct\"}.");
         return;
     case NODE_ENOTREADY:
         fail(c, API_NOT_TALKING, "Nobody is connected: not yet, or not any more.");
@@ -267,6 +262,8 @@ static void call_seek(struct call *c)
     size_t n = topics_param(c, topic);
     card_param(c, optional(c->params, "card"), &card);
     wishes_param(c, &wishes);
+    if (c->api->relay)
+        fail(c, API_PRIVACY, RELAY_TEXT);
     if (c->code != 0)
         return;
     uint32_t encounter;
@@ -359,6 +356,12 @@ static void call_privacy(struct call *c)
         fail(c, API_PARAMS, "mode has to be \"direct\" or \"relayed\".");
         return;
     }
+    if (c->api->relay)
+        fail(c, API_PARAMS, RELAY_TEXT);
+    else if (c->api->shown && c->code == 0 && p == NODE_RELAYED)
+        fail(c, API_PARAMS,
+             "This node was started with --public, which shows its address to everybody: it can't "
+             "hide it. Start one without.");
     if (c->code != 0)
         return;
     node_set_privacy(c->api->node, c->now, p);

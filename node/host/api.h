@@ -16,7 +16,6 @@
 #define API_INTERNAL (-32603)    // out of memory
 #define API_NOT_TALKING (-32001) // nobody is connected: before matched or after ended
 #define API_PRIVACY (-32002)     // privacy was never chosen
-#define API_NO_RELAY (-32003)    // relayed was chosen, and no relay is known
 #define API_LIMIT (-32004)       // too many encounters, or too many messages wait
 
 struct api_counters { // of the host, for `status`
@@ -34,6 +33,7 @@ struct api_mapping {      // a port that a router keeps open, for `status`
 
 struct api {
     struct node *node;
+    bool relay, shown; // we are one: it talks to nobody; --public: our address is known
     char contact[CONTACT_TEXT_BYTES]; // as `ready` printed it: "-" of a client
     char listen[2][PATH_TEXT_BYTES];  // bound addresses, "" where unused
     // Set by a call, for the host to act on and reset.

@@ -191,6 +191,48 @@ static json_t *meet_json(const struct meet_status *m)
     return o;
 }
 
+// The relays that we use.
+static json_t *relays_json(const struct uplink_status *u)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "open", json_boolean(u->open));
+    put(o, "tunnels", u->tunnels);
+    put(o, "opening", u->opening);
+    put(o, "known", u->known);
+    return o;
+}
+
+// The relay that we are.
+static json_t *relay_json(const struct node_status *s)
+{
+    const struct relay_status *r = &s->relay;
+    json_t *o = json_object();
+    put(o, "clients", r->clients);
+    put(o, "clients_max", r->clients_max);
+    json_object_set_new(o, "draining", json_boolean(r->draining));
+    json_object_set_new(o, "announced", json_boolean(s->announced));
+    if (r->volume_left_bytes == UINT64_MAX)
+        json_object_set_new(o, "volume_left_bytes", json_null());
+    else
+        put(o, "volume_left_bytes", r->volume_left_bytes);
+    put(o, "opened", r->opened);
+    put(o, "refused_full", r->refused_full);
+    put(o, "refused_rate", r->refused_rate);
+    put(o, "refused_bad", r->refused_bad);
+    put(o, "forwarded_out", r->forwarded_out);
+    put(o, "forwarded_out_bytes", r->forwarded_out_bytes);
+    put(o, "forwarded_in", r->forwarded_in);
+    put(o, "forwarded_in_bytes", r->forwarded_in_bytes);
+    put(o, "dropped_no_consent", r->dropped_unknown);
+    put(o, "dropped_rate", r->dropped_rate);
+    put(o, "dropped_queue", r->dropped_queue);
+    put(o, "dropped_format", r->dropped_format);
+    put(o, "asked_servers", r->asked_servers);
+    put(o, "asked_peers", r->asked_peers);
+    put(o, "consented_peers", r->consented_peers);
+    return o;
+}
+
 json_t *api_status(const struct api *a, usec_t now)
 {
     struct node_status s;
@@ -203,6 +245,9 @@ json_t *api_status(const struct api *a, usec_t now)
     json_object_set_new(o, "dht", dht_json(&s.dht));
     json_object_set_new(o, "reach", reach_json(a, &s, now));
     json_object_set_new(o, "privacy", json_string(api_privacy_name(s.privacy)));
+    json_object_set_new(o, "relays", relays_json(&s.uplink));
+    if (s.relaying)
+        json_object_set_new(o, "relay", relay_json(&s));
     json_object_set_new(o, "encounters", encounters_json(a->node));
     json_object_set_new(o, "meet", meet_json(&s.meet));
     json_object_set_new(o, "dropped", dropped_json(a, &s));

@@ -274,7 +274,7 @@ static void print_status(json_t *s)
            text_of(s, "network", "?"), up / 3600, up / 60 % 60, up % 60);
     printf("privacy     %s\n",
            strcmp(privacy, "direct") == 0    ? "direct: the stranger can see your address"
-           : strcmp(privacy, "relayed") == 0 ? "relayed: hidden; without relays nobody is sought"
+           : strcmp(privacy, "relayed") == 0 ? "relayed: hidden; without relays nobody is found"
                                              : "not chosen yet");
     printf("contact     %s\n", text_of(s, "contact", "-"));
     json_t *mapping = json_object_get(json_object_get(s, "reach"), "mapping");

@@ -12,7 +12,9 @@
 
 #define FOR(c) (1u << (c))
 #define NODE_COMMANDS (FOR(COMMAND_RUN) | FOR(COMMAND_CHAT))
-#define ALL_CLIENTS (FOR(COMMAND_CTL) | FOR(COMMAND_STATUS) | FOR(COMMAND_DEMO) | NODE_COMMANDS)
+#define RELAY FOR(COMMAND_RELAY)
+#define ALL_CLIENTS                                                                               \
+    (FOR(COMMAND_CTL) | FOR(COMMAND_STATUS) | FOR(COMMAND_DEMO) | RELAY | NODE_COMMANDS)
 
 struct parse {
     struct config *cfg;
@@ -192,6 +194,78 @@ static void set_web(struct parse *p, const char *value)
               value);
 }
 
+static void set_number(struct parse *p, const char *name, const char *value, uint32_t unsaid,
+                       uint32_t min, uint32_t max, uint32_t *out)
+{
+    if (p->from_file && *out != unsaid)
+        return; // what was typed wins
+    uint64_t v = 0;
+    const char *c = value;
+    while (*c >= '0' && *c <= '9' && v <= max)
+        v = 10 * v + (uint64_t)(*c++ - '0');
+    if (c == value || *c != 0 || v < min || v > max) {
+        char range[HOST_ERROR_BYTES];
+        snprintf(range, sizeof range, "%u to %u, not \"%.60s\"", (unsigned)min, (unsigned)max,
+                 value);
+        char format[64];
+        snprintf(format, sizeof format, "--%s takes a number from %%s", name);
+        wrong(p, EXIT_USAGE, format, range);
+        return;
+    }
+    *out = (uint32_t)v;
+}
+
+static void set_hops(struct parse *p, const char *value)
+{
+    uint32_t hops = p->cfg->hops;
+    set_number(p, "hops", value, 0, 1, 2, &hops);
+    p->cfg->hops = (uint8_t)hops;
+}
+
+static void set_clients(struct parse *p, const char *value)
+{
+    set_number(p, "clients", value, 0, 1, RELAY_CLIENTS_MAX, &p->cfg->clients);
+}
+
+static void set_rate(struct parse *p, const char *value)
+{
+    set_number(p, "rate", value, 0, 1, CONFIG_KBPS_MAX, &p->cfg->rate_kBps);
+}
+
+static void set_bandwidth(struct parse *p, const char *value)
+{
+    set_number(p, "bandwidth", value, 0, 1, CONFIG_KBPS_MAX, &p->cfg->bandwidth_kBps);
+}
+
+static void set_volume(struct parse *p, const char *value)
+{
+    set_number(p, "volume", value, 0, 1, CONFIG_VOLUME_GB_MAX, &p->cfg->volume_GB);
+}
+
+static void set_drain(struct parse *p, const char *value)
+{
+    set_number(p, "drain", value, CONFIG_UNSAID, 0, CONFIG_DRAIN_S_MAX, &p->cfg->drain_s);
+}
+
+// Counters are nobody's business but this computer's.
+static void set_metrics(struct parse *p, const char *value)
+{
+    struct config *c = p->cfg;
+    if (p->from_file && c->metrics_said)
+        return;
+    c->metrics_said = true;
+    memset(&c->metrics, 0, sizeof c->metrics);
+    if (strcmp(value, "off") == 0)
+        return;
+    if (path_parse(&c->metrics, value, strlen(value)) != BAUTA_OK)
+        wrong(p, EXIT_USAGE, "--metrics takes ADDR:PORT of this computer alone, or off, not \"%.80s\"",
+              value);
+    else if (!path_loopback(&c->metrics))
+        wrong(p, EXIT_USAGE,
+              "--metrics takes a loopback address (127.0.0.1:9464, [::1]:9464), not \"%.80s\"",
+              value);
+}
+
 static void set_control(struct parse *p, const char *value)
 {
     copy_text(p, p->cfg->control, sizeof p->cfg->control, "control", value);
@@ -217,23 +291,30 @@ struct option {
 };
 #define FLAG(field) offsetof(struct config, field)
 static const struct option options[] = {
-    {"listen", NODE_COMMANDS, set_listen, 0},
-    {"bootstrap", NODE_COMMANDS, set_bootstrap, 0},
-    {"tcp", NODE_COMMANDS, set_tcp, 0},
+    {"listen", NODE_COMMANDS | RELAY, set_listen, 0},
+    {"bootstrap", NODE_COMMANDS | RELAY, set_bootstrap, 0},
+    {"tcp", NODE_COMMANDS | RELAY, set_tcp, 0},
     {"proxy", NODE_COMMANDS, set_proxy, 0},
-    {"network", NODE_COMMANDS, set_network, 0},
+    {"network", NODE_COMMANDS | RELAY, set_network, 0},
     {"control", ALL_CLIENTS, set_control, 0},
     {"web", NODE_COMMANDS | FOR(COMMAND_DEMO), set_web, 0},
     {"privacy", NODE_COMMANDS, set_privacy, 0},
+    {"hops", NODE_COMMANDS, set_hops, 0},
     {"cover", NODE_COMMANDS, set_cover, 0},
-    {"state", NODE_COMMANDS, set_state, 0},
-    {"config", NODE_COMMANDS, set_config, 0},
+    {"state", NODE_COMMANDS | RELAY, set_state, 0},
+    {"config", NODE_COMMANDS | RELAY, set_config, 0},
+    {"clients", RELAY, set_clients, 0},
+    {"rate", RELAY, set_rate, 0},
+    {"bandwidth", RELAY, set_bandwidth, 0},
+    {"volume", RELAY, set_volume, 0},
+    {"drain", RELAY, set_drain, 0},
+    {"metrics", RELAY, set_metrics, 0},
     {"public", NODE_COMMANDS, NULL, FLAG(public_server)},
     {"no-lan", NODE_COMMANDS, NULL, FLAG(no_lan)},
     {"no-upnp", NODE_COMMANDS, NULL, FLAG(no_upnp)},
-    {"upnp-lease", NODE_COMMANDS, set_lease, 0},
-    {"lab", NODE_COMMANDS, NULL, FLAG(lab)},
-    {"lab-strict", NODE_COMMANDS, NULL, FLAG(lab_strict)},
+    {"upnp-lease", NODE_COMMANDS | RELAY, set_lease, 0},
+    {"lab", NODE_COMMANDS | RELAY, NULL, FLAG(lab)},
+    {"lab-strict", NODE_COMMANDS | RELAY, NULL, FLAG(lab_strict)},
     {"plain", FOR(COMMAND_CHAT), NULL, FLAG(plain)},
     {"help", UINT32_MAX, NULL, FLAG(help)},
 };
@@ -297,7 +378,7 @@ static const struct {
                 {"ctl", COMMAND_CTL, 2},
                 {"status", COMMAND_STATUS, 0},
                 {"demo", COMMAND_DEMO, 0},
-                {"relay", COMMAND_RELAY, CONFIG_TOPICS_MAX},
+                {"relay", COMMAND_RELAY, 0},
                 {"help", COMMAND_HELP, 1},
                 {"version", COMMAND_VERSION, 0},
                 {"port-mapper", COMMAND_PORT_MAPPER, 0}};
@@ -351,12 +432,18 @@ static void check(struct parse *p)
               "a node behind a proxy");
     if (c->proxied) // nothing is said to the local network either
         c->no_lan = c->no_upnp = true;
-    if (c->tcps > 0 && !c->public_server && !c->lab)
+    if (c->tcps > 0 && !c->public_server && !c->lab && c->command != COMMAND_RELAY)
         wrong(p, EXIT_USAGE, "--tcp is for servers: it needs %s", "--public");
     uint32_t least = c->lab || c->lab_strict ? PORTMAP_LEASE_LAB_S_MIN : PORTMAP_LEASE_S_MIN;
     if (c->lease_s < least)
         wrong(p, EXIT_USAGE, "--upnp-lease takes at least %s seconds",
               c->lab || c->lab_strict ? "4" : "120");
+    if (c->public_server && c->privacy == NODE_RELAYED)
+        wrong(p, EXIT_USAGE, "--public shows this address to everybody, so it excludes --privacy %s",
+              "relayed");
+    if (c->command == COMMAND_RELAY && (c->proxied || c->public_server || c->privacy != 0))
+        wrong(p, EXIT_USAGE, "a relay is public, and talks to nobody: it takes no proxy, public or %s",
+              "privacy in its --config file");
     if (c->command == COMMAND_CTL && c->words == 0 && !c->help)
         wrong(p, EXIT_USAGE, "ctl needs a METHOD (try: bauta help ctl)%s", "");
     if (c->command == COMMAND_HELP && c->words > 0) {
@@ -373,6 +460,7 @@ int config_parse(struct config *c, int argc, char **argv, char error[static HOST
     struct parse p = {.cfg = c, .error = error};
     memset(c, 0, sizeof *c);
     c->lease_s = PORTMAP_LEASE_S;
+    c->drain_s = CONFIG_UNSAID;
     if (argc < 2) {
         wrong(&p, EXIT_USAGE, "which command? (try: bauta help)%s", "");
         return p.status;
@@ -394,8 +482,6 @@ int config_parse(struct config *c, int argc, char **argv, char error[static HOST
         return p.status;
     }
     c->command = commands[at].command;
-    if (c->command == COMMAND_RELAY)
-        return EXIT_OK; // whatever follows
     bool only_words = false;
     for (int i = 2; i < argc && p.status == EXIT_OK;) {
         if (!only_words && strcmp(argv[i], "--") == 0) {

@@ -20,6 +20,7 @@ enum command {
     COMMAND_VERSION
 };
 
+#define CONFIG_UNSAID UINT32_MAX
 #define CONFIG_TEXT_BYTES 320u // of tcp://HOST:PORT/KEY: a host name of 253, a port, a key
 
 struct bootstrap {
@@ -43,11 +44,17 @@ struct config {
     char control[HOST_PATH_BYTES]; // "": the default path
     char state[HOST_PATH_BYTES];   // "": nothing is kept
     enum node_privacy privacy;
+    uint8_t hops; // 0: not said
     enum channel_cover cover;
     uint32_t lease_s; // how long a router is asked to keep a port open
     bool public_server, lab, lab_strict, no_lan, no_upnp, plain, help;
     const char *word[CONFIG_TOPICS_MAX]; // topics of chat; METHOD and JSON of ctl
     size_t words;
+    // Of a relay; 0: not said.
+    uint32_t clients, rate_kBps, bandwidth_kBps, volume_GB;
+    uint32_t drain_s;    // CONFIG_UNSAID: not said
+    struct path metrics; // family 0: off
+    bool metrics_said;
 };
 
 // 0, or an exit status (process.h) with a line for a person in `error`.

@@ -8,6 +8,7 @@
 #define HOST_RECORDS_MAX 131072u       // held for others by all nodes of a process
 #define HOST_RECORDS_BYTES_MAX (72u << 20)
 #define HOST_SOCKETS_MAX 2u     // one for IPv4, one for IPv6
+#define LINKS_PORT_TRIES 16u    // for one that both UDP and TCP have free: nearly all are
 #define HOST_TCP_LISTENS_MAX 6u // beside those two: TCP_LISTENERS_MAX
 #define HOST_EXPIRE_BUDGET 64u  // timers run in one turn before sockets are looked at again
 #define HOST_CLOCK_US 100000u   // how old the wall clock may be that a node was told
@@ -33,7 +34,7 @@
     (512u << 10) // the kernel counts twice that: still UDP_SOCKET_BYTES_MIN
 #define UDP_EXTRA_QUEUE_DATAGRAMS_MAX 32u // 48 KiB, of thousands of sockets; taken while it is full
 #define SOCKETS_MAX                                                                                \
-    4096u // of one node: a relay's clients in both families, a search for a NAT's port
+    8192u // of one node: a relay's clients in both families, a search for a NAT's port
 #define SOCKETS_SLOTS_MIN 64u
 // The limit of descriptors is raised up to this as they are needed: sockets, connections, and some to spare.
 #define DESCRIPTORS_MAX 16384u
@@ -86,6 +87,21 @@
 #define CONTACTS_EVERY_MS 3600000u // each hour, and at the end
 #define SOLVER_TRIES 16384u        // between two looks if it was given up: some milliseconds
 
+// ---- a relay -----------------------------------------------------------------------------------------
+// One node's memory and so much for each client: an idle one takes 27 KiB, a busy one some hundred, and the limit of
+// all bandwidth together leaves few that are busy at once.
+#define VOLUNTEER_CLIENT_BYTES (128u << 10)
+#define VOLUNTEER_KEY_S (7u * 86400u) // PROTOCOL 3: a relay's key is changed weekly
+#define VOLUNTEER_LOOK_MS 2000u       // own address and clients are looked at so often,
+#define VOLUNTEER_WRITE_LOOKS                                                                      \
+    150u // and the month's volume is written every 5 minutes: what a crash forgets
+#define VOLUNTEER_DRAIN_S 10u // unless --drain says otherwise
+#define VOLUNTEER_DRAIN_POLL_MS 50u
+#define METRICS_PEERS_MAX 8u      // a scraper or two, and somebody who looks
+#define METRICS_HEAD_BYTES 4096u  // of a request: Prometheus sends some 300
+#define METRICS_TEXT_BYTES 16384u // of the page: it takes 6 KiB
+#define METRICS_PEER_MS 5000u     // for a whole request and its answer
+
 #define JOBS_RUNNING_MAX 4u // libuv's worker threads; each topic hash takes 64 MiB
 
 // A router holds our port open for a finite time, so that a node that crashed is forgotten. Renewed after half of
@@ -125,9 +141,12 @@
 #define CONTROL_READ_BYTES 16384u
 
 #define CONFIG_BOOTSTRAPS_MAX 64u
-#define CONFIG_TOPICS_MAX 8u       // as MEET_TOPICS_MAX
-#define RESOLVE_ADDRESSES_MAX 8u   // taken of one name
-#define RESOLVE_RETRY_MS_MIN 1000u // doubles, while a name does not resolve
+#define CONFIG_KBPS_MAX 4000000u // of a relay, kilobytes a second: 32 Gbit/s, what 32 bits count
+#define CONFIG_VOLUME_GB_MAX 10000000u // a month of that
+#define CONFIG_DRAIN_S_MAX 3600u       // a computer that shuts down waits no longer
+#define CONFIG_TOPICS_MAX 8u           // as MEET_TOPICS_MAX
+#define RESOLVE_ADDRESSES_MAX 8u       // taken of one name
+#define RESOLVE_RETRY_MS_MIN 1000u     // doubles, while a name does not resolve
 #define RESOLVE_RETRY_MS_MAX 30000u
 
 #define LAN_LINKS_MAX                                                                              \

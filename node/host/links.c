@@ -1,11 +1,14 @@
 #include "node/host/links.h"
 
 #include "dht/path.h"
+#include "node/host/descriptor.h"
 
 #include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 // ---- life ---------------------------------------------------------------------------------------------
 
@@ -79,9 +82,33 @@ void links_close(struct links *l)
 
 // ---- sockets of our own -------------------------------------------------------------------------------
 
+// A port that TCP has free at this address; 0: none could be had.
+static uint16_t free_tcp_port(const struct path *listen)
+{
+    struct sockaddr_storage sa;
+    struct path bound;
+    socklen_t len = udp_sockaddr(&sa, listen), all = sizeof sa;
+    int fd = descriptor_socket(listen->family == 4 ? AF_INET : AF_INET6, SOCK_STREAM);
+    if (fd < 0)
+        return 0;
+    bool ok = bind(fd, (struct sockaddr *)&sa, len) == 0 &&
+              getsockname(fd, (struct sockaddr *)&sa, &all) == 0;
+    close(fd);
+    if (ok)
+        udp_path(&bound, (struct sockaddr *)&sa);
+    return ok ? bound.port : 0;
+}
+
 static int open_socket(struct links *l, const struct path *listen, char *error)
 {
-    int rc = udp_open(&l->udp[l->sockets], l->cfg.loop, listen, on_ready, l);
+    int rc = UV_EADDRINUSE;
+    bool choose = l->cfg.tcp_beside && listen->port == 0;
+    for (unsigned i = 0; rc == UV_EADDRINUSE && i < (choose ? LINKS_PORT_TRIES : 1u); i++) {
+        struct path at = *listen;
+        if (choose)
+            at.port = free_tcp_port(listen);
+        rc = udp_open(&l->udp[l->sockets], l->cfg.loop, &at, on_ready, l);
+    }
     if (rc != 0) {
         char text[PATH_TEXT_BYTES];
         path_format(text, listen);

@@ -8,6 +8,8 @@
 struct links_config {
     uv_loop_t *loop;
     bool prefix_limits;
+    bool
+        tcp_beside; // links_listen_tcp will be asked for the same ports: where the system chooses, one is taken that is free
     const struct socks_proxy *proxy; // copied; NULL: none
     uint8_t *read;                   // room for what is read of TCP
     size_t read_bytes;

@@ -1,4 +1,4 @@
-// `bauta run`: one node until it is interrupted.
+// `bauta run` and `bauta relay`: one node until it is interrupted.
 #include "node/host/run.h"
 
 #include "node/host/process.h"

@@ -2,12 +2,14 @@
 
 #include "crypto/bytes.h"
 #include "crypto/nodekey.h"
+#include "crypto/relaykey.h"
 #include "node/host/lan.h"
 #include "node/host/portmap.h"
 #include "node/host/process.h"
 #include "node/host/resolve.h"
 #include "node/host/solver.h"
 #include "node/host/state.h"
+#include "node/host/volunteer.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -43,8 +45,11 @@ struct serve {
     struct solver *solver;
     struct lan_host *lan; // NULL: off
     struct portmap *portmap; // NULL: no router is asked
+    struct volunteer *volunteer; // of a relay
+    struct relay_key relay_key;
     unsigned waited_ms;
     bool searching, stopping, closed;
+    bool served; // the key's puzzle was solved, and the node told
     int status;
     char error[HOST_ERROR_BYTES];
 };
@@ -105,6 +110,8 @@ static void close_all(struct serve *s)
     portmap_close(s->portmap);
     s->portmap = NULL;
     keep_contacts(s);
+    volunteer_close(s->volunteer);
+    s->volunteer = NULL;
     for (size_t i = 0; i < s->resolves; i++)
         resolve_stop(s->resolve[i]);
     if (s->control != NULL)
@@ -135,6 +142,19 @@ static void on_wait(uv_timer_t *timer)
         close_all(s);
 }
 
+// Says goodbye, and waits until that is said.
+static void leave(void *ctx)
+{
+    struct serve *s = ctx;
+    if (s->closed)
+        return;
+    host_node_listen(s->node, true);
+    node_stop(host_node_machine(s->node), host_now(s->cfg.host));
+    host_node_turn(s->node);
+    uv_ref((uv_handle_t *)&s->timer);
+    uv_timer_start(&s->timer, on_wait, IDLE_POLL_MS, IDLE_POLL_MS);
+}
+
 void serve_stop(struct serve *s)
 {
     if (s->stopping || s->node == NULL) {
@@ -145,11 +165,10 @@ void serve_stop(struct serve *s)
     }
     s->stopping = true;
     map_port(s);
-    host_node_listen(s->node, true);
-    node_stop(host_node_machine(s->node), host_now(s->cfg.host));
-    host_node_turn(s->node);
-    uv_ref((uv_handle_t *)&s->timer);
-    uv_timer_start(&s->timer, on_wait, IDLE_POLL_MS, IDLE_POLL_MS);
+    if (s->volunteer != NULL)
+        volunteer_drain(s->volunteer, leave, s);
+    else
+        leave(s);
 }
 
 static void give_up(struct serve *s, int status)
@@ -178,6 +197,14 @@ static void on_proxy_said(void *ctx, enum socks_error error)
     if (!s->stopping)
         (void)process_fail(0, "%s", socks_error_text(error));
 }
+
+// Reached by everybody, from the start.
+static bool is_public(const struct serve *s)
+{
+    return s->cfg.config->public_server || s->cfg.config->command == COMMAND_RELAY;
+}
+
+static void lend_a_hand(struct serve *s);
 
 static void on_stop(void *ctx)
 {
@@ -216,6 +243,12 @@ static void on_privacy(void *ctx, enum node_privacy p)
     s->privacy = p;
     set_lan(s);
     map_port(s);
+    if (p == NODE_RELAYED) { // serving others shows the address
+        solver_stop(s->solver);
+        s->solver = NULL;
+    } else if (s->solver == NULL) {
+        lend_a_hand(s);
+    }
     if (s->cfg.config->state[0] != 0 && state_privacy_keep(s->cfg.config->state, p, error) != 0)
         (void)process_fail(0, "your choice holds for now, but %s", error);
 }
@@ -298,6 +331,8 @@ static void describe(struct serve *s)
     struct path bound[HOST_SOCKETS_MAX];
     struct contact own;
     s->api.node = host_node_machine(s->node);
+    s->api.relay = s->volunteer != NULL;
+    s->api.shown = s->cfg.config->public_server;
     size_t n = host_node_bound(s->node, bound);
     for (size_t i = 0; i < n; i++)
         path_format(s->api.listen[i], &bound[i]);
@@ -341,6 +376,7 @@ static void bootstrap(struct serve *s)
 static void on_solved(void *ctx, const uint8_t puzzle_nonce[static PUZZLE_NONCE_BYTES])
 {
     struct serve *s = ctx;
+    s->served = true;
     (void)node_serve(host_node_machine(s->node), host_now(s->cfg.host), s->secret, puzzle_nonce);
     host_node_turn(s->node);
     solver_stop(s->solver);
@@ -350,7 +386,8 @@ static void on_solved(void *ctx, const uint8_t puzzle_nonce[static PUZZLE_NONCE_
 static void lend_a_hand(struct serve *s)
 {
     const struct config *c = s->cfg.config;
-    if (c->command != COMMAND_RUN || c->lab || c->public_server || c->proxied)
+    if (c->command != COMMAND_RUN || c->lab || c->public_server || c->proxied ||
+        s->privacy == NODE_RELAYED || s->served)
         return;
     uint8_t pk[32], seed[32];
     memcpy(seed, s->secret, sizeof seed);
@@ -373,7 +410,9 @@ static void open_node(struct serve *s)
     memcpy(hc.listen, c->listen, sizeof hc.listen);
     memcpy(hc.tcp, c->tcp, sizeof hc.tcp);
     hc.node.network = c->network[0] != 0 ? c->network : NULL;
-    hc.node.server = hc.node.listed = (c->lab || c->public_server) && !c->proxied;
+    hc.node.server = hc.node.listed =
+        (c->lab || is_public(s)) && !c->proxied && s->privacy != NODE_RELAYED;
+    hc.node.hops = c->hops;
     hc.node.tcp_only = c->proxied;
     hc.node.keep_contacts = true;
     hc.node.lab = c->lab || c->lab_strict;
@@ -383,11 +422,16 @@ static void open_node(struct serve *s)
     hc.node.cover = c->cover;
     memcpy(hc.node.secret, s->secret, sizeof s->secret);
     memcpy(hc.node.puzzle_nonce, s->puzzle_nonce, sizeof s->puzzle_nonce);
+    if (s->volunteer != NULL) {
+        volunteer_fill(s->volunteer, &hc);
+        memcpy(hc.node.relay_seed, s->relay_key.seed, sizeof hc.node.relay_seed);
+    }
     int rc = host_node_open(s->cfg.host, &hc, &s->node, s->error);
     sodium_memzero(&hc, sizeof hc);
     if (rc == 0)
         describe(s);
-    if (rc != 0 || open_control(s) != 0) {
+    if (rc != 0 || open_control(s) != 0 ||
+        (s->volunteer != NULL && volunteer_begin(s->volunteer, s->node, s->error) != 0)) {
         give_up(s, EXIT_FAILED);
         return;
     }
@@ -398,6 +442,15 @@ static void open_node(struct serve *s)
     open_portmap(s);
     s->cfg.ready(s->cfg.ctx, s, EXIT_OK, "");
     lend_a_hand(s);
+}
+
+static int keep_key(struct serve *s)
+{
+    const char *state = s->cfg.config->state;
+    if (s->volunteer == NULL)
+        return state_key_keep(state, s->secret, s->puzzle_nonce, s->error);
+    memcpy(s->relay_key.puzzle_nonce, s->puzzle_nonce, sizeof s->puzzle_nonce);
+    return state_relay_key_keep(state, &s->relay_key, s->error);
 }
 
 static void on_puzzle(void *ctx, const uint8_t *result, int len)
@@ -415,24 +468,37 @@ static void on_puzzle(void *ctx, const uint8_t *result, int len)
         return;
     }
     memcpy(s->puzzle_nonce, result, PUZZLE_NONCE_BYTES);
-    if (state[0] != 0 && state_key_keep(state, s->secret, s->puzzle_nonce, s->error) != 0) {
+    if (state[0] != 0 && keep_key(s) != 0) {
         give_up(s, EXIT_FAILED);
         return;
     }
     open_node(s);
 }
 
+// 1: with its puzzle's nonce, 0: fresh, -1: an error.
+static int take_key(struct serve *s, bool puzzle)
+{
+    const struct config *c = s->cfg.config;
+    randombytes_buf(s->secret, sizeof s->secret);
+    if (s->volunteer == NULL)
+        return puzzle && c->state[0] != 0
+                   ? state_key(c->state, s->secret, s->puzzle_nonce, s->error)
+                   : 0;
+    int kept = volunteer_key(&s->relay_key, c, s->error);
+    relay_secret(s->secret, s->relay_key.seed);
+    memcpy(s->puzzle_nonce, s->relay_key.puzzle_nonce, sizeof s->puzzle_nonce);
+    return kept;
+}
+
 // The key of a server and its puzzle: kept with --state, else fresh in each run.
 static void prepare_key(struct serve *s)
 {
     const struct config *c = s->cfg.config;
-    bool puzzle = c->public_server && !c->lab;
+    bool puzzle = is_public(s) && !c->lab;
     uint8_t pk[32], seed[32];
-    randombytes_buf(s->secret, sizeof s->secret);
-    int kept = 0;
-    if (puzzle && c->state[0] != 0)
-        kept = state_key(c->state, s->secret, s->puzzle_nonce, s->error);
-    if (kept < 0) {
+    int kept = take_key(s, puzzle);
+    if (kept < 0 || (kept == 0 && !puzzle && s->volunteer != NULL && c->state[0] != 0 &&
+                     keep_key(s) != 0)) {
         give_up(s, EXIT_FAILED);
         return;
     }
@@ -460,6 +526,7 @@ static void on_start(uv_timer_t *timer)
 {
     struct serve *s = timer->data;
     const struct config *c = s->cfg.config;
+    bool relay = c->command == COMMAND_RELAY;
     s->privacy = c->privacy;
     if (net_init(&s->net, c->network[0] != 0 ? c->network : "bauta") != BAUTA_OK) {
         snprintf(s->error, sizeof s->error,
@@ -469,12 +536,24 @@ static void on_start(uv_timer_t *timer)
     }
     if (c->state[0] != 0) {
         enum node_privacy kept = NODE_PRIVACY_UNCHOSEN;
-        if (state_open(c->state, s->error) != 0 || state_privacy(c->state, &kept, s->error) < 0) {
+        if (state_open(c->state, s->error) != 0 ||
+            (!relay && state_privacy(c->state, &kept, s->error) < 0)) {
             give_up(s, EXIT_FAILED);
             return;
         }
         if (s->privacy == NODE_PRIVACY_UNCHOSEN)
             s->privacy = kept;
+    }
+    if (c->public_server && s->privacy == NODE_RELAYED) {
+        snprintf(s->error, sizeof s->error,
+                 "--public shows this address to everybody, and the state folder says that it is "
+                 "to be hidden; choose with --privacy direct");
+        give_up(s, EXIT_USAGE);
+        return;
+    }
+    if (relay && volunteer_new(&s->volunteer, s->loop, s->cfg.host, c, s->error) != 0) {
+        give_up(s, EXIT_FAILED);
+        return;
     }
     prepare_key(s);
 }

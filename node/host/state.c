@@ -1,5 +1,6 @@
 #include "node/host/state.h"
 
+#include "crypto/bytes.h"
 #include "node/host/api.h"
 #include "node/host/contacts.h"
 
@@ -11,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX 64u // a key and its nonce are 40
+#define FILE_BYTES_MAX 64u // a key and its nonce are 40, with a time 48
+#define RELAY_KEY_BYTES (32u + PUZZLE_NONCE_BYTES + 8u)
 #define NO_FILE (-2)
 
 static int explain(char *error, const char *what, const char *path)
@@ -137,6 +139,74 @@ int state_key_keep(const char *dir, const uint8_t secret[static 32],
     int rc = write_file(dir, "server.key", data, sizeof data, error);
     sodium_memzero(data, sizeof data);
     return rc;
+}
+
+int state_relay_key(const char *dir, struct relay_key *k, char error[static HOST_ERROR_BYTES])
+{
+    uint8_t data[FILE_BYTES_MAX];
+    int n = read_file(dir, "relay.key", data, sizeof data, error);
+    if (n == (int)RELAY_KEY_BYTES) {
+        struct rd r = rd_init(data, RELAY_KEY_BYTES);
+        rd_copy(&r, k->seed, sizeof k->seed);
+        rd_copy(&r, k->puzzle_nonce, sizeof k->puzzle_nonce);
+        k->made_s = (int64_t)rd_le64(&r);
+        n = 1;
+    } else if (n == NO_FILE) {
+        n = 0;
+    } else if (n >= 0) {
+        snprintf(error, HOST_ERROR_BYTES, "%.160s/relay.key is damaged; remove it", dir);
+        n = -1;
+    }
+    sodium_memzero(data, sizeof data);
+    return n;
+}
+
+int state_relay_key_keep(const char *dir, const struct relay_key *k,
+                         char error[static HOST_ERROR_BYTES])
+{
+    uint8_t data[RELAY_KEY_BYTES];
+    struct wr w = wr_init(data, sizeof data);
+    wr_bytes(&w, k->seed, sizeof k->seed);
+    wr_bytes(&w, k->puzzle_nonce, sizeof k->puzzle_nonce);
+    wr_le64(&w, (uint64_t)k->made_s);
+    int rc = write_file(dir, "relay.key", data, sizeof data, error);
+    sodium_memzero(data, sizeof data);
+    return rc;
+}
+
+// "202612 12345678\n"
+int state_relay_month(const char *dir, struct relay_month *m, char error[static HOST_ERROR_BYTES])
+{
+    char text[FILE_BYTES_MAX + 1];
+    int n = read_file(dir, "relay.volume", text, FILE_BYTES_MAX, error);
+    if (n < 0)
+        return n == NO_FILE ? 0 : n;
+    text[n] = 0;
+    uint64_t number[2] = {0, 0};
+    const char *c = text;
+    bool good = true;
+    for (unsigned i = 0; i < 2 && good; i++) {
+        const char *first = c;
+        while (*c >= '0' && *c <= '9' && number[i] < UINT64_MAX / 100)
+            number[i] = 10 * number[i] + (uint64_t)(*c++ - '0');
+        good = c > first && *c++ == (i == 0 ? ' ' : '\n');
+    }
+    uint64_t month = number[0] % 100;
+    if (!good || *c != 0 || number[0] > 999912 || month < 1 || month > 12) {
+        snprintf(error, HOST_ERROR_BYTES, "%.160s/relay.volume is damaged; remove it", dir);
+        return -1;
+    }
+    *m = (struct relay_month){.month = (uint32_t)number[0], .bytes = number[1]};
+    return 1;
+}
+
+int state_relay_month_keep(const char *dir, const struct relay_month *m,
+                           char error[static HOST_ERROR_BYTES])
+{
+    char line[FILE_BYTES_MAX];
+    int n = snprintf(line, sizeof line, "%u %llu\n", (unsigned)m->month,
+                     (unsigned long long)m->bytes);
+    return write_file(dir, "relay.volume", line, (size_t)n, error);
 }
 
 int state_contacts(const char *dir, struct contact out[static CONTACTS_KEPT_MAX],

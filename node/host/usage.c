@@ -10,6 +10,7 @@ static const char usage_all[] =
     "  bauta ctl    METHOD [JSON]       one call of the control API; JSON - is read from standard "
     "input\n"
     "  bauta status                     what the node is, knows and does\n"
+    "  bauta relay  [options]           runs a volunteer's relay\n"
     "  bauta demo                       a small network on this computer, with strangers to talk "
     "to\n"
     "  bauta help   [COMMAND]           this text, or more about one command\n"
@@ -28,6 +29,7 @@ static const char usage_node[] =
     "                            times\n"
     "  --network NAME            another network, apart from the public one\n"
     "  --privacy direct|relayed  may the stranger see your internet address? direct: yes\n"
+    "  --hops 1|2                relays before the stranger, where the address is hidden (1)\n"
     "  --cover off|low|high      words leave in packets of one size at a constant rate, one a "
     "second\n"
     "                            (low: 28 MB a day) or five (high: 140 MB), whether you speak or "
@@ -79,7 +81,29 @@ static const char usage_demo[] =
     "Runs 20 nodes on this computer, with built-in conversation partners. None of it leaves the\n"
     "computer. Then, in another terminal: bauta chat books\n";
 
-static const char usage_relay[] = "bauta relay: a volunteer's relay. This version has none yet.\n";
+static const char usage_relay[] =
+    "bauta relay [options]\n"
+    "\n"
+    "Runs a volunteer's relay until it is interrupted: it forwards sealed datagrams for people who\n"
+    "can't reach each other, or don't want to show their address. Needs an address that everybody\n"
+    "reaches. Prints \"ready CONTACT\" when it can take clients. The first SIGTERM or SIGINT lets\n"
+    "clients find another relay, the second ends it at once.\n"
+    "\n"
+    "  --listen ADDR:PORT        where to receive, UDP and TCP; once for IPv4 and once for IPv6\n"
+    "  --tcp ADDR:PORT           takes TCP there, too: port 443 reaches people behind firewalls\n"
+    "  --bootstrap HOST:PORT/KEY a node to join through; may be given several times\n"
+    "  --clients N               at once (1000; at most 4096)\n"
+    "  --rate KBPS               of one client, both ways together, kilobytes a second (2097)\n"
+    "  --bandwidth KBPS          of all clients together (20971)\n"
+    "  --volume GB               of all clients, in a calendar month (UTC); no limit without it\n"
+    "  --drain S                 how long clients have to leave, at the end (10)\n"
+    "  --metrics ADDR:PORT|off   counters for Prometheus and /healthz, on a loopback address (off)\n"
+    "  --state DIR               remembers the key for a week, the month's volume, and servers\n"
+    "  --network NAME            another network, apart from the public one\n"
+    "  --control PATH            where the control socket is\n"
+    "  --config FILE             options as NAME = VALUE lines\n"
+    "  --lab, --lab-strict       private addresses count as public; --lab also drops puzzles and\n"
+    "                            limits by address prefix. For tests\n";
 static const char usage_run[] =
     "bauta run [options]\n"
     "\n"

@@ -62,8 +62,10 @@ static bool may_forward(struct relay *r, usec_t now, struct relay_client *c, siz
     uint64_t own = r->cfg.client_Bps, all = r->cfg.total_Bps, burst = RELAY_BURST_BYTES_MIN;
     uint64_t *left = &r->count.volume_left_bytes;
     if (*left != UINT64_MAX && *left < len) {
-        if (r->drain_at == USEC_NEVER)
+        if (r->drain_at == USEC_NEVER) {
             relay_drain(r, now, RELAY_DRAIN_S);
+            r->used_up = true;
+        }
         r->count.dropped_rate++;
         return false;
     }

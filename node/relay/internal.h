@@ -111,6 +111,7 @@ struct relay {
     uint32_t closed_count;
     uint8_t hash_key[16];
     usec_t drain_at; // USEC_NEVER: not
+    bool used_up;    // it drains because the month's volume is
     struct relay_status count;
 };
 

@@ -59,7 +59,8 @@ int relay_new(struct relay **out, const struct relay_config *cfg)
     if (cfg->total_Bps == 0)
         r->cfg.total_Bps = RELAY_TOTAL_BPS_DEFAULT;
     r->count.volume_left_bytes = cfg->volume_bytes;
-    r->drain_at = USEC_NEVER;
+    r->used_up = cfg->volume_bytes == 0;
+    r->drain_at = r->used_up ? 0 : USEC_NEVER;
     rng_fill(&cfg->rng, r->hash_key, sizeof r->hash_key);
     int rc = take_tables(r);
     if (rc != 0)
@@ -391,8 +392,9 @@ usec_t relay_deadline(const struct relay *r)
 
 void relay_drain(struct relay *r, usec_t now, uint32_t seconds)
 {
-    if (r->drain_at != USEC_NEVER)
+    if (r->drain_at != USEC_NEVER && !r->used_up)
         return;
+    r->used_up = false;
     r->drain_at = now + (usec_t)seconds * USEC_PER_S;
     for (uint32_t i = 0; i < r->cfg.clients_max; i++) {
         struct relay_client *c = r->client[i];
@@ -404,6 +406,15 @@ void relay_drain(struct relay *r, usec_t now, uint32_t seconds)
             tell_drain(r, now, c);
         relay_touch(r, c);
     }
+}
+
+void relay_allow(struct relay *r, uint64_t volume_bytes)
+{
+    r->count.volume_left_bytes = volume_bytes;
+    if (!r->used_up || volume_bytes == 0)
+        return;
+    r->used_up = false;
+    r->drain_at = USEC_NEVER;
 }
 
 // ---- datagrams out ------------------------------------------------------------------------------------

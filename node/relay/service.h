@@ -44,6 +44,8 @@ void relay_sent(struct relay *, usec_t now, uint64_t id, int rc);
 bool relay_via_closed(struct relay *, uint32_t *via);
 // Takes no new clients, tells those there are, and lets them go after `seconds`.
 void relay_drain(struct relay *, usec_t now, uint32_t seconds);
+// So much may still be forwarded (UINT64_MAX: no limit). One that drains because that was used up takes clients again.
+void relay_allow(struct relay *, uint64_t volume_bytes);
 
 struct relay_status {
     uint32_t clients, clients_max;

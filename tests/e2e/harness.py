@@ -225,16 +225,23 @@ class World:
         equal(out, [], "%r: standard output" % (args,))
         check(part in err[0], "%r: %r should say %r" % (args, err[0], part))
 
-    def node(self, *args, listen="127.0.0.1:0", privacy="direct", bootstrap=(), within=()):
+    def start(self, *args, command="run", lab=True, listen="127.0.0.1:0", privacy="direct", bootstrap=(), within=()):
+        """A node's process; `listen`: one address, several, or None for the node's own choice."""
         self.count += 1
         control = self.path("c%d" % self.count)
-        full = ["run", "--lab", "--control", control, "--web", "off", "--listen", listen]
-        if privacy:
-            full += ["--privacy", privacy]
+        full = [command] + ["--lab"] * lab + ["--control", control]
+        for at in [listen] if isinstance(listen, str) else listen or ():
+            full += ["--listen", at]
+        if command == "run":
+            full += ["--web", "off"] + (["--privacy", privacy] if privacy else [])
         for b in bootstrap:
             full += ["--bootstrap", b]
         p = self.popen(full + list(args), within=within)
         p.control = control
+        return p
+
+    def node(self, *args, **kinds):
+        p = self.start(*args, **kinds)
         p.contact = p.out.wait("ready ").split(" ", 1)[1]
         return p
 

@@ -91,17 +91,20 @@ def test_no_silent_downgrade(w):
     other = seek(a, "mirrors")
     a.call("privacy", mode="relayed")
     equal(a.event("ended", encounter=other)["reason"], "privacy", "the search ends")
-    equal(a.error("next", {"encounter": ea}), -32003, "next is refused")
     a.call("say", encounter=ea, text="still here")
     equal(b.event("message", encounter=eb)["text"], "still here", "the conversation goes on")
     b.call("end", encounter=eb)
     equal(a.event("ended", encounter=ea)["reason"], "left", "reason")
-    equal(a.error("next", {"encounter": ea}), -32003, "next is refused after the end, too")
-    a.call("privacy", mode="direct")
-    a.call("next", encounter=ea)
     c = w.person(contacts)
-    seek(c, "masks")
-    a.event("matched", encounter=ea)
+    ec = seek(c, "masks")
+    a.call("next", encounter=ea)  # waits for a relay, and there is none
+    equal(a.event("warning", code="no_relay")["code"], "no_relay", "it says what it waits for")
+    equal([m for m, _ in a.events + c.events if m == "matched"], [], "nobody is met meanwhile")
+    check(not a.call("status")["relays"]["open"], "no relay is open")
+    a.call("privacy", mode="direct")
+    a.event("ended", encounter=ea)
+    seek(a, "masks")
+    c.event("matched", encounter=ec)
 
 
 def test_block_holds(w):

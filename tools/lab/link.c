@@ -230,7 +230,7 @@ static const char help_text[] =
     "\n"
     "The ends\n"
     "  --device NAME         name of the device at both ends (lab0)\n"
-    "  --address-a IP/LEN    (10.77.0.1/24)       --address-b IP/LEN   (10.77.0.2/24)\n"
+    "  --address-a IP/LEN    (10.77.0.1/24)       --address-b IP/LEN   (10.77.0.2/24), or none\n"
     "  --address6-a IP/LEN   (none)               --address6-b IP/LEN  (none)\n"
     "  --mtu BYTES           of both devices (1500)\n"
     "The way: for both directions, or after `--only a` (or b) for packets that come from there\n"
@@ -387,7 +387,7 @@ static int set(struct settings *s, int opt, const char *text, unsigned *only)
         return set_netns(s, opt - OPT_A, text);
     case OPT_ADDRESS_A:
     case OPT_ADDRESS_B:
-        s->tun[opt - OPT_ADDRESS_A].address = text;
+        s->tun[opt - OPT_ADDRESS_A].address = strcmp(text, "none") == 0 ? NULL : text;
         return 0;
     case OPT_ADDRESS6_A:
     case OPT_ADDRESS6_B:

@@ -93,9 +93,10 @@ static int open_here(struct tun *t, const struct tun_config *c)
     if (ioctl(s, SIOCSIFMTU, &ifr) != 0)
         rc = complain(c, "MTU");
     ifr.ifr_qlen = (int)c->queue_packets;
-    if (rc == 0 && ioctl(s, SIOCSIFTXQLEN, &ifr) != 0)
+    // In a user namespace the kernel's own length has to do.
+    if (rc == 0 && ioctl(s, SIOCSIFTXQLEN, &ifr) != 0 && errno != EPERM)
         rc = complain(c, "queue length");
-    if (rc == 0 && set_v4(s, &ifr, c->address) != 0)
+    if (rc == 0 && c->address != NULL && set_v4(s, &ifr, c->address) != 0)
         rc = complain(c, c->address);
     if (rc == 0 && (ioctl(s, SIOCGIFFLAGS, &ifr) != 0 ||
                     (ifr.ifr_flags |= IFF_UP | IFF_RUNNING, ioctl(s, SIOCSIFFLAGS, &ifr)) != 0))

@@ -10,7 +10,7 @@
 struct tun_config {
     const char *netns;    // a file: /run/netns/NAME or /proc/PID/ns/net
     const char *name;     // of the device
-    const char *address;  // IPv4 with /PREFIX
+    const char *address;  // IPv4 with /PREFIX, NULL: none
     const char *address6; // IPv6 with /PREFIX, NULL: none
     uint32_t mtu;
     uint32_t queue_packets; // of the device itself: only what was not read yet

@@ -112,8 +112,8 @@ static void ask_privacy(struct plain *p)
 {
     p->phase = PHASE_ASK_PRIVACY;
     say(p, "Should the stranger be able to see your internet address?");
-    say(p, "Type hide for: no, hide it. This version has no relays yet, so nobody can be found "
-           "that way.");
+    say(p, "Type hide for: no, hide it. What you say takes a way around, through volunteers' "
+           "relays.");
     say(p, "Type direct for: yes, connect directly. The stranger could learn your rough location "
            "from it.");
     say(p, "You can change this at any time with /privacy.");
@@ -370,13 +370,6 @@ static const char *message_of(json_t *error)
     return m != NULL ? m : "The node refused.";
 }
 
-static void say_no_relay(struct plain *p)
-{
-    say(p, "No relay answers right now, so your address can't be hidden.");
-    say(p, "Type /privacy direct to connect directly%s, or /quit.",
-        p->encounter != 0 ? " and then /next" : "");
-}
-
 static void on_sought(struct plain *p, json_t *result, json_t *error)
 {
     json_int_t code = json_integer_value(json_object_get(error, "code"));
@@ -387,9 +380,6 @@ static void on_sought(struct plain *p, json_t *result, json_t *error)
         p->topics = NULL;
     } else if (code == API_PRIVACY) {
         ask_privacy(p);
-    } else if (code == API_NO_RELAY) {
-        say_no_relay(p);
-        p->phase = PHASE_ASK_TOPIC;
     } else {
         say(p, "%s", message_of(error));
         ask_topic(p);
@@ -516,9 +506,7 @@ static void on_answer(void *ctx, int kind, json_t *result, json_t *error)
         }
         break;
     case CALL_NEXT:
-        if (json_integer_value(json_object_get(error, "code")) == API_NO_RELAY)
-            say_no_relay(p);
-        else if (error != NULL)
+        if (error != NULL)
             say(p, "%s", message_of(error));
         else
             p->phase = PHASE_SEEKING;

@@ -402,16 +402,49 @@ static void test_privacy_ends_search(void **state)
     assert_int_equal(code_of(o), -32001);
     json_decref(o);
     o = ask(f, seek);
-    assert_int_equal(code_of(o), -32003);
+    assert_int_equal(code_of(o), 0);
     json_decref(o);
 }
 
+// Who hides seeks through relays, and waits where there is none yet.
 static void test_privacy_relayed(void **state)
 {
     struct fixture *f = *state;
     json_t *o = ask(
         f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"]}}");
-    assert_int_equal(code_of(o), -32003);
+    assert_int_equal(code_of(o), 0);
+    json_decref(o);
+    o = ask(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":{}}");
+    json_t *relays = json_object_get(json_object_get(o, "result"), "relays");
+    assert_true(json_is_false(json_object_get(relays, "open")));
+    assert_int_equal(json_integer_value(json_object_get(relays, "tunnels")), 0);
+    assert_null(json_object_get(json_object_get(o, "result"), "relay"));
+    json_decref(o);
+}
+
+// A relay talks to nobody; who is public hides no more.
+static void test_relay_and_public(void **state)
+{
+    static const char direct[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"direct\"}}";
+    static const char relayed[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"privacy\",\"params\":{\"mode\":\"relayed\"}}";
+    static const char seek[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[\"a\"]}}";
+    struct fixture *f = *state;
+    f->b.api.shown = true;
+    json_t *o = ask(f, relayed);
+    assert_int_equal(code_of(o), -32602);
+    json_decref(o);
+    o = ask(f, direct);
+    assert_int_equal(code_of(o), 0);
+    json_decref(o);
+    f->b.api.relay = true;
+    o = ask(f, direct);
+    assert_int_equal(code_of(o), -32602);
+    json_decref(o);
+    o = ask(f, seek);
+    assert_int_equal(code_of(o), -32002);
     json_decref(o);
 }
 
@@ -514,6 +547,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_privacy_unchosen, setup_unchosen, teardown),
         cmocka_unit_test_setup_teardown(test_privacy_ends_search, setup_unchosen, teardown),
         cmocka_unit_test_setup_teardown(test_privacy_relayed, setup_relayed, teardown),
+        cmocka_unit_test_setup_teardown(test_relay_and_public, setup, teardown),
         cmocka_unit_test_setup_teardown(test_subscribe_and_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_events, setup, teardown),
