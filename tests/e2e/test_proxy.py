@@ -7,7 +7,8 @@ import subprocess
 import threading
 import time
 
-from harness import GIVE_UP_S, check, equal
+from harness import GIVE_UP_S, check, equal, meet
+from test_relay import relays, talk
 
 
 def free_port():
@@ -334,3 +335,27 @@ def test_without_its_proxy_nothing_is_sent(w):
     # When it comes, the node comes in, over TCP to the same address and port: there is none, so that it says so.
     with Socks(straight, port=port):
         c.process.err.wait("reaches none of the servers")
+
+
+def test_two_behind_proxies_talk(w):
+    """Each through a proxy to a relay on TCP: they meet, talk, and go on when all connections break."""
+    _, all_of = relays(w, 2)
+    with Socks(straight) as one, Socks(straight) as two:
+        people = []
+        for proxy in (one, two):
+            people.append(proxied(w, "socks5://127.0.0.1:%d" % proxy.port, all_of[0].contact,
+                                  "--bootstrap", all_of[1].contact))
+        a, b = people
+        ea, eb, ma, mb = meet(a, b, "masks")
+        equal((ma["path"], mb["path"]), ("relayed", "relayed"), "the path")
+        talk(a, ea, b, eb, ["over TCP"])
+        for s in one.open[1:] + two.open[1:]:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        talk(a, ea, b, eb, ["over others"])
+        for c in people:
+            equal(udp_sockets(c.process) or [], [], "UDP sockets")
+        ports = {int(r.contact.split("/")[0].rsplit(":", 1)[1]) for r in all_of}
+        equal({port for _, _, port in one.asked + two.asked} - ports, set(), "other targets than the relays")
