@@ -450,6 +450,7 @@ static void init_links(struct host_node *hn, const struct host_node_config *cfg)
 {
     struct links_config lc = {.loop = hn->host->loop,
                               .prefix_limits = cfg->node.prefix_limits,
+                              .tcp_beside = cfg->tcp_beside,
                               .proxy = cfg->proxy,
                               .read = hn->host->in->data[0],
                               .read_bytes = UDP_READ_BYTES,

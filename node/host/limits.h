@@ -8,6 +8,7 @@
 #define HOST_RECORDS_MAX 131072u       // held for others by all nodes of a process
 #define HOST_RECORDS_BYTES_MAX (72u << 20)
 #define HOST_SOCKETS_MAX 2u     // one for IPv4, one for IPv6
+#define LINKS_PORT_TRIES 16u    // for one that both UDP and TCP have free: nearly all are
 #define HOST_TCP_LISTENS_MAX 6u // beside those two: TCP_LISTENERS_MAX
 #define HOST_EXPIRE_BUDGET 64u  // timers run in one turn before sockets are looked at again
 #define HOST_CLOCK_US 100000u   // how old the wall clock may be that a node was told
@@ -92,8 +93,9 @@
 #define VOLUNTEER_CLIENT_BYTES (128u << 10)
 #define VOLUNTEER_KEY_S (7u * 86400u) // PROTOCOL 3: a relay's key is changed weekly
 #define VOLUNTEER_LOOK_MS 2000u       // own address and clients are looked at so often,
-#define VOLUNTEER_WRITE_LOOKS 150u // and the month's volume is written every 5 minutes: what a crash forgets
-#define VOLUNTEER_DRAIN_S 10u      // unless --drain says otherwise
+#define VOLUNTEER_WRITE_LOOKS                                                                      \
+    150u // and the month's volume is written every 5 minutes: what a crash forgets
+#define VOLUNTEER_DRAIN_S 10u // unless --drain says otherwise
 #define VOLUNTEER_DRAIN_POLL_MS 50u
 #define METRICS_PEERS_MAX 8u      // a scraper or two, and somebody who looks
 #define METRICS_HEAD_BYTES 4096u  // of a request: Prometheus sends some 300
@@ -139,12 +141,12 @@
 #define CONTROL_READ_BYTES 16384u
 
 #define CONFIG_BOOTSTRAPS_MAX 64u
-#define CONFIG_KBPS_MAX 4000000u  // of a relay, kilobytes a second: 32 Gbit/s, what 32 bits count
+#define CONFIG_KBPS_MAX 4000000u // of a relay, kilobytes a second: 32 Gbit/s, what 32 bits count
 #define CONFIG_VOLUME_GB_MAX 10000000u // a month of that
-#define CONFIG_DRAIN_S_MAX 3600u // a computer that shuts down waits no longer
-#define CONFIG_TOPICS_MAX 8u       // as MEET_TOPICS_MAX
-#define RESOLVE_ADDRESSES_MAX 8u   // taken of one name
-#define RESOLVE_RETRY_MS_MIN 1000u // doubles, while a name does not resolve
+#define CONFIG_DRAIN_S_MAX 3600u       // a computer that shuts down waits no longer
+#define CONFIG_TOPICS_MAX 8u           // as MEET_TOPICS_MAX
+#define RESOLVE_ADDRESSES_MAX 8u       // taken of one name
+#define RESOLVE_RETRY_MS_MIN 1000u     // doubles, while a name does not resolve
 #define RESOLVE_RETRY_MS_MAX 30000u
 
 #define LAN_LINKS_MAX                                                                              \

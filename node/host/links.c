@@ -1,11 +1,14 @@
 #include "node/host/links.h"
 
 #include "dht/path.h"
+#include "node/host/descriptor.h"
 
 #include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 // ---- life ---------------------------------------------------------------------------------------------
 
@@ -79,9 +82,33 @@ void links_close(struct links *l)
 
 // ---- sockets of our own -------------------------------------------------------------------------------
 
+// A port that TCP has free at this address; 0: none could be had.
+static uint16_t free_tcp_port(const struct path *listen)
+{
+    struct sockaddr_storage sa;
+    struct path bound;
+    socklen_t len = udp_sockaddr(&sa, listen), all = sizeof sa;
+    int fd = descriptor_socket(listen->family == 4 ? AF_INET : AF_INET6, SOCK_STREAM);
+    if (fd < 0)
+        return 0;
+    bool ok = bind(fd, (struct sockaddr *)&sa, len) == 0 &&
+              getsockname(fd, (struct sockaddr *)&sa, &all) == 0;
+    close(fd);
+    if (ok)
+        udp_path(&bound, (struct sockaddr *)&sa);
+    return ok ? bound.port : 0;
+}
+
 static int open_socket(struct links *l, const struct path *listen, char *error)
 {
-    int rc = udp_open(&l->udp[l->sockets], l->cfg.loop, listen, on_ready, l);
+    int rc = UV_EADDRINUSE;
+    bool choose = l->cfg.tcp_beside && listen->port == 0;
+    for (unsigned i = 0; rc == UV_EADDRINUSE && i < (choose ? LINKS_PORT_TRIES : 1u); i++) {
+        struct path at = *listen;
+        if (choose)
+            at.port = free_tcp_port(listen);
+        rc = udp_open(&l->udp[l->sockets], l->cfg.loop, &at, on_ready, l);
+    }
     if (rc != 0) {
         char text[PATH_TEXT_BYTES];
         path_format(text, listen);
@@ -147,10 +174,15 @@ static bool on_tcp_key(void *ctx, const struct path *path, uint8_t key[static 32
     return l->cfg.key(l->cfg.ctx, path, key);
 }
 
-// Each change once: of several connections one may fail for its target's sake while others work.
+// Each change once. That a target is not reached is no news where others were.
 static void on_proxy_said(void *ctx, enum socks_error error)
 {
     struct links *l = ctx;
+    bool target =
+        error == SOCKS_REFUSED || error == SOCKS_UNREACHABLE || error == SOCKS_CAN_NOT_CONNECT;
+    if (target && l->proxy_worked)
+        return;
+    l->proxy_worked = error == SOCKS_OK;
     if (error == l->proxy_told)
         return;
     l->proxy_told = error;
@@ -256,16 +288,16 @@ size_t links_send(struct links *l, const struct batch *batch, size_t n, struct u
     size_t failed = 0;
     for (size_t i = 0, run; i < n; i += run) {
         struct udp *u = NULL;
-        struct udp_failure some[UDP_SENDS];
-        size_t got = 0;
         bool tcp = batch[i].path.via == VIA_TCP;
         int rc = tcp ? send_tcp(l, &batch[i]) : socket_for(l, &batch[i].path, &u);
         for (run = 1; !tcp && i + run < n && same_link(&batch[i + run].path, &batch[i].path);)
             run++;
-        if (u != NULL)
-            got = udp_send(u, batch + i, run, some);
-        for (size_t k = 0; k < got && failed < max; k++)
-            fail[failed++] = some[k];
+        if (u != NULL) {
+            struct udp_failure some[UDP_SENDS];
+            size_t got = udp_send(u, batch + i, run, some);
+            for (size_t k = 0; k < got && failed < max; k++)
+                fail[failed++] = some[k];
+        }
         if (rc == 0)
             continue;
         l->refused += run;

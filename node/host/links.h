@@ -8,6 +8,8 @@
 struct links_config {
     uv_loop_t *loop;
     bool prefix_limits;
+    bool
+        tcp_beside; // links_listen_tcp will be asked for the same ports: where the system chooses, one is taken that is free
     const struct socks_proxy *proxy; // copied; NULL: none
     uint8_t *read;                   // room for what is read of TCP
     size_t read_bytes;
@@ -33,8 +35,9 @@ struct links {
     bool proxied;
     struct socks_proxy proxy;
     enum socks_error proxy_told;
-    uint64_t refused; // sends to a link that there is not, or can't be
-    unsigned holds;   // handles that libuv has not let go of, and one until links_close
+    bool proxy_worked; // since it was in trouble itself
+    uint64_t refused;  // sends to a link that there is not, or can't be
+    unsigned holds;    // handles that libuv has not let go of, and one until links_close
 };
 
 struct link_counters {

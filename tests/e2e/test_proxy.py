@@ -7,7 +7,8 @@ import subprocess
 import threading
 import time
 
-from harness import GIVE_UP_S, check, equal
+from harness import GIVE_UP_S, check, equal, meet
+from test_relay import relays, talk
 
 
 def free_port():
@@ -227,7 +228,7 @@ def test_names_go_to_the_proxy(w):
     with Socks(lambda kind, host, port: ("127.0.0.1", server.tcp_port), method=2) as proxy:
         url = "socks5://127.0.0.1:%d" % proxy.port
         a = proxied(w, url, "relay.invalid:443/" + server.key)
-        joined_by_name(a, proxy, server)
+        answered_by_name(a, proxy, server)
         equal(udp_sockets(a.process) or [], [], "UDP sockets of a node behind a proxy")
         check(udp_sockets(server) is None or udp_sockets(server), "the test sees no UDP socket anywhere")
         b = proxied(w, url, "tcp://relay.invalid:443/" + server.key)
@@ -238,7 +239,18 @@ def test_names_go_to_the_proxy(w):
         b.call("stop")
 
 
-def joined_by_name(c, proxy, server):
+def test_one_of_two_is_not_there(w):
+    """That is the target's fault, and not told again and again while the other one works."""
+    server, other, nobody = tcp_server(w), tcp_server(w), free_port()
+    with Socks(straight) as proxy:
+        c = proxied(w, "socks5://127.0.0.1:%d" % proxy.port, server.tcp,
+                    "--bootstrap", "tcp://127.0.0.1:%d/%s" % (nobody, other.key))
+        answered(c)
+        until(lambda: sum(port == nobody for _, _, port in proxy.asked) >= 3, "third question for who is not there")
+        check(len([x for x in c.process.err.lines if "proxy" in x]) <= 2, "lines: %r" % c.process.err.lines)
+
+
+def answered_by_name(c, proxy, server):
     until(lambda: (3, b"relay.invalid", 443) in proxy.asked, "question for the name: %r" % proxy.asked)
     until(lambda: c.call("status")["traffic"]["datagrams_in"] > 0, "answer of the server")
     equal({(kind, host) for kind, host, _ in proxy.asked if kind == 3}, {(3, b"relay.invalid")}, "names")
@@ -323,3 +335,27 @@ def test_without_its_proxy_nothing_is_sent(w):
     # When it comes, the node comes in, over TCP to the same address and port: there is none, so that it says so.
     with Socks(straight, port=port):
         c.process.err.wait("reaches none of the servers")
+
+
+def test_two_behind_proxies_talk(w):
+    """Each through a proxy to a relay on TCP: they meet, talk, and go on when all connections break."""
+    _, all_of = relays(w, 2)
+    with Socks(straight) as one, Socks(straight) as two:
+        people = []
+        for proxy in (one, two):
+            people.append(proxied(w, "socks5://127.0.0.1:%d" % proxy.port, all_of[0].contact,
+                                  "--bootstrap", all_of[1].contact))
+        a, b = people
+        ea, eb, ma, mb = meet(a, b, "masks")
+        equal((ma["path"], mb["path"]), ("relayed", "relayed"), "the path")
+        talk(a, ea, b, eb, ["over TCP"])
+        for s in one.open[1:] + two.open[1:]:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        talk(a, ea, b, eb, ["over others"])
+        for c in people:
+            equal(udp_sockets(c.process) or [], [], "UDP sockets")
+        ports = {int(r.contact.split("/")[0].rsplit(":", 1)[1]) for r in all_of}
+        equal({port for _, _, port in one.asked + two.asked} - ports, set(), "other targets than the relays")

@@ -6,8 +6,9 @@ import re
 import socket
 import subprocess
 
-from harness import GIVE_UP_S, equal
-from test_proxy import free_port, installed, answered, proxied, tcp_server, udp_sockets, until
+from harness import GIVE_UP_S, equal, meet
+from test_proxy import free_port, installed, proxied, udp_sockets, until
+from test_relay import relays, talk
 
 COMMON = """
 TestingTorNetwork 1
@@ -107,19 +108,22 @@ class TorNetwork:
             p.wait()
 
 
-def test_through_tor(w):
+def test_two_talk_through_tor(w):
     if not installed("tor") or not installed("tor-gencert"):
         return
-    server = tcp_server(w)
+    _, all_of = relays(w, 2)
     with TorNetwork(w.path("tor")) as tor:
-        nodes = [proxied(w, "socks5://127.0.0.1:%d" % tor.socks, server.tcp) for _ in range(2)]
-        for c in nodes:
-            answered(c)
-            equal(udp_sockets(c.process) or [], [], "UDP sockets")
-            equal(c.process.err.lines, [], "standard error")
+        a, b = (proxied(w, "socks5://127.0.0.1:%d" % tor.socks, all_of[0].contact,
+                        "--bootstrap", all_of[1].contact) for _ in range(2))
+        ea, eb, ma, _ = meet(a, b, "onions")
+        equal(ma["path"], "relayed", "the path")
+        talk(a, ea, b, eb, ["through six computers"])
         # Each run has circuits of its own, under a name of its own.
         until(lambda: len(set(tor.circuits().values())) == 2, "circuits of both: %r" % tor.circuits())
         for user in tor.circuits().values():
             equal(len(user), 32, "a random name")
-    for c in nodes:  # Tor has gone
+        for c in (a, b):
+            equal(udp_sockets(c.process) or [], [], "UDP sockets")
+            equal(c.process.err.lines, [], "standard error")
+    for c in (a, b):  # Tor has gone
         c.process.err.wait("The proxy does not answer.")
