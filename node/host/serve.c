@@ -234,6 +234,7 @@ static void describe(struct serve *s)
     struct contact own;
     s->api.node = host_node_machine(s->node);
     s->api.relay = s->volunteer != NULL;
+    s->api.sandboxed = s->cfg.sandboxed;
     s->api.shown = s->cfg.config->public_server;
     size_t n = host_node_bound(s->node, bound);
     for (size_t i = 0; i < n; i++)
