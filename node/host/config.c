@@ -13,7 +13,7 @@
 #define FOR(c) (1u << (c))
 #define NODE_COMMANDS (FOR(COMMAND_RUN) | FOR(COMMAND_CHAT))
 #define RELAY FOR(COMMAND_RELAY)
-#define ALL_CLIENTS                                                                               \
+#define ALL_CLIENTS                                                                                \
     (FOR(COMMAND_CTL) | FOR(COMMAND_STATUS) | FOR(COMMAND_DEMO) | RELAY | NODE_COMMANDS)
 
 struct parse {
@@ -244,8 +244,8 @@ static void set_metrics(struct parse *p, const char *value)
     if (strcmp(value, "off") == 0)
         return;
     if (path_parse(&c->metrics, value, strlen(value)) != BAUTA_OK)
-        wrong(p, EXIT_USAGE, "--metrics takes ADDR:PORT of this computer alone, or off, not \"%.80s\"",
-              value);
+        wrong(p, EXIT_USAGE,
+              "--metrics takes ADDR:PORT of this computer alone, or off, not \"%.80s\"", value);
     else if (!path_loopback(&c->metrics))
         wrong(p, EXIT_USAGE,
               "--metrics takes a loopback address (127.0.0.1:9464, [::1]:9464), not \"%.80s\"",
@@ -413,10 +413,11 @@ static void check(struct parse *p)
     if (c->tcps > 0 && !c->public_server && !c->lab && c->command != COMMAND_RELAY)
         wrong(p, EXIT_USAGE, "--tcp is for servers: it needs %s", "--public");
     if (c->public_server && c->privacy == NODE_RELAYED)
-        wrong(p, EXIT_USAGE, "--public shows this address to everybody, so it excludes --privacy %s",
-              "relayed");
+        wrong(p, EXIT_USAGE,
+              "--public shows this address to everybody, so it excludes --privacy %s", "relayed");
     if (c->command == COMMAND_RELAY && (c->proxied || c->public_server || c->privacy != 0))
-        wrong(p, EXIT_USAGE, "a relay is public, and talks to nobody: it takes no proxy, public or %s",
+        wrong(p, EXIT_USAGE,
+              "a relay is public, and talks to nobody: it takes no proxy, public or %s",
               "privacy in its --config file");
     if (c->command == COMMAND_CTL && c->words == 0 && !c->help)
         wrong(p, EXIT_USAGE, "ctl needs a METHOD (try: bauta help ctl)%s", "");

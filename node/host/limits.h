@@ -87,13 +87,12 @@
 #define SOLVER_TRIES 16384u        // between two looks if it was given up: some milliseconds
 
 // ---- a relay -----------------------------------------------------------------------------------------
-// One node's memory and so much for each client: an idle one takes 27 KiB, a busy one some hundred, and the limit of
-// all bandwidth together leaves few that are busy at once.
-#define VOLUNTEER_CLIENT_BYTES (128u << 10)
+// What a client's channel and queues take has an account of its own, RELAY_CLIENT_BYTES_MAX each.
 #define VOLUNTEER_KEY_S (7u * 86400u) // PROTOCOL 3: a relay's key is changed weekly
 #define VOLUNTEER_LOOK_MS 2000u       // own address and clients are looked at so often,
-#define VOLUNTEER_WRITE_LOOKS 150u // and the month's volume is written every 5 minutes: what a crash forgets
-#define VOLUNTEER_DRAIN_S 10u      // unless --drain says otherwise
+#define VOLUNTEER_WRITE_LOOKS                                                                      \
+    150u // and the month's volume is written every 5 minutes: what a crash forgets
+#define VOLUNTEER_DRAIN_S 10u // unless --drain says otherwise
 #define VOLUNTEER_DRAIN_POLL_MS 50u
 #define METRICS_PEERS_MAX 8u      // a scraper or two, and somebody who looks
 #define METRICS_HEAD_BYTES 4096u  // of a request: Prometheus sends some 300
@@ -109,12 +108,12 @@
 #define CONTROL_READ_BYTES 16384u
 
 #define CONFIG_BOOTSTRAPS_MAX 64u
-#define CONFIG_KBPS_MAX 4000000u  // of a relay, kilobytes a second: 32 Gbit/s, what 32 bits count
+#define CONFIG_KBPS_MAX 4000000u // of a relay, kilobytes a second: 32 Gbit/s, what 32 bits count
 #define CONFIG_VOLUME_GB_MAX 10000000u // a month of that
-#define CONFIG_DRAIN_S_MAX 3600u // a computer that shuts down waits no longer
-#define CONFIG_TOPICS_MAX 8u       // as MEET_TOPICS_MAX
-#define RESOLVE_ADDRESSES_MAX 8u   // taken of one name
-#define RESOLVE_RETRY_MS_MIN 1000u // doubles, while a name does not resolve
+#define CONFIG_DRAIN_S_MAX 3600u       // a computer that shuts down waits no longer
+#define CONFIG_TOPICS_MAX 8u           // as MEET_TOPICS_MAX
+#define RESOLVE_ADDRESSES_MAX 8u       // taken of one name
+#define RESOLVE_RETRY_MS_MIN 1000u     // doubles, while a name does not resolve
 #define RESOLVE_RETRY_MS_MAX 30000u
 
 #define HOST_ERROR_BYTES 256u // one line for a person

@@ -396,8 +396,8 @@ static void prepare_key(struct serve *s)
     bool puzzle = is_public(s) && !c->lab;
     uint8_t pk[32], seed[32];
     int kept = take_key(s, puzzle);
-    if (kept < 0 || (kept == 0 && !puzzle && s->volunteer != NULL && c->state[0] != 0 &&
-                     keep_key(s) != 0)) {
+    if (kept < 0 ||
+        (kept == 0 && !puzzle && s->volunteer != NULL && c->state[0] != 0 && keep_key(s) != 0)) {
         give_up(s, EXIT_FAILED);
         return;
     }

@@ -40,7 +40,7 @@ static const uint8_t loopback[4] = {127, 0, 0, 1};
 struct told { // what a child says when it is asked, and unasked at first
     struct contact contact;
     uint32_t clients;
-    uint64_t used_bytes;
+    uint64_t held_bytes; // by the process's pool
     unsigned long rss_kb;
 };
 
@@ -89,7 +89,7 @@ static void tell(struct relay_process *p)
     node_status(host_node_machine(p->node), host_node_now(p->node), &s);
     struct told t = {.contact = p->contact,
                      .clients = s.relay.clients,
-                     .used_bytes = s.arena_used_bytes,
+                     .held_bytes = s.pool_held_bytes,
                      .rss_kb = bench_rss_kb(getpid())};
     if (write(p->fd, &t, sizeof t) != (ssize_t)sizeof t)
         _exit(1);
@@ -110,7 +110,7 @@ static void be_relay(int fd, unsigned clients)
 {
     static struct relay_process p;
     char error[HOST_ERROR_BYTES];
-    struct host_node_config hc = {.listens = 1, .bytes_max = (size_t)2 << 30};
+    struct host_node_config hc = {.listens = 1};
     hc.listen[0] = path_v4(loopback, 0);
     hc.node = (struct node_config){.network = NETWORK,
                                    .server = true,
@@ -570,10 +570,10 @@ static int memory(unsigned clients)
     end(&relay);
     if (!ok)
         return 1;
-    printf("{\"mode\": \"relay\", \"clients\": %u, \"of\": %u, \"arena_KiB_per_client\": %.1f, "
+    printf("{\"mode\": \"relay\", \"clients\": %u, \"of\": %u, \"pool_KiB_per_client\": %.1f, "
            "\"rss_KiB_per_client\": %.1f, \"idle_core_percent\": %.2f}\n",
            relay.told.clients, clients,
-           ((double)relay.told.used_bytes - (double)before.used_bytes) / 1024 / n,
+           ((double)relay.told.held_bytes - (double)before.held_bytes) / 1024 / n,
            ((double)relay.told.rss_kb - (double)before.rss_kb) / n,
            100 * cpu / (bench_now_s() - began));
     return relay.told.clients == clients ? 0 : 1;
