@@ -241,13 +241,16 @@ install: $(B)/bauta
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' \
 	  '$(DESTDIR)$(PREFIX)/share/man/man7' \
 	  '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' \
-	  '$(DESTDIR)$(PREFIX)/share/zsh/site-functions'
+	  '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' '$(DESTDIR)$(PREFIX)/lib/systemd/system'
 	install -m 755 $(B)/bauta '$(DESTDIR)$(PREFIX)/bin/bauta'
 	install -m 644 tools/man/bauta.1 '$(DESTDIR)$(PREFIX)/share/man/man1/bauta.1'
 	install -m 644 tools/man/bauta-control.7 '$(DESTDIR)$(PREFIX)/share/man/man7/bauta-control.7'
 	install -m 644 tools/completion/bauta.bash \
 	  '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/bauta'
 	install -m 644 tools/completion/_bauta '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bauta'
+	sed 's|@BIN@|$(PREFIX)/bin|' tools/systemd/bauta-relay.service \
+	  >'$(DESTDIR)$(PREFIX)/lib/systemd/system/bauta-relay.service'
+	chmod 644 '$(DESTDIR)$(PREFIX)/lib/systemd/system/bauta-relay.service'
 
 # build/deps (a libsodium that took a while to build) stays; distclean removes that too.
 clean:

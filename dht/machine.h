@@ -21,7 +21,7 @@ typedef uint64_t usec_t; // monotonic microseconds, constant within one call of 
     0x40000000u // | n: one more UDP socket of the driver's, opened by the first send through it
 #define VIA_TUNNEL 0x80000000u // | n: a tunnel in a channel to a relay; never reaches a driver
 #define VIA_NONE 0xffffffffu   // nothing may leave
-#define VIA_KINDS 0xe0000000u // the bits that say which of these it is
+#define VIA_KINDS 0xe0000000u  // the bits that say which of these it is
 
 // Where a datagram comes from or goes to, by value, so nothing has to be kept alive. Unused bytes are
 // zero: paths are compared and hashed as bytes.

@@ -355,7 +355,7 @@ static bool is_hidden(const struct node *n, const struct arrival *a, const struc
 static void relay_out(struct node *n)
 {
     uint32_t via;
-    while (relay_via_closed(n->relaying->service, &via))
+    while (n->vias_closed < NODE_VIAS_CLOSED_MAX && relay_via_closed(n->relaying->service, &via))
         (void)node_via_close(n, via);
 }
 

@@ -489,6 +489,19 @@ static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
     }
 }
 
+// Nothing is wanted, and nothing is left: back to what an idle node takes.
+static void rest(struct node *n, usec_t now)
+{
+    struct uplink *u = n->uplink;
+    if (u == NULL || u->wanted > 0 || uplink_only(n) || n->conversations > 0 || helper_wanted(n))
+        return;
+    for (unsigned i = 0; i < UPLINK_SLOTS; i++)
+        if (u->line[i].tunnel != NULL)
+            return;
+    uplink_free(n, now);
+    node_rest(n);
+}
+
 bool uplink_pump(struct node *n, usec_t now)
 {
     struct uplink *u = n->uplink;
@@ -518,6 +531,7 @@ bool uplink_pump(struct node *n, usec_t now)
     }
     if (any)
         uplink_step(n, now);
+    rest(n, now);
     return any;
 }
 

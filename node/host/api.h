@@ -33,6 +33,7 @@ struct api_mapping {      // a port that a router keeps open, for `status`
 
 struct api {
     struct node *node;
+    bool sandboxed;    // system calls that are not needed are gone (sandbox.h)
     bool relay, shown; // we are one: it talks to nobody; --public: our address is known
     char contact[CONTACT_TEXT_BYTES]; // as `ready` printed it: "-" of a client
     char listen[2][PATH_TEXT_BYTES];  // bound addresses, "" where unused

@@ -203,10 +203,11 @@ static json_t *relays_json(const struct uplink_status *u)
 }
 
 // The relay that we are.
-static json_t *relay_json(const struct node_status *s)
+static json_t *relay_json(const struct api *a, const struct node_status *s)
 {
     const struct relay_status *r = &s->relay;
     json_t *o = json_object();
+    json_object_set_new(o, "sandboxed", json_boolean(a->sandboxed));
     put(o, "clients", r->clients);
     put(o, "clients_max", r->clients_max);
     json_object_set_new(o, "draining", json_boolean(r->draining));
@@ -247,7 +248,7 @@ json_t *api_status(const struct api *a, usec_t now)
     json_object_set_new(o, "privacy", json_string(api_privacy_name(s.privacy)));
     json_object_set_new(o, "relays", relays_json(&s.uplink));
     if (s.relaying)
-        json_object_set_new(o, "relay", relay_json(&s));
+        json_object_set_new(o, "relay", relay_json(a, &s));
     json_object_set_new(o, "encounters", encounters_json(a->node));
     json_object_set_new(o, "meet", meet_json(&s.meet));
     json_object_set_new(o, "dropped", dropped_json(a, &s));

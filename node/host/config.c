@@ -312,7 +312,7 @@ static const struct option options[] = {
     {"public", NODE_COMMANDS, NULL, FLAG(public_server)},
     {"no-lan", NODE_COMMANDS, NULL, FLAG(no_lan)},
     {"no-upnp", NODE_COMMANDS, NULL, FLAG(no_upnp)},
-    {"upnp-lease", NODE_COMMANDS | RELAY, set_lease, 0},
+    {"upnp-lease", NODE_COMMANDS, set_lease, 0},
     {"lab", NODE_COMMANDS | RELAY, NULL, FLAG(lab)},
     {"lab-strict", NODE_COMMANDS | RELAY, NULL, FLAG(lab_strict)},
     {"plain", FOR(COMMAND_CHAT), NULL, FLAG(plain)},

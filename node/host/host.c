@@ -520,7 +520,7 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
     hn->event = cfg->event;
     hn->moved = cfg->moved;
     hn->ctx = cfg->ctx;
-    arena_init(&hn->arena, &h->pool, cfg->bytes_max != 0 ? cfg->bytes_max : HOST_NODE_BYTES_MAX);
+    arena_init(&hn->arena, &h->pool, HOST_NODE_BYTES_MAX);
     uv_timer_init(h->loop, &hn->addrs_timer);
     hn->addrs_timer.data = hn;
     hn->holds = 1;

@@ -27,7 +27,6 @@ struct host_node_config {
     struct path tcp[HOST_TCP_LISTENS_MAX];
     size_t tcps;
     bool tcp_beside;
-    size_t bytes_max; // of the node's memory; 0: HOST_NODE_BYTES_MAX
     // Everything goes through it, over TCP: no UDP socket is opened, `listen` and `tcp` are left alone. NULL: none.
     const struct socks_proxy *proxy;                 // copied
     void (*proxy_said)(void *ctx, enum socks_error); // when what it says has changed; may be NULL

@@ -88,9 +88,7 @@
 #define SOLVER_TRIES 16384u        // between two looks if it was given up: some milliseconds
 
 // ---- a relay -----------------------------------------------------------------------------------------
-// One node's memory and so much for each client: an idle one takes 27 KiB, a busy one some hundred, and the limit of
-// all bandwidth together leaves few that are busy at once.
-#define VOLUNTEER_CLIENT_BYTES (128u << 10)
+// What a client's channel and queues take has an account of its own, RELAY_CLIENT_BYTES_MAX each.
 #define VOLUNTEER_KEY_S (7u * 86400u) // PROTOCOL 3: a relay's key is changed weekly
 #define VOLUNTEER_LOOK_MS 2000u       // own address and clients are looked at so often,
 #define VOLUNTEER_WRITE_LOOKS                                                                      \

@@ -60,8 +60,7 @@ static bool own_host(const char *value, size_t len)
     }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t n = strlen(names[i]);
-        if (len >= n && strncasecmp(value, names[i], n) == 0 &&
-            (len == n || ends_name(value[n])))
+        if (len >= n && strncasecmp(value, names[i], n) == 0 && (len == n || ends_name(value[n])))
             return true;
     }
     size_t digits = 0;

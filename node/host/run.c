@@ -1,7 +1,9 @@
 // `bauta run` and `bauta relay`: one node until it is interrupted.
 #include "node/host/run.h"
 
+#include "node/host/notify.h"
 #include "node/host/process.h"
+#include "node/host/sandbox.h"
 #include "node/host/serve.h"
 #include "node/host/signals.h"
 
@@ -25,6 +27,7 @@ static void on_ready(void *ctx, struct serve *s, int status, const char *error)
     }
     printf("ready %s\n", serve_contact(s));
     fflush(stdout);
+    notify_manager("READY=1");
 }
 
 static void on_ended(void *ctx)
@@ -40,6 +43,7 @@ static void on_end(void *ctx)
     struct run *r = ctx;
     if (r->serve != NULL && serve_searching(r->serve))
         _exit(EXIT_OK);
+    notify_manager("STOPPING=1");
     if (r->serve != NULL)
         serve_stop(r->serve);
 }
@@ -48,6 +52,11 @@ int run_node(const struct config *c)
 {
     struct run r = {.status = EXIT_OK};
     struct serve_config sc = {.config = c, .ready = on_ready, .ended = on_ended, .ctx = &r};
+    int sandboxed = c->command == COMMAND_RELAY ? sandbox_enter() : 0;
+    if (sandboxed < 0)
+        return process_fail(EXIT_FAILED, "the system refused to take away the calls that a relay "
+                                         "does not need");
+    sc.sandboxed = sandboxed > 0;
     int rc = uv_loop_init(&r.loop);
     if (rc != 0)
         return process_fail(EXIT_FAILED, "can't start: %s", uv_strerror(rc));

@@ -43,8 +43,8 @@ struct serve {
     enum node_privacy privacy;
     uv_timer_t timer; // writes contacts; at last waits for the end
     struct solver *solver;
-    struct lan_host *lan; // NULL: off
-    struct portmap *portmap; // NULL: no router is asked
+    struct lan_host *lan;        // NULL: off
+    struct portmap *portmap;     // NULL: no router is asked
     struct volunteer *volunteer; // of a relay
     struct relay_key relay_key;
     unsigned waited_ms;
@@ -332,6 +332,7 @@ static void describe(struct serve *s)
     struct contact own;
     s->api.node = host_node_machine(s->node);
     s->api.relay = s->volunteer != NULL;
+    s->api.sandboxed = s->cfg.sandboxed;
     s->api.shown = s->cfg.config->public_server;
     size_t n = host_node_bound(s->node, bound);
     for (size_t i = 0; i < n; i++)
@@ -497,8 +498,8 @@ static void prepare_key(struct serve *s)
     bool puzzle = is_public(s) && !c->lab;
     uint8_t pk[32], seed[32];
     int kept = take_key(s, puzzle);
-    if (kept < 0 || (kept == 0 && !puzzle && s->volunteer != NULL && c->state[0] != 0 &&
-                     keep_key(s) != 0)) {
+    if (kept < 0 ||
+        (kept == 0 && !puzzle && s->volunteer != NULL && c->state[0] != 0 && keep_key(s) != 0)) {
         give_up(s, EXIT_FAILED);
         return;
     }

@@ -18,6 +18,7 @@ struct serve_config {
     void (*ended)(void *ctx);
     host_event_fn event; // beside the control socket; may be NULL
     void *ctx;
+    bool sandboxed; // for status
 };
 
 int serve_start(struct serve **, uv_loop_t *, const struct serve_config *); // 0 or UV_ENOMEM

@@ -204,8 +204,8 @@ int state_relay_month_keep(const char *dir, const struct relay_month *m,
                            char error[static HOST_ERROR_BYTES])
 {
     char line[FILE_BYTES_MAX];
-    int n = snprintf(line, sizeof line, "%u %llu\n", (unsigned)m->month,
-                     (unsigned long long)m->bytes);
+    int n =
+        snprintf(line, sizeof line, "%u %llu\n", (unsigned)m->month, (unsigned long long)m->bytes);
     return write_file(dir, "relay.volume", line, (size_t)n, error);
 }
 

@@ -191,8 +191,7 @@ static void on_drain(uv_timer_t *timer)
 {
     struct volunteer *v = timer->data;
     struct node_status s;
-    uint32_t drain_s =
-        v->config->drain_s == CONFIG_UNSAID ? VOLUNTEER_DRAIN_S : v->config->drain_s;
+    uint32_t drain_s = v->config->drain_s == CONFIG_UNSAID ? VOLUNTEER_DRAIN_S : v->config->drain_s;
     look(v, &s);
     v->waited_ms += VOLUNTEER_DRAIN_POLL_MS;
     if (s.relay.clients > 0 && v->waited_ms < drain_s * 1000)
@@ -203,8 +202,7 @@ static void on_drain(uv_timer_t *timer)
 
 void volunteer_drain(struct volunteer *v, void (*done)(void *ctx), void *ctx)
 {
-    uint32_t drain_s =
-        v->config->drain_s == CONFIG_UNSAID ? VOLUNTEER_DRAIN_S : v->config->drain_s;
+    uint32_t drain_s = v->config->drain_s == CONFIG_UNSAID ? VOLUNTEER_DRAIN_S : v->config->drain_s;
     v->draining = true;
     v->drained = done;
     v->ctx = ctx;
@@ -225,8 +223,7 @@ static int on_scrape(void *ctx, enum metrics_page page, char *out, size_t cap)
     if (page == METRICS_HEALTH)
         return metrics_health(out, cap, &s, v->draining);
     host_node_counters(v->node, &links);
-    uint64_t pending =
-        s.relay.forwarded_in_bytes + s.relay.forwarded_out_bytes - v->counted;
+    uint64_t pending = s.relay.forwarded_in_bytes + s.relay.forwarded_out_bytes - v->counted;
     return metrics_text(out, cap, &s, &links, v->month.bytes + pending);
 }
 
@@ -257,17 +254,16 @@ int volunteer_new(struct volunteer **out, uv_loop_t *loop, struct host *host,
 void volunteer_fill(const struct volunteer *v, struct host_node_config *hc)
 {
     const struct config *c = v->config;
-    uint32_t clients = c->clients != 0 ? c->clients : RELAY_CLIENTS_DEFAULT;
     hc->node.relay = true;
-    hc->node.relay_clients_max = clients;
+    hc->node.relay_clients_max = c->clients;
     hc->node.relay_client_Bps = c->rate_kBps * 1000;
     hc->node.relay_total_Bps = c->bandwidth_kBps * 1000;
     hc->node.relay_volume_bytes = volume_left(v);
-    hc->bytes_max = HOST_NODE_BYTES_MAX + (size_t)clients * VOLUNTEER_CLIENT_BYTES;
     hc->tcp_beside = true;
 }
 
-int volunteer_begin(struct volunteer *v, struct host_node *node, char error[static HOST_ERROR_BYTES])
+int volunteer_begin(struct volunteer *v, struct host_node *node,
+                    char error[static HOST_ERROR_BYTES])
 {
     v->node = node;
     if (v->config->metrics.family != 0 &&

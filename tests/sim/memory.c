@@ -7,7 +7,7 @@
 // Of an idle node that knows about 60 others. A fresh one holds nothing but itself.
 #define FRESH_BYTES_MAX 4608u
 #define SERVER_BYTES_MAX 10240u
-#define CLIENT_BYTES_MAX 5120u
+#define CLIENT_BYTES_MAX 5632u
 #define PLACE_BYTES_MAX 1536u // announced, with about 20 holders
 
 static size_t bytes_of(const struct sim *s, uint32_t node)

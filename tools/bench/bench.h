@@ -17,6 +17,7 @@ struct bench_options {
     unsigned channels; // many
     unsigned rate;     // flood: datagrams a second,
     const char *kind;  // and of which kind; NULL: each in turn
+    unsigned clients;  // relay
     int series;        // ten lines a second of what the controller does
 };
 
@@ -31,6 +32,7 @@ int bench_link(const struct bench_options *);
 int bench_many(const struct bench_options *);
 int bench_dht(const struct bench_options *);
 int bench_flood(const struct bench_options *);
+int bench_relay(const struct bench_options *);
 int bench_checks(const struct bench_options *);
 
 double bench_now_s(void);            // monotonic

@@ -23,6 +23,7 @@ static const struct {
     {"dht", bench_dht, {.nodes = 64, .runs = 200}},
     {"many", bench_many, {.channels = 1000, .seconds = 10}},
     {"flood", bench_flood, {.rate = 200000, .seconds = 3}},
+    {"relay", bench_relay, {.clients = 1000, .seconds = 5}},
     {"checks", bench_checks, {.runs = 1}},
 };
 
@@ -30,10 +31,10 @@ static int usage(const char *what)
 {
     fprintf(stderr,
             "bauta-bench: %s; usage: bauta-bench "
-            "connect|rtt|throughput|mixed|memory|handshake|link|dht|many|flood|checks "
+            "connect|rtt|throughput|mixed|memory|handshake|link|dht|many|flood|relay|checks "
             "[--nodes N] [--runs N] [--count N] [--bytes N] [--aead NAME] [--at-once] "
             "[--netns FILE,FILE --address IP,IP] [--seconds N] [--skip N] [--series] [--rate N] "
-            "[--kind NAME] [--channels N]\n",
+            "[--kind NAME] [--channels N] [--clients N]\n",
             what);
     return 2;
 }
@@ -60,7 +61,7 @@ static int two(char *text, char *part[2])
 static const char *take(struct bench_options *o, int opt, char *arg)
 {
     unsigned long long v = 0;
-    if (strchr("nrcskRm", opt) != NULL && number(arg, 1000000, &v) != 0)
+    if (strchr("nrcskRmL", opt) != NULL && number(arg, 1000000, &v) != 0)
         return "a number from 1 to 1000000 is needed";
     if (opt == 'b' && number(arg, 1ull << 40, &v) != 0)
         return "a number of bytes is needed";
@@ -87,6 +88,9 @@ static const char *take(struct bench_options *o, int opt, char *arg)
         break;
     case 'm':
         o->channels = (unsigned)v;
+        break;
+    case 'L':
+        o->clients = (unsigned)v;
         break;
     case 's':
         o->seconds = (unsigned)v;
@@ -130,15 +134,23 @@ static const char *check(const struct bench_options *o)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"nodes", required_argument, NULL, 'n'},   {"runs", required_argument, NULL, 'r'},
-        {"count", required_argument, NULL, 'c'},   {"bytes", required_argument, NULL, 'b'},
-        {"aead", required_argument, NULL, 'a'},    {"at-once", no_argument, NULL, 'o'},
-        {"netns", required_argument, NULL, 'N'},   {"address", required_argument, NULL, 'A'},
-        {"seconds", required_argument, NULL, 's'}, {"skip", required_argument, NULL, 'k'},
-        {"series", no_argument, NULL, 'S'},        {"rate", required_argument, NULL, 'R'},
-        {"kind", required_argument, NULL, 'K'},    {"channels", required_argument, NULL, 'm'},
-        {"cc", required_argument, NULL, 'C'},      {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"nodes", required_argument, NULL, 'n'},
+                                            {"runs", required_argument, NULL, 'r'},
+                                            {"count", required_argument, NULL, 'c'},
+                                            {"bytes", required_argument, NULL, 'b'},
+                                            {"aead", required_argument, NULL, 'a'},
+                                            {"at-once", no_argument, NULL, 'o'},
+                                            {"netns", required_argument, NULL, 'N'},
+                                            {"address", required_argument, NULL, 'A'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"skip", required_argument, NULL, 'k'},
+                                            {"series", no_argument, NULL, 'S'},
+                                            {"rate", required_argument, NULL, 'R'},
+                                            {"kind", required_argument, NULL, 'K'},
+                                            {"channels", required_argument, NULL, 'm'},
+                                            {"cc", required_argument, NULL, 'C'},
+                                            {"clients", required_argument, NULL, 'L'},
+                                            {NULL, 0, NULL, 0}};
     if (argc < 2)
         return usage("which mode?");
     size_t mode = 0;

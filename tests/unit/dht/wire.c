@@ -383,9 +383,9 @@ static void test_pushes(void **state)
 
 // ---- vectors --------------------------------------------------------------------------------------
 
-static const char *const kind_name[] = {"",     "ping",   "find",      "announce",   "withdraw",
-                                        "seek", "attend", "introduce", "relay_back", "dial_back",
-                                        "open"};
+static const char *const kind_name[] = {"",           "ping",      "find",   "announce",
+                                        "withdraw",   "seek",      "attend", "introduce",
+                                        "relay_back", "dial_back", "open"};
 
 static size_t request_vector(unsigned i, char name[static 32], uint8_t *body, size_t cap)
 {
