@@ -125,6 +125,16 @@ bool dht_serves(const struct dht *d)
     return upkeep_serves_any(d);
 }
 
+bool dht_heard_udp(const struct dht *d)
+{
+    return d->upkeep.heard_udp;
+}
+
+void dht_forget_udp(struct dht *d)
+{
+    d->upkeep.heard_udp = false;
+}
+
 bool dht_joined(const struct dht *d)
 {
     return dht_live(d) > 0;

@@ -209,8 +209,10 @@ struct dht_event {
 // commands above may be called meanwhile).
 bool dht_event(struct dht *, struct dht_event *);
 
-bool dht_serves(const struct dht *); // as a server, in any family
-bool dht_joined(const struct dht *); // a server is known
+bool dht_serves(const struct dht *);    // as a server, in any family
+bool dht_joined(const struct dht *);    // a server is known
+bool dht_heard_udp(const struct dht *); // one has ever answered by our own UDP sockets
+void dht_forget_udp(struct dht *);      // the network is another: it has to show again
 // Whom we were told of: bootstraps, then contacts of an earlier run. Returns how many.
 size_t dht_told(const struct dht *, struct contact *out, size_t max);
 

@@ -274,6 +274,7 @@ struct upkeep {
     uint32_t local[LOCAL_PATHS_MAX], local_sum[2]; // hashes of our own addresses; their sums
     // upkeep.c
     bool heard_family[2];      // somebody of this family has answered
+    bool heard_udp;            // and by our own socket
     uint8_t unheard_family[2]; // requests without an answer until then
     // dialback.c
     bool serves[2]; // listed, or dialled back: in which families we are a server

@@ -141,6 +141,8 @@ book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a
     if (c->owner_kind == CALL_VERIFY && d->upkeep.verifying > 0 && !c->failed)
         d->upkeep.verifying--;
     d->upkeep.heard_family[f] = true;
+    if (c->via == VIA_UDP && contact.path.via == VIA_UDP)
+        d->upkeep.heard_udp = true;
     if (!dht_contact_ok(d, &contact, true))
         return 0;
     bool same = memcmp(contact.puzzle_nonce, dht_entry(d, c->ref)->contact.puzzle_nonce,

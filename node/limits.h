@@ -113,6 +113,8 @@ static_assert(PUNCH_AGAIN_US / PUNCH_PAUSE_US < PUNCH_SEARCHED_MAX, "none is for
 #define NODE_ENTRIES_MAX 16u // servers we were told of, that may be relays: as bootstraps
 #define NODE_UPLINK_RETRY_MIN_US (500 * USEC_PER_MS)
 #define NODE_UPLINK_RETRY_MAX_US (30 * USEC_PER_S)
+// Without an answer by UDP, until relays are asked over TCP, too: bootstraps have had five times by then.
+#define NODE_UDP_PATIENCE_US (4 * USEC_PER_S)
 #define NODE_UPLINK_WARN_US (10 * USEC_PER_S)     // without any relay, until the person hears of it
 #define NODE_EXIT_RETRY_US (2 * USEC_PER_S)       // until a server has said how an exit is seen
 #define NODE_EXIT_AGAIN_US (300 * USEC_PER_S)     // and from time to time

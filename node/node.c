@@ -147,6 +147,7 @@ void node_local_paths(struct node *n, usec_t now, const struct path *path, size_
             reunion_moved(n, now, n->busy->conversation[i]);
             node_touch(n, n->busy->conversation[i]);
         }
+    uplink_moved(n, now);
     node_pump(n, now);
 }
 

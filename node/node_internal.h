@@ -60,6 +60,8 @@ struct node {
     usec_t clock_us; // when node_clock was last called
     int64_t clock_unix_us;
     uint8_t recv_mask[MASK_KEY_BYTES];
+    usec_t udp_at;    // when it is clear that UDP leads nowhere; 0: not begun, USEC_NEVER: no need
+    bool udp_blocked; // and a relay answered over TCP: everything goes through it
     uint8_t local_families; // RELAY_WISH_*: of our interfaces' addresses; 0: not told
     bool stopping;
 

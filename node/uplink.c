@@ -7,7 +7,20 @@
 
 bool uplink_only(const struct node *n)
 {
-    return n->cfg.privacy == NODE_RELAYED || n->cfg.tcp_only;
+    return n->cfg.privacy == NODE_RELAYED || n->cfg.tcp_only || n->udp_blocked;
+}
+
+// By which of both ways relays are asked now.
+static bool over_tcp(const struct node *n)
+{
+    return n->cfg.tcp_only || n->udp_blocked || (n->uplink != NULL && n->uplink->tcp);
+}
+
+// Who does not hide, and has waited for an answer by UDP long enough, asks relays over TCP, too.
+static bool udp_silent(const struct node *n, usec_t now)
+{
+    return n->cfg.privacy != NODE_RELAYED && !n->cfg.tcp_only && !n->cfg.listed &&
+           n->relaying == NULL && n->udp_at != 0 && n->udp_at <= now && !dht_heard_udp(n->dht);
 }
 
 static bool two_hops(const struct node *n)
@@ -44,8 +57,9 @@ static void line_end(struct node *n, struct uplink_line *l)
     if (l->tunnel == NULL)
         return;
     cids_drop_owner(&n->cids, (uint16_t)(UPLINK_OWNER + (l - n->uplink->line)));
-    if (l->exit_ask != 0)
-        dht_ask_close(n->dht, n->clock_us, l->exit_ask);
+    for (unsigned f = 0; f < 2; f++)
+        if (l->exit_ask[f] != 0)
+            dht_ask_close(n->dht, n->clock_us, l->exit_ask[f]);
     tunnel_free(l->tunnel);
     usec_t again_at = l->again_at, step = l->step;
     *l = (struct uplink_line){.again_at = again_at, .step = step, .exit_at = USEC_NEVER};
@@ -70,8 +84,25 @@ void uplink_clock(struct node *n, usec_t now, int64_t unix_us)
         directory_clock(n->uplink->directory, now, unix_us);
 }
 
+void uplink_moved(struct node *n, usec_t now)
+{
+    if (n->udp_at == 0) // nobody was asked yet
+        return;
+    n->udp_blocked = false;
+    n->udp_at = now + NODE_UDP_PATIENCE_US;
+    dht_forget_udp(n->dht);
+    if (n->uplink != NULL) {
+        n->uplink->tcp = n->uplink->worked = false;
+        for (unsigned i = 0; i < UPLINK_SLOTS; i++)
+            n->uplink->line[i].again_at = n->uplink->line[i].step = 0;
+    }
+    uplink_step(n, now);
+}
+
 void uplink_told(struct node *n, usec_t now)
 {
+    if (n->udp_at == 0)
+        n->udp_at = now + NODE_UDP_PATIENCE_US;
     if (n->uplink != NULL)
         n->uplink->line[UPLINK_MAIN].again_at = n->uplink->line[UPLINK_FRONT].again_at = 0;
     uplink_step(n, now);
@@ -122,7 +153,7 @@ static bool directory_ready(struct node *n, usec_t now, unsigned wanted)
     }
     if (u->wanted != wanted) {
         u->wanted = wanted;
-        (void)directory_want(u->directory, now, wanted, n->cfg.tcp_only);
+        (void)directory_want(u->directory, now, wanted, over_tcp(n));
     }
     return true;
 }
@@ -131,7 +162,7 @@ static bool directory_ready(struct node *n, usec_t now, unsigned wanted)
 static bool way_of(const struct node *n, enum uplink_slot slot, uint32_t *under, unsigned *tunnels)
 {
     const struct uplink_line *front = &n->uplink->line[UPLINK_FRONT];
-    *under = n->cfg.tcp_only ? VIA_TCP : VIA_UDP;
+    *under = over_tcp(n) ? VIA_TCP : VIA_UDP;
     *tunnels = 1;
     if (slot == UPLINK_FRONT || !two_hops(n))
         return true;
@@ -216,7 +247,10 @@ static bool open_of_directory(struct node *n, usec_t now, enum uplink_slot slot)
     struct contact relay = choice.offer.contact[choice.contact];
     if (in_use(n, relay.pk))
         return false;
-    if (n->cfg.tcp_only && (slot == UPLINK_FRONT || !two_hops(n)) && !choice.offer.tcp)
+    bool tcp = over_tcp(n) && (slot == UPLINK_FRONT || !two_hops(n));
+    if (tcp && !choice.offer.tcp && choice.offer.tcp_port == 0)
+        return false;
+    if (tcp && !choice.offer.tcp)
         relay.path.port = choice.offer.tcp_port;
     if (line_open(n, now, slot, &relay, false) != 0)
         return false;
@@ -235,6 +269,8 @@ static bool open_of_entries(struct node *n, usec_t now, enum uplink_slot slot)
     size_t k = entry ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
     for (size_t i = 0; i < k; i++) {
         const struct contact *c = &told[u->entry_next++ % k];
+        if (c->path.via == VIA_TCP && !over_tcp(n)) // it was said that it is asked so
+            continue;
         if (!in_use(n, c->pk) && line_open(n, now, slot, c, true) == 0)
             return true;
     }
@@ -253,7 +289,7 @@ static void fill(struct node *n, usec_t now, enum uplink_slot slot)
     if (l->step > NODE_UPLINK_RETRY_MAX_US)
         l->step = NODE_UPLINK_RETRY_MAX_US;
     l->again_at = now + l->step - rng_below(&n->cfg.rng, l->step / 4);
-    if (!open_of_directory(n, now, slot) && uplink_only(n))
+    if (!open_of_directory(n, now, slot) && (uplink_only(n) || udp_silent(n, now)))
         (void)open_of_entries(n, now, slot);
 }
 
@@ -333,18 +369,28 @@ static void warn_later(struct node *n, usec_t now)
 
 void uplink_step(struct node *n, usec_t now)
 {
-    bool only = uplink_only(n), helper = !only && helper_wanted(n);
-    if (n->relaying != NULL || ((only || helper) && !uplink_need(n)))
+    bool only = uplink_only(n), silent = !only && udp_silent(n, now);
+    bool helper = !only && !silent && helper_wanted(n);
+    if (n->relaying != NULL || ((only || helper || silent) && !uplink_need(n)))
         return;
     struct uplink *u = n->uplink;
+    if (silent) {
+        u->tcp = true;
+        if (!is_open(&u->line[UPLINK_MAIN])) {
+            fill(n, now, UPLINK_MAIN);
+            return;
+        }
+        n->udp_blocked = only = true;
+    }
     if (!only && !helper) {
         if (u == NULL) {
             dht_via(n->dht, now, VIA_UDP);
             return;
         }
+        u->tcp = false;
+        for (unsigned i = 0; i < UPLINK_SLOTS && n->conversations == 0; i++)
+            close_line(now, &u->line[i]);
         if (u->wanted != 0 && n->conversations == 0) {
-            for (unsigned i = 0; i < UPLINK_SLOTS; i++)
-                close_line(now, &u->line[i]);
             u->wanted = 0;
             (void)directory_want(u->directory, now, 0, false);
         }
@@ -379,29 +425,48 @@ void uplink_step(struct node *n, usec_t now)
 
 // ---- exits --------------------------------------------------------------------------------------------------
 
-// A server, asked through the tunnel, tells how its exit is seen. The relay itself will not do: it does not ask itself.
+// A server of that family that may be asked through the tunnel: one that we know, or were told of where we can't reach that
+// family ourselves. The relay will not do: it does not ask itself.
+static bool exit_server(struct node *n, const struct tunnel *t, uint8_t family, struct contact *out)
+{
+    struct contact all[4 + NODE_ENTRIES_MAX];
+    struct path like = t->cfg.relay.path;
+    like.family = family; // those of its family come first
+    size_t k = dht_servers_apart(n->dht, &like, all, 4);
+    k += dht_told(n->dht, all + k, NODE_ENTRIES_MAX);
+    for (size_t i = 0; i < k; i++)
+        if (all[i].path.family == family && all[i].path.via == VIA_UDP &&
+            memcmp(all[i].pk, t->cfg.relay.pk, 32) != 0) {
+            *out = all[i];
+            return true;
+        }
+    return false;
+}
+
+// Such a one tells how the exit is seen.
 static void ask_exit(struct node *n, usec_t now, struct uplink_line *l)
 {
-    struct contact c[4];
-    l->exit_at = now + NODE_EXIT_RETRY_US;
-    size_t k = dht_servers_apart(n->dht, &l->tunnel->cfg.relay.path, c, 4);
-    for (size_t i = 0; i < k && l->exit_ask == 0; i++)
-        if (memcmp(c[i].pk, l->tunnel->cfg.relay.pk, 32) != 0)
-            (void)dht_ping(n->dht, now, &c[i], l->tunnel->cfg.via, NODE_UPLINK_USER, &l->exit_ask);
+    bool known = l->exit[0].family != 0 || l->exit[1].family != 0;
+    l->exit_at = now + (known ? NODE_EXIT_AGAIN_US : NODE_EXIT_RETRY_US);
+    for (unsigned f = 0; f < 2; f++) {
+        struct contact c;
+        if (l->exit_ask[f] == 0 && exit_server(n, l->tunnel, f == 0 ? 4 : 6, &c))
+            (void)dht_ping(n->dht, now, &c, l->tunnel->cfg.via, NODE_UPLINK_USER, &l->exit_ask[f]);
+    }
 }
 
 static bool exit_event(struct node *n, usec_t now, const struct dht_event *ev)
 {
     for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
         struct uplink_line *l = &n->uplink->line[i];
-        if (l->tunnel == NULL || l->exit_ask == 0 || l->exit_ask != ev->id)
+        unsigned f = l->exit_ask[0] == ev->id ? 0 : 1;
+        if (l->tunnel == NULL || l->exit_ask[f] == 0 || l->exit_ask[f] != ev->id)
             continue;
-        l->exit_ask = 0;
+        l->exit_ask[f] = 0;
         if (ev->kind == DHT_PONG && path_reachable(&ev->path, n->cfg.lab)) {
             struct path *exit = &l->exit[ev->path.family == 4 ? 0 : 1];
             *exit = ev->path;
             exit->via = VIA_UDP;
-            l->exit_at = now + NODE_EXIT_AGAIN_US;
             tell_meet(n);
             node_points(n, now);
         }
@@ -443,10 +508,18 @@ static struct conversation *conversation_of(const struct node *n, const uint8_t 
     return NULL;
 }
 
+static bool is_tunnelled(uint32_t via)
+{
+    return via != VIA_NONE && (via & VIA_TUNNEL) != 0;
+}
+
 static void closed(struct node *n, struct uplink_line *l, bool refused)
 {
-    if (n->uplink->directory != NULL && (l->tunnel->open_at == 0 || refused))
+    bool first = !is_tunnelled(l->tunnel->cfg.under), never = l->tunnel->open_at == 0;
+    if (n->uplink->directory != NULL && (never || refused))
         directory_failed(n->uplink->directory, n->clock_us, l->tunnel->cfg.relay.pk);
+    if (first && never && !n->uplink->worked && !n->cfg.tcp_only && !n->udp_blocked)
+        n->uplink->tcp = !n->uplink->tcp; // one of both ways may be closed
     line_end(n, l);
     l->again_at = 0;
 }
@@ -466,6 +539,7 @@ static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
         return;
     case TUNNEL_READY:
         l->step = 0;
+        n->uplink->worked = true;
         l->exit_at = now;
         if (n->uplink->directory != NULL)
             directory_worked(n->uplink->directory, l->tunnel->cfg.relay.pk);
@@ -493,7 +567,8 @@ static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
 static void rest(struct node *n, usec_t now)
 {
     struct uplink *u = n->uplink;
-    if (u == NULL || u->wanted > 0 || uplink_only(n) || n->conversations > 0 || helper_wanted(n))
+    if (u == NULL || u->wanted > 0 || uplink_only(n) || n->conversations > 0 || helper_wanted(n) ||
+        udp_silent(n, now))
         return;
     for (unsigned i = 0; i < UPLINK_SLOTS; i++)
         if (u->line[i].tunnel != NULL)
@@ -540,7 +615,9 @@ bool uplink_pump(struct node *n, usec_t now)
 void uplink_expire(struct node *n, usec_t now, unsigned budget)
 {
     struct uplink *u = n->uplink;
-    for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
+    if (dht_heard_udp(n->dht))
+        n->udp_at = USEC_NEVER;
+    for (unsigned i = 0; u != NULL && i < UPLINK_SLOTS; i++) {
         struct uplink_line *l = &u->line[i];
         if (l->tunnel == NULL)
             continue;
@@ -551,9 +628,9 @@ void uplink_expire(struct node *n, usec_t now, unsigned budget)
         if (is_open(l) && l->exit_at <= now)
             ask_exit(n, now, l);
     }
-    if (u->directory != NULL && directory_deadline(u->directory) <= now)
+    if (u != NULL && u->directory != NULL && directory_deadline(u->directory) <= now)
         directory_expire(u->directory, now);
-    if (u->wanted > 0 || uplink_only(n))
+    if ((u != NULL && u->wanted > 0) || uplink_only(n) || udp_silent(n, now))
         uplink_step(n, now);
 }
 
@@ -580,10 +657,15 @@ static bool slot_wanted(const struct node *n, unsigned i)
 usec_t uplink_deadline(const struct node *n)
 {
     const struct uplink *u = n->uplink;
+    // Once it has passed, what it brought about has times of its own.
+    bool watched = n->udp_at != 0 && !uplink_only(n) && !n->cfg.listed && n->relaying == NULL;
+    usec_t udp_at = watched && (u == NULL || !u->tcp) ? n->udp_at : USEC_NEVER;
     if (u == NULL)
-        return USEC_NEVER;
+        return udp_at;
     usec_t first = u->directory != NULL ? directory_deadline(u->directory) : USEC_NEVER;
-    bool active = uplink_only(n) || helper_wanted(n);
+    bool silent = u->tcp && !uplink_only(n) && !dht_heard_udp(n->dht) && n->udp_at != 0;
+    bool active = uplink_only(n) || helper_wanted(n) || silent;
+    first = udp_at < first ? udp_at : first;
     for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
         const struct uplink_line *l = &u->line[i];
         usec_t at = USEC_NEVER;

@@ -20,7 +20,7 @@ struct uplink_line {                       // one of them
     struct path relay[OFFER_CONTACTS_MAX]; // all its addresses, as the directory has them
     uint8_t relays;
     struct path exit[2];   // IPv4, IPv6: how others see what leaves it; family 0: not known
-    uint32_t exit_ask;     // of dht_ping
+    uint32_t exit_ask[2];  // of dht_ping, to a server of either family
     usec_t exit_at;        // when to ask again; USEC_NEVER: no need
     bool temporary;        // a bootstrap, until the directory has named others
     bool lost;             // it does not answer at the moment
@@ -32,6 +32,8 @@ struct uplink {
     uint32_t entry_next; // of the servers we were told of, which may be relays
     uint32_t generation; // of tunnels' numbers
     unsigned wanted;     // of the directory
+    bool tcp;            // relays are asked over TCP; by turns while neither way has led to one
+    bool worked;         // that way has
     usec_t warn_at;      // when the person is told that there is none; USEC_NEVER: was, or need not
 };
 
@@ -41,6 +43,8 @@ void uplink_free(struct node *, usec_t now);
 void uplink_clock(struct node *, usec_t now, int64_t unix_us);
 // Of servers that may be relays, by the person or an earlier run: in relayed privacy they are asked first.
 void uplink_told(struct node *, usec_t now);
+// Our interfaces' addresses are others: what did not lead anywhere may now.
+void uplink_moved(struct node *, usec_t now);
 // Opens, changes and ends tunnels as the node's state wants it. Called whenever that may have changed.
 void uplink_step(struct node *, usec_t now);
 bool uplink_dht_event(struct node *, usec_t now, const struct dht_event *); // false: not its

@@ -23,7 +23,7 @@ def has_relay():
 
 class LabNet(Internet):
     def __init__(self, world, delay=None):
-        self.w, self.contacts = world, []
+        self.w, self.contacts, self.over_tcp = world, [], []
         super().__init__(delay, os.path.dirname(harness.BAUTA))
 
     def public(self, command, count, name, *args):
@@ -41,6 +41,8 @@ class LabNet(Internet):
             key = p.out.wait("ready ").split("/", 1)[1]
             p.contacts = ["%s:%d/%s" % (p.at.v4, PORT, key), "[%s]:%d/%s" % (p.at.v6, PORT, key)]
         self.contacts += [c for p in started[:BOOTSTRAPS] for c in p.contacts]
+        if command == "relay":  # where nothing but a web server's port is let out
+            self.over_tcp += ["tcp://%s:443/%s" % (p.at.v4, p.contacts[0].split("/", 1)[1]) for p in started[:1]]
         for p in started:  # those that started together have to hear of each other
             self.w.connect(p).call("add_contacts", contacts=self.contacts)
         return started
@@ -48,7 +50,7 @@ class LabNet(Internet):
     def node(self, home, *args, **kinds):
         """A person's node, which listens where it likes and joins through the first servers."""
         p = self.w.start(*args, lab=False, listen=None, within=home.host.within(),
-                         **dict({"bootstrap": self.contacts}, **kinds))
+                         **dict({"bootstrap": self.contacts + self.over_tcp}, **kinds))
         p.home = home
         return p
 
