@@ -125,6 +125,11 @@ bool dht_serves(const struct dht *d)
     return upkeep_serves_any(d);
 }
 
+void dht_other_way(struct dht *d, uint32_t via)
+{
+    d->other_via = via;
+}
+
 bool dht_heard_udp(const struct dht *d)
 {
     return d->upkeep.heard_udp;

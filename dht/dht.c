@@ -114,6 +114,7 @@ int dht_init(struct dht **out, const struct dht_config *config)
     if (d == NULL)
         return BAUTA_ESPACE;
     d->config = *config;
+    d->other_via = VIA_NONE;
     d->net_tag = book_net_tag(&config->net);
     book_seed(config->book, &config->rng);
     rng_fill(&config->rng, d->hash_key, sizeof d->hash_key);
@@ -214,8 +215,7 @@ void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *
 {
     // `a` is NULL when the rest of an answer has not come: the contact was heard before.
     // Whom we asked for somebody else's sake is no contact yet.
-    bool apart = c->owner_kind == CALL_DIAL || c->owner_kind == CALL_ASK;
-    book_ref corrected = a == NULL || apart ? 0 : upkeep_heard(d, c, a);
+    book_ref corrected = a == NULL || call_apart(d, c) ? 0 : upkeep_heard(d, c, a);
     if (a != NULL && a->status == RPC_OK && c->kind == RPC_FIND)
         dialback_heard(d, a);
     if (a != NULL && a->status == RPC_OK && (c->kind == RPC_PING || c->kind == RPC_FIND))

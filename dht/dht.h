@@ -159,6 +159,8 @@ size_t dht_answer_blob_max(void);    // relay_back in 320 bytes, and its push
 // All that this DHT sends goes by this way (VIA_*) from now on, and only what comes by it is taken. At first VIA_UDP.
 // VIA_NONE: nothing leaves until there is one. Who changes it is at another address: attends are renewed.
 void dht_via(struct dht *, usec_t now, uint32_t via);
+// By which way introducers of an address family are asked in which nobody has ever answered us. At first VIA_NONE: none.
+void dht_other_way(struct dht *, uint32_t via);
 // Is that server there, by this way? DHT_PONG or DHT_SILENT comes. It does not get into our table by that.
 // BAUTA_EFORMAT: not reachable; BAUTA_ELIMIT, BAUTA_ESPACE.
 int dht_ping(struct dht *, usec_t now, const struct contact *, uint32_t via, uint32_t user,

@@ -319,7 +319,8 @@ struct dht {
     uint32_t intro_count;
     struct ask *asks;
     uint32_t ask_count;
-    uint32_t via; // all that is not a question's own goes by it
+    uint32_t via;       // all that is not a question's own goes by it
+    uint32_t other_via; // to introducers of a family that does not work here; VIA_NONE: nowhere
     struct queued_event *first_event, *last_event, *shown_event;
     uint32_t event_count;
     struct dht_lookup_stat *stat; // LOOKUP_STATS, while there are any
@@ -387,6 +388,8 @@ void ekey_trim(struct dht *, struct ekey *, uint32_t uses);
 
 // 0, BAUTA_ELIMIT, BAUTA_ESPACE, BAUTA_EAUTH (a key without a shared secret). The reply is filled in for each sending.
 int call_start(struct dht *, const struct call_spec *, const struct wire_request *, struct call **);
+// What becomes of it says nothing of our contacts: asked for somebody else's sake, or by a way that they don't take.
+bool call_apart(const struct dht *, const struct call *);
 void call_free(struct dht *, struct call *);
 void call_timer(struct dht *, struct call *);
 int call_receive(struct dht *, const struct path *from, struct call *, const struct id_entry *,

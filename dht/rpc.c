@@ -175,6 +175,20 @@ static void stamp(struct dht *d, const struct call *c, unsigned k,
     stamp_make(nonce, c->mask_key, c->header.e, (uint64_t)d->unix_us / 1000000, tries);
 }
 
+// The introducer of somebody whom only the other address family leads to.
+static bool introduces_elsewhere(const struct dht *d, const struct call *c,
+                                 const struct contact *to)
+{
+    return c->owner_kind == CALL_INTRO && c->via == VIA_UDP && d->other_via != VIA_NONE &&
+           !dht_heard_family(d, to->path.family);
+}
+
+bool call_apart(const struct dht *d, const struct call *c)
+{
+    bool elsewhere = d->via == VIA_UDP && c->via != VIA_UDP && c->via != VIA_TCP;
+    return c->owner_kind == CALL_DIAL || c->owner_kind == CALL_ASK || elsewhere;
+}
+
 // Seals it anew, with a new nonce and a new reply. What can't be sent counts as lost.
 static void send_once(struct dht *d, struct call *c)
 {
@@ -201,6 +215,8 @@ static void send_once(struct dht *d, struct call *c)
     const struct contact *to = &dht_entry(d, c->ref)->contact;
     if (!c->own_via) // whoever is known over TCP alone is asked so, unless all has to go another way
         c->via = d->via == VIA_UDP ? to->path.via : d->via;
+    if (introduces_elsewhere(d, c, to))
+        c->via = d->other_via;
     bool may = s->ids > 0 && c->via != VIA_NONE;
     struct outbox_slot *slot = may ? outbox_room(d->config.out) : NULL;
     if (slot == NULL)
@@ -386,7 +402,7 @@ static void on_time(struct dht *d, struct call *c)
     d->count.timeouts++;
     usec_t late = c->sending[c->sendings - 1].at + RPC_LATE_US;
     timers_arm(&d->timers, &c->timer, late > d->now ? late : d->now);
-    if (c->owner_kind != CALL_DIAL && c->owner_kind != CALL_ASK)
+    if (!call_apart(d, c))
         upkeep_unheard(d, c);
     dht_call_failed(d, c);
 }
@@ -431,7 +447,7 @@ static void need_token(struct dht *d, struct call *c, const struct wire_answer *
     if (c->token_rounds++ >= RPC_TOKEN_ROUNDS_MAX) {
         d->current = c;
         if (!c->failed) {
-            if (c->owner_kind != CALL_ASK)
+            if (!call_apart(d, c))
                 upkeep_unheard(d, c); // it answers, but it is of no use
             dht_call_failed(d, c);
         }
@@ -498,7 +514,7 @@ int call_receive(struct dht *d, const struct path *from, struct call *c,
         return BAUTA_EREPLAY;
     }
     d->count.answers_in++;
-    if (c->got == 0 && c->owner_kind != CALL_ASK)
+    if (c->got == 0 && !call_apart(d, c))
         dht_rtt_sample(d, c->ref, d->now - c->sending[sub].at);
     take_token(d, c, &a);
     if (a.status == RPC_NEED_TOKEN) {

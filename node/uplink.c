@@ -328,6 +328,7 @@ static void tell_meet(struct node *n)
 {
     const struct uplink_line *l = &n->uplink->line[talk_slot(n)];
     bool open = is_open(l);
+    dht_other_way(n->dht, open && !uplink_only(n) ? l->tunnel->cfg.via : VIA_NONE);
     meet_exits(n->meet, uplink_only(n), open ? l->tunnel->cfg.via : VIA_NONE,
                open ? l->exit : NULL);
 }

@@ -27,9 +27,10 @@
 #define RELAY_CONSENT_US (600 * USEC_PER_S) // and how long that counts
 #define RELAY_ASKING_MAX 128u       // pings that are out, each with one datagram that waits for it
 #define RELAY_ASKING_CLIENT_MAX 24u // of one client: a region is asked all at once
-// To a server: so much at once and a second, and twice what comes back. Three requests of a look-up are 2 KB.
-#define RELAY_SERVER_BURST_BYTES (16u << 10)
-#define RELAY_SERVER_BPS (8u << 10)
+// To a server: so much at once and a second, and twice what comes back. In a small network all searches of a client go
+// to the same few: a request has up to 704 bytes.
+#define RELAY_SERVER_BURST_BYTES (64u << 10)
+#define RELAY_SERVER_BPS (32u << 10)
 #define RELAY_SERVER_CREDIT_MAX (1u << 20) // a channel through it may have come back that much
 #define RELAY_PEERS_MAX 48u // conversations of a client, and those that are being made
 #define RELAY_PEER_PATHS_MAX CHANNEL_CANDIDATES_MAX
