@@ -25,6 +25,7 @@ struct conversation {
     bool ending;       // the goodbye is on its way: nothing but receipts is reported any more
     bool peer_left;    // their leave came
     bool closed;       // CHANNEL_CLOSED came
+    bool unsearched;   // one of both could not search a path when it began
     enum channel_reason reason;
     uint8_t topic;
     uint8_t peer[32]; // pseudonym

@@ -42,9 +42,11 @@
 #define PUNCH_WAIT_MORE_US (100 * USEC_PER_MS)
 #define PUNCH_LAST_US (700 * USEC_PER_MS) // a probe that went at the very end may still be answered
 #define PUNCH_PAUSE_US (20 * USEC_PER_S)  // between two searches
-// The other end names the address. So each address is searched once in so long, whoever names it, and as many are
-// remembered as there can be meanwhile.
+// The other end names the address. So none gets more than one search and a half of probes in so long, whoever names
+// it, and as many are remembered as there can be meanwhile.
 #define PUNCH_AGAIN_US (600 * USEC_PER_S)
+#define PUNCH_AGAIN_PROBES                                                                         \
+    (PUNCH_PROBES_MAX / 2) // who had fewer may have one more: most searches end early
 #define PUNCH_SEARCHED_MAX 32u
 static_assert(PUNCH_AGAIN_US / PUNCH_PAUSE_US < PUNCH_SEARCHED_MAX, "none is forgotten too soon");
 // Numbers of its sockets: VIA_SOCKET | these. Sixty-four searches take turns, since a conversation keeps the one

@@ -98,6 +98,8 @@ void node_rearm(struct node *, struct conversation *); // its deadline may have 
 void node_free_conversation(struct node *, usec_t now, struct conversation *);
 // The search for a path (puncher.c): may a channel with this configuration have one? Then it waits longer for its path.
 bool node_punch_plan(struct node *, usec_t now, struct channel_config *);
+// Could one of both not search now, who may need it?
+bool node_punch_busy(const struct node *, const struct channel_config *);
 void node_punch_begin(struct node *, usec_t now, const struct conversation *,
                       const struct channel_config *);
 void node_punch_path(struct node *, usec_t now,

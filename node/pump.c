@@ -93,6 +93,7 @@ static void open_channel(struct node *n, usec_t now, const struct meet_event *m)
     e->talk = c;
     if (punch)
         node_punch_begin(n, now, c, &cfg);
+    c->unsearched = !punch && node_punch_busy(n, &cfg);
     channel_cover(c->channel, now, e->cover);
     alias_of(e->alias, c->peer);
     sodium_memzero(&cfg, sizeof cfg);
@@ -140,7 +141,10 @@ static void on_closed(struct node *n, usec_t now, struct conversation *c,
         e->talk = NULL;
         if (ev->reason == CHANNEL_ENDED_MIDDLE || ev->reason == CHANNEL_ENDED_PROTOCOL)
             meet_channel_matched(n->meet, now, c->encounter); // not bad luck: never again
-        meet_channel_failed(n->meet, now, c->encounter);
+        if (c->unsearched && ev->reason == CHANNEL_ENDED_NO_PATH)
+            meet_channel_busy(n->meet, now, c->encounter);
+        else
+            meet_channel_failed(n->meet, now, c->encounter);
     }
 }
 

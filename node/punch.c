@@ -30,7 +30,8 @@ bool punch_may(const struct punch *p, usec_t now, const struct path *to)
         to->port < PUNCH_PORT_MIN)
         return false;
     for (unsigned i = 0; i < PUNCH_SEARCHED_MAX; i++)
-        if (now < p->searched[i].until && memcmp(p->searched[i].ip, to->ip, 4) == 0)
+        if (now < p->searched[i].until && p->searched[i].probes > PUNCH_AGAIN_PROBES &&
+            memcmp(p->searched[i].ip, to->ip, 4) == 0)
             return false;
     return true;
 }
@@ -72,11 +73,19 @@ void punch_begin(struct punch *p, usec_t at, enum punch_role role, const struct 
     p->first = first;
 }
 
+// The address counts as searched from its first probe on.
 static void remember(struct punch *p, usec_t now)
 {
-    memcpy(p->searched[p->next_searched].ip, p->to.ip, 4);
-    p->searched[p->next_searched].until = now + PUNCH_AGAIN_US;
+    for (unsigned i = 0; i < PUNCH_SEARCHED_MAX; i++)
+        if (now < p->searched[i].until && memcmp(p->searched[i].ip, p->to.ip, 4) == 0) {
+            p->now_searched = (uint8_t)i;
+            return;
+        }
+    p->now_searched = p->next_searched;
     p->next_searched = (uint8_t)((p->next_searched + 1) % PUNCH_SEARCHED_MAX);
+    memcpy(p->searched[p->now_searched].ip, p->to.ip, 4);
+    p->searched[p->now_searched].until = now + PUNCH_AGAIN_US;
+    p->searched[p->now_searched].probes = 0;
 }
 
 // Who was kept from its turn makes up for a little of it.
@@ -137,7 +146,9 @@ bool punch_next(struct punch *p, usec_t now, struct path *to, uint8_t *ttl)
         return false;
     if (p->sent == 0)
         remember(p, now);
-    return p->role == PUNCH_MANY ? next_of_many(p, now, to, ttl) : next_of_one(p, now, to, ttl);
+    bool any = p->role == PUNCH_MANY ? next_of_many(p, now, to, ttl) : next_of_one(p, now, to, ttl);
+    p->searched[p->now_searched].probes += any;
+    return any;
 }
 
 usec_t punch_deadline(const struct punch *p)

@@ -27,15 +27,16 @@ struct punch {
     uint32_t first, opened; // sockets: the number of the first, how many
     uint32_t kept;          // VIA_SOCKET | n: one of them that outlives the search; the caller's
     usec_t quiet_until;     // no other search before
-    uint8_t next_searched;
+    uint8_t next_searched, now_searched; // the next entry to take; that of this search
     struct {
         uint8_t ip[4];
-        usec_t until; // no search there before; 0: unused
+        usec_t until; // this time they count together; 0: unused
+        uint32_t probes;
     } searched[PUNCH_SEARCHED_MAX];
 };
 
-// May a search towards this address begin now? One at a time, and PUNCH_PAUSE_US from one to the next; an address is
-// left alone for PUNCH_AGAIN_US; IPv4 only, no port that belongs to a service.
+// May a search towards this address begin now? One at a time, and PUNCH_PAUSE_US from one to the next; an address that
+// had many probes is left alone until PUNCH_AGAIN_US after the first; IPv4 only, no port that belongs to a service.
 bool punch_may(const struct punch *, usec_t now, const struct path *to);
 // Begins at `at` (punch_may held), for PUNCH_US. `step`: of the other's ports, 0: none is known. `first`: the number
 // of the first of PUNCH_SOCKETS sockets.

@@ -71,6 +71,12 @@ bool node_punch_plan(struct node *n, usec_t now, struct channel_config *cfg)
     return true;
 }
 
+bool node_punch_busy(const struct node *n, const struct channel_config *cfg)
+{
+    bool busy = cfg->nat_own == CHANNEL_NAT_BUSY || cfg->nat_peer == CHANNEL_NAT_BUSY;
+    return busy && n->cfg.privacy == NODE_DIRECT && outside(n, cfg) != NULL;
+}
+
 void node_punch_begin(struct node *n, usec_t now, const struct conversation *c,
                       const struct channel_config *cfg)
 {

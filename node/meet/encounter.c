@@ -114,6 +114,7 @@ void encounter_met(struct meet_env *env, struct encounter *e)
 {
     if (e->matched)
         meet_no_more(env, e);
+    e->busy = 0;
 }
 
 void encounter_failed(struct meet_env *env, struct encounter *e)

@@ -52,6 +52,7 @@ struct encounter {
     enum meet_stage stage;
     bool stage_news;
     unsigned warned, warn_news; // bits of encounter_warning
+    uint8_t busy; // channels that failed since the last match because no path could be searched
     bool matched;
     bool channel_news;  // the channel is still to be handed out,
     bool channel_given; // or was, and is wiped at the next call

@@ -150,6 +150,9 @@
 // Channels to somebody that came to nothing, before he is given up with the next one: it may have been
 // bad luck, and of two people alone on a topic neither would ever find anybody else.
 #define FAILED_MAX 2u
+// Channels, between two matches, for which one end could not search a path just then: it may for 20 s from the last
+// search on, and each try takes two or three.
+#define BUSY_MAX 12u
 #define FAILED_PEOPLE_MAX 64u    // people of whom that is remembered
 #define MET_MAX 4096u            // people met in one encounter
 #define PROBED_ADDRESSES_MAX 30u // different addresses handed to channels in a minute

@@ -253,6 +253,20 @@ void meet_channel_failed(struct meet *m, usec_t now, uint32_t encounter)
     end(m);
 }
 
+void meet_channel_busy(struct meet *m, usec_t now, uint32_t encounter)
+{
+    struct encounter *e = find(m, encounter);
+    struct meet_env *env = begin(m, now);
+    if (e != NULL && e->matched && e->busy < BUSY_MAX) {
+        e->busy++;
+        env->count.no_path++;
+        encounter_next(env, e);
+    } else if (e != NULL) {
+        encounter_failed(env, e);
+    }
+    end(m);
+}
+
 // ---- addresses ------------------------------------------------------------------------------------
 
 // Of two that servers see, the one of that family; the first where the family is 0.

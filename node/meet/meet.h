@@ -69,6 +69,8 @@ void meet_channel_heard(struct meet *, usec_t now, uint32_t encounter);   // res
 void meet_channel_matched(struct meet *, usec_t now, uint32_t encounter); // never met again
 // It ended before that: seek on. The same candidate is tried at most twice more.
 void meet_channel_failed(struct meet *, usec_t now, uint32_t encounter);
+// The same, but one of both could not search a path then (CHANNEL_NAT_BUSY): up to BUSY_MAX times that does not count.
+void meet_channel_busy(struct meet *, usec_t now, uint32_t encounter);
 
 // Addresses for somebody one talks to already (node/reunion), by the rules for strangers who meet.
 struct meet_candidates {
