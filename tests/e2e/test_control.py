@@ -192,6 +192,7 @@ def test_ctl(w):
     s = w.popen(["ctl", "subscribe"] + at)
     equal(s.out.wait("{"), "{}", "the result first")
     equal(w.run(["ctl", "end", '{"encounter":2}'] + at)[:2], (0, ["{}"]), "end")
+    equal(json.loads(s.out.wait("ended"))["params"], {"encounter": 1, "reason": "privacy"}, "what nobody heard")
     equal(json.loads(s.out.wait("ended"))["params"]["encounter"], 2, "a streamed event")
     for args in (["ctl", "nothing"], ["ctl", "say", "[1]"], ["ctl", "say", "{"], ["ctl", "seek", '{"topics":[""]}']):
         status, out, err = w.run(args + at)

@@ -113,6 +113,10 @@ def test_who_hides_meets_who_does_not(w):
 def test_two_hops(w):
     _, all_of = relays(w, 4)
     a, b = hidden(w, all_of, 1, "--hops", "2"), hidden(w, all_of, 2)
+    seek(a, "nobody else's topic")  # the tunnel for conversations is opened for the first search
+    end = time.monotonic() + 60 * SLOW
+    while not a.call("status")["relays"]["open"] and time.monotonic() < end:
+        time.sleep(0.05)
     ea, eb, ma, _ = meet(a, b, "two masks")
     equal(ma["path"], "relayed", "path")
     talk(a, ea, b, eb, ["hello"])

@@ -504,7 +504,7 @@ static int forwarding(unsigned seconds)
     if (!start(&relay, 8, NULL))
         return 1;
     bool ok = open_ends(&e) && open_tunnel(&e, &relay.told.contact);
-    double rtt_us = ok ? round_trip(&e, true) : 0;
+    double rtt_us = ok ? round_trip(&e, true) : 0, leg_us = ok ? round_trip(&e, false) : 1;
     struct figures f = ok ? forward(&e, &relay, seconds, true) : (struct figures){0};
     end(&relay);
     ok = ok && open_ends(&p) && start(&plain, 0, &p.far.bound);
@@ -514,10 +514,12 @@ static int forwarding(unsigned seconds)
     }
     struct figures raw = forward(&p, &plain, seconds, false);
     end(&plain);
-    printf("{\"mode\": \"relay\", \"datagram_bytes\": %u, \"MBps\": %.0f, \"MBps_per_core\": %.0f, "
-           "\"raw_MBps\": %.0f, \"raw_MBps_per_core\": %.0f, \"ratio\": %.2f, \"rtt_us_p50\": "
-           "%.1f}\n",
-           DATAGRAM, f.MBps, f.per_core, raw.MBps, raw.per_core, f.per_core / raw.per_core, rtt_us);
+    printf(
+        "{\"mode\": \"relay\", \"datagram_bytes\": %u, \"MBps\": %.0f, \"MBps_per_core\": %.0f, "
+        "\"raw_MBps\": %.0f, \"raw_MBps_per_core\": %.0f, \"ratio\": %.2f, \"rtt_us_p50\": %.1f, "
+        "\"leg_us_p50\": %.1f, \"relay_adds_us\": %.1f}\n",
+        DATAGRAM, f.MBps, f.per_core, raw.MBps, raw.per_core, f.per_core / raw.per_core, rtt_us,
+        leg_us, rtt_us - 2 * leg_us);
     return 0;
 }
 
