@@ -129,6 +129,7 @@ uint32_t sim_population_add(struct sim *s, usec_t at_us)
     bool nat = drawn(s, SIM_PRF_NAT, i, 3, k->nat_percent);
     n.server = !nat && drawn(s, SIM_PRF_CLASS, i, 0, k->servers_percent);
     n.candidate = n.server && c->dial_back && !drawn(s, SIM_PRF_CLASS, i, 4, k->public_percent);
+    n.relay = n.server && !n.candidate && drawn(s, SIM_PRF_CLASS, i, 5, k->relays_percent);
     n.site = (struct sim_site_config){.nat = nat ? nat_for(s, i) : SIM_NAT_NONE,
                                       .up_kbit = k->up_kbit,
                                       .down_kbit = k->down_kbit,

@@ -18,6 +18,7 @@ struct sim_node_class {
     char name[SIM_CLASS_NAME_BYTES];
     uint32_t share_percent;   // of the nodes; the last class has what is left
     uint32_t nat_percent;     // behind a NAT: clients
+    uint32_t relays_percent;  // of the class, where it has public servers that stay: relays, too
     uint32_t servers_percent; // of the others
     uint32_t public_percent;  // of its servers: volunteers', of which everybody may know (--public)
     enum sim_session session;

@@ -78,6 +78,7 @@ static const struct field fields[] = {
     {"class", "public_percent", FIELD_U32, CLASS(public_percent), 100},
     {"class", "servers_percent", FIELD_U32, CLASS(servers_percent), 100},
     {"class", "nat_percent", FIELD_U32, CLASS(nat_percent), 100},
+    {"class", "relays_percent", FIELD_U32, CLASS(relays_percent), 100},
     {"class", "sessions", FIELD_SESSION, CLASS(session), 0},
     {"class", "up_kbit", FIELD_U32, CLASS(up_kbit), KBIT_MAX},
     {"class", "down_kbit", FIELD_U32, CLASS(down_kbit), KBIT_MAX},
