@@ -264,16 +264,20 @@ static bool open_of_entries(struct node *n, usec_t now, enum uplink_slot slot)
 {
     struct uplink *u = n->uplink;
     // With two hops the second is one of them, too, at first: else the directory could not be read.
-    bool entry = slot == UPLINK_FRONT || slot == UPLINK_MAIN;
+    bool entry = slot == UPLINK_FRONT || slot == UPLINK_MAIN, tcp = over_tcp(n);
     struct contact told[NODE_ENTRIES_MAX];
     size_t k = entry ? dht_told(n->dht, told, NODE_ENTRIES_MAX) : 0;
-    for (size_t i = 0; i < k; i++) {
-        const struct contact *c = &told[u->entry_next++ % k];
-        if (c->path.via == VIA_TCP && !over_tcp(n)) // it was said that it is asked so
-            continue;
-        if (!in_use(n, c->pk) && line_open(n, now, slot, c, true) == 0)
-            return true;
-    }
+    // Every second time one of which we were told that it takes TCP, if there is any.
+    bool sure = tcp && u->asked++ % 2 == 0;
+    for (unsigned pass = sure ? 0 : 1; pass < 2; pass++)
+        for (size_t i = 0; i < k; i++) {
+            const struct contact *c = &told[u->entry_next++ % k];
+            bool over = c->path.via == VIA_TCP;
+            if ((over && !tcp) || (pass == 0 && !over)) // it was said that it is asked so
+                continue;
+            if (!in_use(n, c->pk) && line_open(n, now, slot, c, true) == 0)
+                return true;
+        }
     return false;
 }
 

@@ -29,6 +29,7 @@ struct uplink_line {                       // one of them
 struct uplink {
     struct directory *directory;
     struct uplink_line line[UPLINK_SLOTS];
+    uint32_t asked;      // so often servers we were told of
     uint32_t entry_next; // of the servers we were told of, which may be relays
     uint32_t generation; // of tunnels' numbers
     unsigned wanted;     // of the directory
