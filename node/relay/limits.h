@@ -36,8 +36,9 @@
 #define RELAY_PEER_PATHS_MAX CHANNEL_CANDIDATES_MAX
 #define RELAY_CHALLENGES 5u // to an address that does not answer: after 0, 0.1, 0.3, 0.7, 1.5 s
 #define RELAY_CHALLENGE_GAP_US (100 * USEC_PER_MS)
-#define RELAY_ANSWERS_PER_S 16u // challenges to, and answers for, one client's socket
-#define RELAY_PEER_NEWEST 4u    // of a client's peers that an unknown address may belong to
+// Challenges to, and answers for, one client's socket, of 64 bytes: three conversations that begin at once have 18 addresses.
+#define RELAY_ANSWERS_PER_S 64u
+#define RELAY_PEER_NEWEST 4u // of a client's peers that an unknown address may belong to
 
 // ---- on the way through ---------------------------------------------------------------------------------
 #define RELAY_EGRESS_BYTES (256u << 10) // what one turn of the driver brings

@@ -156,6 +156,21 @@ bool peer_consent(struct relay *r, usec_t now, struct relay_client *c, const str
     return false;
 }
 
+// The one after so many newer ones.
+static const struct peer *newest(const struct relay_client *c, unsigned after)
+{
+    const struct peer *who = NULL;
+    uint32_t below = UINT32_MAX;
+    for (unsigned k = 0; k <= after; k++) {
+        who = NULL;
+        for (unsigned i = 0; i < c->peers; i++)
+            if (c->peer[i].number < below && (who == NULL || c->peer[i].number > who->number))
+                who = &c->peer[i];
+        below = who->number;
+    }
+    return who;
+}
+
 void peer_stranger(struct relay *r, usec_t now, struct relay_client *c, const struct path *from,
                    size_t len)
 {
@@ -163,11 +178,8 @@ void peer_stranger(struct relay *r, usec_t now, struct relay_client *c, const st
     r->count.dropped_unknown++;
     if (len < CONSENT_BYTES || c->peers == 0 || !path_reachable(from, r->cfg.lab))
         return;
-    uint32_t wanted = c->peer_number - c->stranger_turn++ % RELAY_PEER_NEWEST;
-    const struct peer *who = &c->peer[c->peers - 1];
-    for (unsigned i = 0; i < c->peers; i++)
-        if (c->peer[i].number == wanted)
-            who = &c->peer[i];
+    const struct peer *who = newest(
+        c, c->stranger_turn++ % (c->peers < RELAY_PEER_NEWEST ? c->peers : RELAY_PEER_NEWEST));
     if (may_answer(r, now, c))
         ask(r, c, who, from);
 }
