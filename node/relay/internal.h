@@ -60,6 +60,7 @@ struct relay_client {
     uint8_t msg1[RELAY_MSG_BYTES], msg2[RELAY_MSG_BYTES]; // until it is heard
     bool heard;
     usec_t until; // of the reservation, or for it to come
+    usec_t tidy_at;
     struct allowance bytes;
     struct allowance answers; // in thousandths
     struct map permits;
@@ -143,6 +144,8 @@ struct permit *permit_find(struct relay *, usec_t now, struct relay_client *,
                            const struct path *); // live, or NULL
 struct permit *permit_give(struct relay *, usec_t now, struct relay_client *, const struct path *,
                            bool peer);
+// Forgets those that are over, and gives back what a client at rest does not need.
+void permits_tidy(struct relay_client *, usec_t now);
 void permits_end(struct relay *, struct relay_client *);
 // A client's datagram to a server that it names: permitted at once, or held until the server has answered a ping.
 void permit_ask(struct relay *, usec_t now, struct relay_client *, const struct relay_head *,

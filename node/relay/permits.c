@@ -79,6 +79,21 @@ struct permit *permit_give(struct relay *r, usec_t now, struct relay_client *c,
     return p;
 }
 
+void permits_tidy(struct relay_client *c, usec_t now)
+{
+    for (uint32_t i = 0; i < c->permits.heads; i++)
+        for (struct map_node *n = c->permits.head[i], *next; n != NULL; n = next) {
+            struct permit *p = (struct permit *)n;
+            next = n->next;
+            if (p->until <= now)
+                permit_drop(c, p);
+        }
+    if (c->permit_count == 0)
+        map_end(&c->permits);
+    if (c->parts != NULL && c->parts->whole == 0)
+        relay_parts_free(&c->parts, &c->arena);
+}
+
 void permits_end(struct relay *r, struct relay_client *c)
 {
     (void)r;

@@ -378,6 +378,10 @@ bool relay_expire(struct relay *r, usec_t now, unsigned budget)
         }
         (void)channel_expire(c->channel, now, budget);
         peers_expire(r, now, c);
+        if (c->tidy_at <= now) { // with the next thing that is due: a PING, at the latest
+            c->tidy_at = now + RELAY_PERMIT_US / 4;
+            permits_tidy(c, now);
+        }
         c->ready = c->dirty = true;
         (void)pump(r, now, c);
     }
