@@ -328,13 +328,15 @@ static void swap(struct node *n, usec_t now, enum uplink_slot from, enum uplink_
     (void)now;
 }
 
-static void tell_meet(struct node *n)
+static void tell_meet(struct node *n, usec_t now)
 {
     const struct uplink_line *l = &n->uplink->line[talk_slot(n)];
     bool open = is_open(l);
     dht_other_way(n->dht, open && !uplink_only(n) ? l->tunnel->cfg.via : VIA_NONE);
-    meet_exits(n->meet, uplink_only(n), open ? l->tunnel->cfg.via : VIA_NONE,
-               open ? l->exit : NULL);
+    // With one hop introducers tell, too.
+    bool known = open && (l->exit[0].family != 0 || l->exit[1].family != 0);
+    meet_exits(n->meet, now, uplink_only(n), uplink_only(n) && two_hops(n) && !known,
+               open ? l->tunnel->cfg.via : VIA_NONE, open ? l->exit : NULL);
 }
 
 // Through which the DHT goes.
@@ -343,7 +345,7 @@ static void route(struct node *n, usec_t now)
     const struct uplink_line *l = &n->uplink->line[UPLINK_MAIN];
     uint32_t via = !uplink_only(n) ? VIA_UDP : is_open(l) ? l->tunnel->cfg.via : VIA_NONE;
     dht_via(n->dht, now, via);
-    tell_meet(n);
+    tell_meet(n, now);
 }
 
 // In direct privacy: somebody is sought or spoken to, and is not told an address that everybody reaches.
@@ -472,7 +474,7 @@ static bool exit_event(struct node *n, usec_t now, const struct dht_event *ev)
             struct path *exit = &l->exit[ev->path.family == 4 ? 0 : 1];
             *exit = ev->path;
             exit->via = VIA_UDP;
-            tell_meet(n);
+            tell_meet(n, now);
             node_points(n, now);
         }
         return true;

@@ -44,6 +44,7 @@ struct meet_env {
     struct path exit[2]; // behind our relay; family 0: none
     uint32_t via;        // the tunnel to it; VIA_NONE: none
     bool relayed;        // it is the only way
+    bool held;           // and not known yet: searches wait
 
     struct path *local; // `locals` of them
     unsigned locals;

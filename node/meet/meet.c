@@ -149,14 +149,25 @@ void meet_search_at(struct meet *m, usec_t at)
     m->env.search_at = at;
 }
 
-void meet_exits(struct meet *m, bool only, uint32_t via, const struct path exit[2])
+void meet_exits(struct meet *m, usec_t now, bool only, bool held, uint32_t via,
+                const struct path exit[2])
 {
-    struct meet_env *env = &m->env;
-    memset(env->exit, 0, sizeof env->exit);
+    struct path exits[2] = {0};
     if (exit != NULL)
-        memcpy(env->exit, exit, sizeof env->exit);
+        memcpy(exits, exit, sizeof exits);
+    if (m->env.relayed == only && m->env.held == held && m->env.via == via &&
+        memcmp(m->env.exit, exits, sizeof exits) == 0)
+        return;
+    struct meet_env *env = begin(m, now);
+    bool freed = env->held && !held;
+    memcpy(env->exit, exits, sizeof env->exit);
     env->via = via;
     env->relayed = only;
+    env->held = held;
+    for (size_t i = 0; freed && i < MEET_ENCOUNTERS_MAX; i++)
+        if (env->encounter[i] != NULL)
+            encounter_expire(env, env->encounter[i]);
+    end(m);
 }
 
 // ---- commands -------------------------------------------------------------------------------------

@@ -38,8 +38,10 @@ void meet_mapped_paths(struct meet *, const struct path *path, size_t n);
 // takes both ends. 0: at once.
 void meet_search_at(struct meet *, usec_t at);
 // Addresses behind a relay at which we can be reached, one of each family at most (family 0: none; NULL: none at all), by
-// a tunnel called `via`. `only`: strangers are told nothing else, and are sent to by no other way.
-void meet_exits(struct meet *, bool only, uint32_t via, const struct path exit[2]);
+// a tunnel called `via`. `only`: strangers are told nothing else, and are sent to by no other way. `held`: nobody is sought
+// before that is known, since nobody could answer.
+void meet_exits(struct meet *, usec_t now, bool only, bool held, uint32_t via,
+                const struct path exit[2]);
 
 struct meet_topic { // normalised by the caller
     uint8_t topic[TOPIC_BYTES_MAX];

@@ -393,12 +393,18 @@ static void rise(struct meet_env *env, struct search *s, struct search_epoch *x)
     moved(env, s, x, announces_in(env, x));
 }
 
+// It has not begun, and nobody could answer us yet.
+static bool is_held(const struct meet_env *env, const struct search *s)
+{
+    return env->held && s->boundary_at == USEC_NEVER;
+}
+
 void search_step(struct meet_env *env, struct search *s)
 {
     for (unsigned i = 0; i < SEARCH_PLACES_MAX; i++)
         if (s->spot[i] != NULL && s->spot[i]->close_at <= env->now)
             close_spot(env, s, i);
-    if (s->paused || !env->clock_set || s->start_at > env->now)
+    if (s->paused || !env->clock_set || s->start_at > env->now || is_held(env, s))
         return;
     if (s->retry_at <= env->now)
         s->retry_at = USEC_NEVER;
@@ -427,7 +433,7 @@ usec_t search_deadline(const struct meet_env *env, const struct search *s)
     usec_t at = USEC_NEVER;
     EACH_SPOT(s, p)
     at = earlier(at, s->paused ? p->close_at : spot_deadline(env, p));
-    if (s->paused || !env->clock_set)
+    if (s->paused || !env->clock_set || is_held(env, s))
         return at;
     if (s->boundary_at == USEC_NEVER)
         return earlier(at, s->start_at);
