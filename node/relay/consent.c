@@ -50,8 +50,8 @@ bool consent_is(const uint8_t *datagram, size_t len, const uint8_t id[static 8])
     return len == CONSENT_BYTES && memcmp(datagram, id, 8) == 0;
 }
 
-static int open(uint8_t *datagram, size_t len, const struct consent *c, const uint8_t id[static 8],
-                uint8_t **challenge)
+static int challenge_of(uint8_t *datagram, size_t len, const struct consent *c,
+                        const uint8_t id[static 8], uint8_t **challenge)
 {
     struct rpc_keys k;
     size_t body_len;
@@ -67,7 +67,7 @@ static int open(uint8_t *datagram, size_t len, const struct consent *c, const ui
 int consent_reply(uint8_t *datagram, size_t len, const struct consent *c, const struct rng *rng)
 {
     uint8_t *challenge, copy[CONSENT_CHALLENGE_BYTES];
-    int rc = open(datagram, len, c, c->ask, &challenge);
+    int rc = challenge_of(datagram, len, c, c->ask, &challenge);
     if (rc != 0)
         return rc;
     memcpy(copy, challenge, sizeof copy);
@@ -79,7 +79,7 @@ int consent_check(uint8_t *datagram, size_t len, const struct consent *c,
                   const uint8_t challenge[static CONSENT_CHALLENGE_BYTES])
 {
     uint8_t *came;
-    int rc = open(datagram, len, c, c->answer, &came);
+    int rc = challenge_of(datagram, len, c, c->answer, &came);
     if (rc != 0)
         return rc;
     return sodium_memcmp(came, challenge, CONSENT_CHALLENGE_BYTES) == 0 ? 0 : BAUTA_EAUTH;

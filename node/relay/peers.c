@@ -3,6 +3,7 @@
 // datagrams there can answer it; whoever is asked got no more bytes than it takes to ask, five times at most.
 #include "node/relay/internal.h"
 
+#include <assert.h>
 #include <sodium.h>
 
 // Not remembered: a hash of the address under a key of this client's.
@@ -166,6 +167,7 @@ static const struct peer *newest(const struct relay_client *c, unsigned after)
         for (unsigned i = 0; i < c->peers; i++)
             if (c->peer[i].number < below && (who == NULL || c->peer[i].number > who->number))
                 who = &c->peer[i];
+        assert(who != NULL); // there are more than `after`, each with a number of its own
         below = who->number;
     }
     return who;

@@ -175,7 +175,7 @@ static int client_new(struct relay *r, usec_t now, const struct path *from,
 }
 
 // Reads the first message and answers it: with a channel, or that there is no room.
-static void open(struct relay *r, usec_t now, const struct dht_event *ev)
+static void on_open(struct relay *r, usec_t now, const struct dht_event *ev)
 {
     struct relay_client *c = ev->blob_len == RELAY_MSG_BYTES ? client_of_msg1(r, ev->blob) : NULL;
     if (c != NULL) { // our answer was lost
@@ -331,7 +331,7 @@ static bool pump(struct relay *r, usec_t now, struct relay_client *c)
 bool relay_dht_event(struct relay *r, usec_t now, const struct dht_event *ev)
 {
     if (ev->kind == DHT_OPEN) {
-        open(r, now, ev);
+        on_open(r, now, ev);
         for (uint32_t i = 0; i < r->cfg.clients_max; i++)
             if (r->client[i] != NULL && r->client[i]->dirty)
                 (void)pump(r, now, r->client[i]);
