@@ -299,6 +299,7 @@ static bool recognise(struct node *n, usec_t now, struct arrival *a,
     }
     if (slot == NULL || slot->owner >= UPLINK_OWNER)
         return false;
+    assert(slot->owner <= NODE_CONVERSATIONS_MAX);
     a->c = n->busy->conversation[slot->owner - 1];
     assert(a->c != NULL && a->c->channel != NULL);
     a->phase = slot->phase;
@@ -565,7 +566,8 @@ static void transmit_conversations(struct node *n, usec_t now, struct sends *out
 // Those that go through others first.
 static void transmit_tunnels(struct node *n, usec_t now, struct sends *out)
 {
-    for (unsigned i = UPLINK_SLOTS; n->uplink != NULL && i-- > 0;) {
+    for (unsigned k = 1; n->uplink != NULL && k <= UPLINK_SLOTS; k++) {
+        unsigned i = UPLINK_SLOTS - k;
         struct tunnel *t = n->uplink->line[i].tunnel;
         while (t != NULL && t->ready && out->count < out->max) {
             size_t room = out->cap - out->used, want = out->max - out->count;
