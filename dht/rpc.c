@@ -185,7 +185,7 @@ static bool introduces_elsewhere(const struct dht *d, const struct call *c,
 
 bool call_apart(const struct dht *d, const struct call *c)
 {
-    bool elsewhere = d->via == VIA_UDP && c->via != VIA_UDP && c->via != VIA_TCP;
+    bool elsewhere = d->via == VIA_UDP && (c->via & VIA_TUNNEL) != 0;
     return c->owner_kind == CALL_DIAL || c->owner_kind == CALL_ASK || elsewhere;
 }
 

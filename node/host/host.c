@@ -506,8 +506,8 @@ void host_node_close(struct host_node *hn)
     uv_close((uv_handle_t *)&hn->addrs_timer, on_timer_closed);
 }
 
-int host_node_open(struct host *h, const struct host_node_config *cfg, struct host_node **out,
-                   char error[static HOST_ERROR_BYTES])
+static int open_once(struct host *h, const struct host_node_config *cfg, struct host_node **out,
+                     char error[static HOST_ERROR_BYTES])
 {
     struct host_node *hn = heap_room(h) ? calloc(1, sizeof *hn) : NULL;
     if (hn == NULL) {
@@ -561,6 +561,19 @@ int host_node_open(struct host *h, const struct host_node_config *cfg, struct ho
     host_node_turn(hn);
     *out = hn;
     return 0;
+}
+
+// Where the port is ours to choose, another program may take it for TCP between the two: then another one.
+int host_node_open(struct host *h, const struct host_node_config *cfg, struct host_node **out,
+                   char error[static HOST_ERROR_BYTES])
+{
+    bool choose = cfg->tcp_beside;
+    for (size_t i = 0; i < cfg->listens; i++)
+        choose = choose && cfg->listen[i].port == 0;
+    int rc = UV_EADDRINUSE;
+    for (unsigned i = 0; rc == UV_EADDRINUSE && i < (choose ? HOST_OPEN_TRIES : 1u); i++)
+        rc = open_once(h, cfg, out, error);
+    return rc;
 }
 
 struct node *host_node_machine(struct host_node *hn)

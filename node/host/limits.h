@@ -14,6 +14,7 @@
 #define HOST_CLOCK_US 100000u   // how old the wall clock may be that a node was told
 #define HOST_CONGESTED_US 1000u // while a socket is full, timers run no more often
 #define HOST_STOP_MS 1000u      // a node that leaves gets this long to say so
+#define HOST_OPEN_TRIES 8u      // of ports that turn out to be taken
 #define HOST_ADDRS_MS 30000u    // interfaces are looked at this often, and when the system says so:
 #define HOST_ADDRS_SETTLE_MS 200u // then after so long, since addresses come and go in bursts
 
