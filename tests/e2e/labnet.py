@@ -1,7 +1,6 @@
 """Nodes in the lab's internet (tools/lab/internet.py): without --lab, since all addresses there look public."""
 
 import os
-import subprocess
 import sys
 import time
 
@@ -13,12 +12,6 @@ from internet import Internet  # noqa: E402
 PORT = 4000
 BOOTSTRAPS = 3  # of servers, and as many relays, that everybody is told
 FEW_CONTACTS = 3  # a node that knows so many servers has joined
-
-
-def has_relay():
-    """Does this build know `bauta relay`?"""
-    return subprocess.run([harness.BAUTA, "relay", "--help"], stdin=subprocess.DEVNULL, check=False,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
 class LabNet(Internet):

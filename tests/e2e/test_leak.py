@@ -7,7 +7,7 @@ import socket
 import time
 
 from harness import GIVE_UP_S, Failure, check, equal, seek
-from labnet import LabNet, has_relay
+from labnet import LabNet
 
 import nat  # noqa: E402 (labnet has said where)
 import netns  # noqa: E402
@@ -194,15 +194,11 @@ def test_without_a_relay_nobody_is_found(w):
         check(x.capture.packets(x.other.host.name) > 0, "the stranger's host was captured")
         seen = x.seen()
         equal([n for n in seen if not n.startswith("server")], [], "seen beyond the servers: %r" % seen)
-    if not has_relay():
-        life(w, each)
+    life(w, each)
 
 
 def with_relays(w, test, **kinds):
-    if has_relay():
-        life(w, test, relays=RELAYS, **kinds)
-    else:
-        print("leak: no relayed life tested: this build has no relay")
+    life(w, test, relays=RELAYS, **kinds)
 
 
 def hidden(x, relays):
