@@ -153,7 +153,7 @@ static bool directory_ready(struct node *n, usec_t now, unsigned wanted)
     }
     if (u->wanted != wanted) {
         u->wanted = wanted;
-        (void)directory_want(u->directory, now, wanted, over_tcp(n));
+        (void)directory_want(u->directory, now, wanted, over_tcp(n), !uplink_only(n));
     }
     return true;
 }
@@ -348,11 +348,43 @@ static void route(struct node *n, usec_t now)
     tell_meet(n, now);
 }
 
-// In direct privacy: somebody is sought or spoken to, and is not told an address that everybody reaches.
+// What translates our addresses shows everybody another port, or is not known yet, or we have no IPv4. Everybody else is
+// reached by hole punching, or by the relay of one for whom this is so.
+static bool hard_to_reach(const struct node *n)
+{
+    struct dht_reach r;
+    dht_reach(n->dht, 4, &r);
+    return r.mapping == DHT_MAPPING_UNKNOWN || r.mapping == DHT_MAPPING_DEPENDENT;
+}
+
+static bool may_be_helped(const struct node *n)
+{
+    return n->cfg.privacy == NODE_DIRECT && n->relaying == NULL && !dht_serves(n->dht) &&
+           dht_joined(n->dht);
+}
+
+// In direct privacy: somebody is sought or spoken to,
 static bool helper_wanted(const struct node *n)
 {
-    return n->encounters > 0 && n->cfg.privacy == NODE_DIRECT && n->relaying == NULL &&
-           !dht_serves(n->dht) && dht_joined(n->dht);
+    return n->encounters > 0 && may_be_helped(n) && hard_to_reach(n);
+}
+
+// or was until just now.
+static bool helper_kept(const struct node *n, usec_t now)
+{
+    return n->encounters == 0 && n->uplink != NULL && now < n->uplink->helper_until &&
+           may_be_helped(n);
+}
+
+static void helper_time(const struct node *n, usec_t now)
+{
+    struct uplink *u = n->uplink;
+    if (n->encounters > 0)
+        u->helper_until = USEC_NEVER;
+    else if (u->helper_until == USEC_NEVER)
+        u->helper_until = now + NODE_HELPER_KEEP_US;
+    else if (u->helper_until <= now)
+        u->helper_until = 0;
 }
 
 static void warn_later(struct node *n, usec_t now)
@@ -377,10 +409,14 @@ static void warn_later(struct node *n, usec_t now)
 void uplink_step(struct node *n, usec_t now)
 {
     bool only = uplink_only(n), silent = !only && udp_silent(n, now);
+    if (n->uplink != NULL)
+        helper_time(n, now);
     bool helper = !only && !silent && helper_wanted(n);
     if (n->relaying != NULL || ((only || helper || silent) && !uplink_need(n)))
         return;
     struct uplink *u = n->uplink;
+    if (u != NULL)
+        helper_time(n, now);
     if (silent) {
         u->tcp = true;
         if (!is_open(&u->line[UPLINK_MAIN])) {
@@ -388,6 +424,10 @@ void uplink_step(struct node *n, usec_t now)
             return;
         }
         n->udp_blocked = only = true;
+    }
+    if (!only && helper_kept(n, now)) { // what there is will do
+        route(n, now);
+        return;
     }
     if (!only && !helper) {
         if (u == NULL) {
@@ -399,12 +439,13 @@ void uplink_step(struct node *n, usec_t now)
             close_line(now, &u->line[i]);
         if (u->wanted != 0 && n->conversations == 0) {
             u->wanted = 0;
-            (void)directory_want(u->directory, now, 0, false);
+            (void)directory_want(u->directory, now, 0, false, false);
         }
         route(n, now);
         return;
     }
-    if (!directory_ready(n, now, only ? 3 : 1))
+    // Slots that are looked at before anybody can be asked would only pass by.
+    if (dht_joined(n->dht) && !directory_ready(n, now, only ? 3 : 1))
         return;
     if (two_hops(n))
         fill(n, now, UPLINK_FRONT);
@@ -575,6 +616,7 @@ static void rest(struct node *n, usec_t now)
 {
     struct uplink *u = n->uplink;
     if (u == NULL || u->wanted > 0 || uplink_only(n) || n->conversations > 0 || helper_wanted(n) ||
+        helper_kept(n, now) ||
         udp_silent(n, now))
         return;
     for (unsigned i = 0; i < UPLINK_SLOTS; i++)
@@ -602,6 +644,7 @@ bool uplink_pump(struct node *n, usec_t now)
                 on_tunnel(n, now, l, &ev);
         }
     }
+    any = any || (u != NULL && u->wanted == 0 && uplink_only(n) && dht_joined(n->dht));
     enum directory_event d;
     while (u != NULL && u->directory != NULL &&
            (d = directory_event(u->directory)) != DIRECTORY_NOTHING) {
@@ -637,7 +680,7 @@ void uplink_expire(struct node *n, usec_t now, unsigned budget)
     }
     if (u != NULL && u->directory != NULL && directory_deadline(u->directory) <= now)
         directory_expire(u->directory, now);
-    if ((u != NULL && u->wanted > 0) || uplink_only(n) || udp_silent(n, now))
+    if ((u != NULL && (u->wanted > 0 || u->helper_until != 0)) || uplink_only(n) || udp_silent(n, now))
         uplink_step(n, now);
 }
 
@@ -685,6 +728,8 @@ usec_t uplink_deadline(const struct node *n)
         }
         first = at < first ? at : first;
     }
+    if (u->helper_until != 0 && u->helper_until < first)
+        first = u->helper_until;
     return u->warn_at < first ? u->warn_at : first;
 }
 
@@ -722,7 +767,7 @@ void uplink_conversation_lost(struct node *n, usec_t now, struct conversation *c
 {
     struct path peer[CHANNEL_CANDIDATES_MAX];
     size_t k = 0;
-    if (n->uplink == NULL || c->closed)
+    if (c->closed)
         return;
     // Where it was, and where it said that it might be.
     if (c->path.family != 0)
@@ -733,7 +778,7 @@ void uplink_conversation_lost(struct node *n, usec_t now, struct conversation *c
         peer[i].via = VIA_UDP;
     if (!c->relayed && k > 0) // straight to its other exits; its relay lets us in
         channel_candidates(c->channel, now, peer, k);
-    for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
+    for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS; i++) {
         struct uplink_line *l = &n->uplink->line[i];
         if (!is_open(l) || i == UPLINK_FRONT || (two_hops(n) && i == UPLINK_MAIN))
             continue;

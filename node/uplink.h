@@ -1,5 +1,5 @@
 // The relays that this node uses: which tunnels it wants, whom it asks for them, and what goes through which. In
-// `relayed` privacy everything does; else a node behind a NAT keeps one, so that who can't be reached otherwise is.
+// `relayed` privacy everything does; else who is hard to reach keeps one, so that everybody can reach it.
 #ifndef BAUTA_NODE_UPLINK_H
 #define BAUTA_NODE_UPLINK_H
 
@@ -35,6 +35,7 @@ struct uplink {
     unsigned wanted;     // of the directory
     bool tcp;            // relays are asked over TCP; by turns while neither way has led to one
     bool worked;         // that way has
+    usec_t helper_until; // in direct privacy a relay is kept; USEC_NEVER: while somebody is sought or spoken to; 0: no
     usec_t warn_at;      // when the person is told that there is none; USEC_NEVER: was, or need not
 };
 

@@ -20,7 +20,7 @@ struct look {
 struct seeker {
     struct relay_pool pool;
     unsigned count;
-    bool tcp;
+    bool tcp, any;
     bool runs;     // a round goes through slots
     bool thorough; // through all of them
     struct look look[DIRECTORY_LOOKS_MAX];
@@ -432,6 +432,8 @@ static unsigned prefixes(const struct directory *d, usec_t now)
 static bool enough(const struct directory *d, usec_t now)
 {
     const struct seeker *s = d->seeker;
+    if (s->any && !s->thorough)
+        return s->done > 0 && prefixes(d, now) >= DIRECTORY_ANY_PREFIXES;
     unsigned want =
         4 * s->count < DIRECTORY_PREFIXES_ENOUGH ? DIRECTORY_PREFIXES_ENOUGH : 4 * s->count;
     return !s->thorough && s->done >= DIRECTORY_SLOTS_ENOUGH && prefixes(d, now) >= want;
@@ -448,13 +450,19 @@ static void plan_check(struct directory *d, usec_t now)
     s->check_at = at == UINT64_MAX ? USEC_NEVER : now + (at - s->stale_s - now_s) * USEC_PER_S;
 }
 
+static usec_t again_min(const struct seeker *s)
+{
+    return s->any ? DIRECTORY_ANY_AGAIN_MIN_US : DIRECTORY_AGAIN_MIN_US;
+}
+
 static void plan_again(struct directory *d, usec_t now)
 {
     struct seeker *s = d->seeker;
     if (s->runs || s->again_at != USEC_NEVER)
         return;
     s->again_at = now + s->again_gap + rng_below(&d->config.rng, s->again_gap / 2);
-    s->again_gap = earlier(2 * s->again_gap, DIRECTORY_AGAIN_MAX_US);
+    s->again_gap =
+        earlier(2 * s->again_gap, s->any ? DIRECTORY_ANY_AGAIN_MAX_US : DIRECTORY_AGAIN_MAX_US);
 }
 
 static void round_end(struct directory *d, usec_t now)
@@ -478,7 +486,8 @@ static void round_haste(struct directory *d, usec_t now)
         s->impatient = true;
         s->patience_at = USEC_NEVER;
     }
-    if (!s->impatient || s->done < DIRECTORY_SLOTS_ENOUGH || prefixes(d, now) < s->count)
+    unsigned slots = s->any ? 1 : DIRECTORY_SLOTS_ENOUGH;
+    if (!s->impatient || s->done < slots || prefixes(d, now) < s->count)
         return;
     s->impatient = false;
     s->settled = d->tell_ready = true;
@@ -500,7 +509,8 @@ static void seeker_step(struct directory *d, usec_t now)
     }
     if (!s->runs && s->again_at <= now)
         round_begin(d, now);
-    for (unsigned i = 0; i < DIRECTORY_LOOKS_MAX; i++)
+    unsigned at_once = s->any ? DIRECTORY_ANY_LOOKS : DIRECTORY_LOOKS_MAX;
+    for (unsigned i = 0; i < at_once; i++)
         if (s->runs && s->look[i].id == 0 && s->next < s->slots && !enough(d, now))
             look_begin(d, now, &s->look[i]);
     round_haste(d, now);
@@ -575,10 +585,10 @@ static void look_event(struct directory *d, usec_t now, struct look *l, const st
     look_wait(l, now);
 }
 
-int directory_want(struct directory *d, usec_t now, unsigned count, bool tcp)
+int directory_want(struct directory *d, usec_t now, unsigned count, bool tcp, bool any)
 {
     struct seeker *s = d->seeker;
-    if (s != NULL && (count == 0 || tcp != s->tcp)) {
+    if (s != NULL && (count == 0 || tcp != s->tcp || any != s->any)) {
         for (unsigned i = 0; i < DIRECTORY_LOOKS_MAX; i++)
             if (s->look[i].id != 0)
                 look_end(d, now, &s->look[i]);
@@ -595,9 +605,10 @@ int directory_want(struct directory *d, usec_t now, unsigned count, bool tcp)
         d->seeker = s;
         relay_pool_init(&s->pool, d->config.prefix_limits);
         s->tcp = tcp;
+        s->any = any;
         s->patience_at = USEC_NEVER;
         s->again_at = now;
-        s->again_gap = DIRECTORY_AGAIN_MIN_US;
+        s->again_gap = again_min(s);
         s->check_at = USEC_NEVER;
     }
     if (count > d->seeker->count && !d->seeker->runs)
@@ -636,7 +647,7 @@ void directory_worked(struct directory *d, const uint8_t pk[static KEY_BYTES])
     if (d->seeker == NULL)
         return;
     relay_pool_worked(&d->seeker->pool, pk);
-    d->seeker->again_gap = DIRECTORY_AGAIN_MIN_US;
+    d->seeker->again_gap = again_min(d->seeker);
 }
 
 // ---- driving it ---------------------------------------------------------------------------------------
@@ -660,7 +671,7 @@ void directory_free(struct directory *d, usec_t now)
 {
     if (d == NULL)
         return;
-    (void)directory_want(d, now, 0, false);
+    (void)directory_want(d, now, 0, false, false);
     directory_withdraw(d, now);
     struct arena *arena = d->config.arena;
     arena_give(arena, d, sizeof *d);

@@ -42,8 +42,9 @@ void directory_withdraw(struct directory *, usec_t now);
 // ---- a client ---------------------------------------------------------------------------------------
 // From now on looks for relays until there are `count` different prefixes to pick from, and as far as the network
 // has them a few times as many, so that no slot's holders decide; 0: stops, and forgets all. Counts those in use,
-// too. `tcp`: relays on TCP only. DIRECTORY_READY or DIRECTORY_NONE comes. BAUTA_ESPACE.
-int directory_want(struct directory *, usec_t now, unsigned count, bool tcp);
+// too. `tcp`: relays on TCP only. `any`: nobody is hidden by the choice, so the first slot that names a few will do, and
+// it looks again less often. DIRECTORY_READY or DIRECTORY_NONE comes. BAUTA_ESPACE.
+int directory_want(struct directory *, usec_t now, unsigned count, bool tcp, bool any);
 // One at random (choice.h); never our own. BAUTA_EUNKNOWN: before the first DIRECTORY_READY or DIRECTORY_NONE, since who
 // answered first would choose for us; or none is known that fits: then it looks through all slots again, soon, and one
 // of the two comes once more.

@@ -82,6 +82,12 @@
     (2 * USEC_PER_S) // then as many prefixes as are wanted will do for now
 #define DIRECTORY_AGAIN_MIN_US (5 * USEC_PER_S) // too few were found: once more, doubling
 #define DIRECTORY_AGAIN_MAX_US (300 * USEC_PER_S)
+// Where any relay will do: a slot at a time, so that the person's own look-ups are not kept from the line or from a
+// router's table, and all of them seldom, since a network may have no relays.
+#define DIRECTORY_ANY_LOOKS 1u
+#define DIRECTORY_ANY_PREFIXES 4u
+#define DIRECTORY_ANY_AGAIN_MIN_US (30 * USEC_PER_S)
+#define DIRECTORY_ANY_AGAIN_MAX_US (1800 * USEC_PER_S)
 #define DIRECTORY_STALE_MIN_S                                                                      \
     60u // what ends so soon is looked for again before, not by all at once
 #define DIRECTORY_STALE_MAX_S 360u

@@ -13,7 +13,7 @@ static struct directory_status status_of(unsigned i)
 static unsigned looking_client(unsigned count, int64_t skew_us)
 {
     unsigned c = fake_client(skew_us);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, count, false), 0);
+    assert_int_equal(directory_want(fake.node[c].dir, fake.now, count, false, false), 0);
     return c;
 }
 
@@ -43,7 +43,7 @@ static void a_client_finds_a_relay(void **state)
     unsigned opened = fake.opened;
     fake_run(600 * USEC_PER_S);
     assert_int_equal(fake.opened, opened);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 0, false), 0);
+    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 0, false, false), 0);
     assert_int_equal(pick(c, &choice), BAUTA_EUNKNOWN);
 }
 
@@ -53,7 +53,7 @@ static void nobody_picks_himself(void **state)
     struct relay_choice choice;
     unsigned r = fake_relay(1, 0);
     fake_run(5 * USEC_PER_S);
-    assert_int_equal(directory_want(fake.node[r].dir, fake.now, 1, false), 0);
+    assert_int_equal(directory_want(fake.node[r].dir, fake.now, 1, false, false), 0);
     fake_run(60 * USEC_PER_S);
     assert_true(fake.node[r].none > 0);
     assert_int_equal(fake.node[r].ready, 0);
@@ -579,12 +579,12 @@ static void only_those_on_tcp(void **state)
     assert_int_equal(directory_announce(fake.node[r].dir, fake.now, &o), 0);
     fake_run(5 * USEC_PER_S);
     unsigned c = fake_client(0);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 1, true), 0);
+    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 1, true, false), 0);
     fake_run(20 * USEC_PER_S);
     assert_int_equal(status_of(c).offers, 1);
     assert_int_equal(pick(c, &choice), 0);
     assert_int_equal(choice.offer.tcp_port, 443);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 1, false), 0); // any will do
+    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 1, false, false), 0); // any will do
     fake_run(20 * USEC_PER_S);
     assert_int_equal(status_of(c).offers, 2);
 }
@@ -650,8 +650,8 @@ static void no_memory(void **state)
     arena_end(&fake.node[c].arena);
     c = fake_node_in(false, 0, 0, 4096);
     assert_non_null(fake.node[c].dir);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 1, false), BAUTA_ESPACE);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 0, false), 0);
+    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 1, false, false), BAUTA_ESPACE);
+    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 0, false, false), 0);
     c = looking_client(1, 0);
     print_message("a directory takes %zu bytes, and while it looks for relays",
                   fake.node[c - 1].arena.used_bytes);
@@ -680,7 +680,7 @@ static void the_clock_jumps(void **state)
     struct directory *d;
     unsigned opened = fake.opened;
     assert_int_equal(directory_init(&d, &cfg), 0);
-    assert_int_equal(directory_want(d, fake.now, 1, false), 0);
+    assert_int_equal(directory_want(d, fake.now, 1, false, false), 0);
     assert_true(directory_deadline(d) == USEC_NEVER);
     directory_expire(d, fake.now);
     assert_int_equal(fake.opened, opened);
