@@ -125,9 +125,19 @@ bool dht_serves(const struct dht *d)
     return upkeep_serves_any(d);
 }
 
-void dht_other_way(struct dht *d, uint32_t via)
+void dht_other_way(struct dht *d, usec_t now, uint32_t via, bool v4)
 {
+    bool before = dht_by_other_way(d, 4);
+    d->now = now;
     d->other_via = via;
+    d->other_v4 = v4 && via != VIA_NONE;
+    if (!before && dht_by_other_way(d, 4))
+        place_look_wider(d);
+}
+
+bool dht_by_other_way(const struct dht *d, uint8_t family)
+{
+    return d->other_v4 && d->via == VIA_UDP && family == 4 && !dht_heard_family(d, 4);
 }
 
 bool dht_heard_udp(const struct dht *d)

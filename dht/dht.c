@@ -67,7 +67,7 @@ bool dht_contact_ok(const struct dht *d, const struct contact *c, bool with_nonc
         return false;
     if (d->server != NULL && memcmp(c->pk, d->pk, 32) == 0)
         return false;
-    if (!upkeep_family_works(d, c->path.family))
+    if (!upkeep_family_works(d, c->path.family) && !dht_by_other_way(d, c->path.family))
         return false;
     return !with_nonce ||
            node_puzzle_ok(&d->config.net, c->pk, c->puzzle_nonce, d->config.puzzle_bits);
@@ -214,11 +214,16 @@ int dht_receive(struct dht *d, usec_t now, const struct path *from, uint8_t *dat
 void dht_call_answered(struct dht *d, struct call *c, const struct wire_answer *a, bool done)
 {
     // `a` is NULL when the rest of an answer has not come: the contact was heard before.
-    // Whom we asked for somebody else's sake is no contact yet.
-    book_ref corrected = a == NULL || call_apart(d, c) ? 0 : upkeep_heard(d, c, a);
+    // Whom we asked for somebody else's sake, or whom only another way leads to, is no contact yet.
+    bool apart = call_apart(d, c), place = c->owner_kind == CALL_LOOKUP;
+    book_ref corrected = 0;
+    if (a != NULL && !apart)
+        corrected = upkeep_heard(d, c, a);
+    else if (a != NULL && place)
+        corrected = upkeep_corrected(d, c, a);
     if (a != NULL && a->status == RPC_OK && c->kind == RPC_FIND)
         dialback_heard(d, a);
-    if (a != NULL && a->status == RPC_OK && (c->kind == RPC_PING || c->kind == RPC_FIND))
+    if (a != NULL && !apart && a->status == RPC_OK && (c->kind == RPC_PING || c->kind == RPC_FIND))
         cache_heard(d, corrected, a->listed);
     switch (c->owner_kind) {
     case CALL_LOOKUP:

@@ -160,7 +160,9 @@ size_t dht_answer_blob_max(void);    // relay_back in 320 bytes, and its push
 // VIA_NONE: nothing leaves until there is one. Who changes it is at another address: attends are renewed.
 void dht_via(struct dht *, usec_t now, uint32_t via);
 // By which way introducers of an address family are asked in which nobody has ever answered us. At first VIA_NONE: none.
-void dht_other_way(struct dht *, uint32_t via);
+// `v4`: that way leads to IPv4. Who can't be heard there otherwise looks its places up among servers of IPv4 by it, too: most
+// people have nothing else, and look and are found only there.
+void dht_other_way(struct dht *, usec_t now, uint32_t via, bool v4);
 // Is that server there, by this way? DHT_PONG or DHT_SILENT comes. It does not get into our table by that.
 // BAUTA_EFORMAT: not reachable; BAUTA_ELIMIT, BAUTA_ESPACE.
 int dht_ping(struct dht *, usec_t now, const struct contact *, uint32_t via, uint32_t user,

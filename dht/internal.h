@@ -321,6 +321,7 @@ struct dht {
     uint32_t ask_count;
     uint32_t via;       // all that is not a question's own goes by it
     uint32_t other_via; // to introducers of a family that does not work here; VIA_NONE: nowhere
+    bool other_v4;      // look-ups go there, too
     struct queued_event *first_event, *last_event, *shown_event;
     uint32_t event_count;
     struct dht_lookup_stat *stat; // LOOKUP_STATS, while there are any
@@ -390,6 +391,8 @@ void ekey_trim(struct dht *, struct ekey *, uint32_t uses);
 int call_start(struct dht *, const struct call_spec *, const struct wire_request *, struct call **);
 // What becomes of it says nothing of our contacts: asked for somebody else's sake, or by a way that they don't take.
 bool call_apart(const struct dht *, const struct call *);
+// Do look-ups and holders of that family go by the other way?
+bool dht_by_other_way(const struct dht *, uint8_t family);
 void call_free(struct dht *, struct call *);
 void call_timer(struct dht *, struct call *);
 int call_receive(struct dht *, const struct path *from, struct call *, const struct id_entry *,
@@ -433,8 +436,9 @@ struct place *place_find(const struct dht *, uint32_t id);
 void place_member(struct dht *, struct place *, book_ref);
 void place_member_full(struct dht *, struct place *, book_ref, uint8_t hint, uint16_t live);
 void place_looked_up(struct dht *, struct place *, struct lookup *, bool full);
-void place_wake(struct dht *);  // somebody is known now
-void place_sized(struct dht *); // the size of the network is known now
+void place_wake(struct dht *);       // somebody is known now
+void place_look_wider(struct dht *); // there is a way to more servers now
+void place_sized(struct dht *);      // the size of the network is known now
 void place_late(struct dht *, struct call *, const struct wire_answer *, book_ref corrected);
 void place_failed(struct dht *, struct call *);
 void place_timer(struct dht *, struct place *);
@@ -489,6 +493,8 @@ book_ref upkeep_heard(struct dht *, struct call *, const struct wire_answer *);
 void upkeep_unheard(struct dht *, struct call *);
 // False once several have not answered and none ever has: this host has no IPv6, say.
 bool upkeep_family_works(const struct dht *, uint8_t family);
+// The contact that answered, with the puzzle nonce that it says is its own; 0: no contact of ours can have that.
+book_ref upkeep_corrected(struct dht *, const struct call *, const struct wire_answer *);
 
 // votes.c: a server's word on our address.
 void upkeep_vote(struct dht *, const struct call *, const struct path *seen);

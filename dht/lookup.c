@@ -377,12 +377,13 @@ void lookup_timer(struct dht *d, struct lookup *l)
 
 static uint8_t families(const struct dht *d)
 {
-    return (uint8_t)((d->upkeep.heard_family[0] ? 1 : 0) | (d->upkeep.heard_family[1] ? 2 : 0));
+    return (uint8_t)((d->upkeep.heard_family[0] || dht_by_other_way(d, 4) ? 1 : 0) |
+                     (d->upkeep.heard_family[1] ? 2 : 0));
 }
 
 static uint8_t may_work(const struct dht *d)
 {
-    return (uint8_t)((upkeep_family_works(d, 4) ? WIRE_WANT_V4 : 0) |
+    return (uint8_t)((upkeep_family_works(d, 4) || dht_by_other_way(d, 4) ? WIRE_WANT_V4 : 0) |
                      (upkeep_family_works(d, 6) ? WIRE_WANT_V6 : 0));
 }
 

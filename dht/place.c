@@ -316,6 +316,15 @@ void place_late(struct dht *d, struct call *c, const struct wire_answer *a, book
         place_member_full(d, p, c->ref, a->hint, a->live);
 }
 
+void place_look_wider(struct dht *d)
+{
+    for (struct place *p = d->places; p != NULL; p = p->next) {
+        p->elsewhere = true;
+        p->relook_at = d->now;
+        place_arm(d, p);
+    }
+}
+
 // Places that were found by the nearest that were known get their region.
 void place_sized(struct dht *d)
 {

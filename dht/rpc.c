@@ -175,12 +175,13 @@ static void stamp(struct dht *d, const struct call *c, unsigned k,
     stamp_make(nonce, c->mask_key, c->header.e, (uint64_t)d->unix_us / 1000000, tries);
 }
 
-// The introducer of somebody whom only the other address family leads to.
-static bool introduces_elsewhere(const struct dht *d, const struct call *c,
-                                 const struct contact *to)
+// The introducer of somebody whom only the other address family leads to, and what is asked about places there.
+static bool goes_elsewhere(const struct dht *d, const struct call *c, const struct contact *to)
 {
-    return c->owner_kind == CALL_INTRO && c->via == VIA_UDP && d->other_via != VIA_NONE &&
-           !dht_heard_family(d, to->path.family);
+    bool introduces = c->owner_kind == CALL_INTRO && d->other_via != VIA_NONE &&
+                      !dht_heard_family(d, to->path.family);
+    bool place = c->owner_kind == CALL_LOOKUP || c->owner_kind == CALL_HOLDER;
+    return c->via == VIA_UDP && (introduces || (place && dht_by_other_way(d, to->path.family)));
 }
 
 bool call_apart(const struct dht *d, const struct call *c)
@@ -215,7 +216,7 @@ static void send_once(struct dht *d, struct call *c)
     const struct contact *to = &dht_entry(d, c->ref)->contact;
     if (!c->own_via) // whoever is known over TCP alone is asked so, unless all has to go another way
         c->via = d->via == VIA_UDP ? to->path.via : d->via;
-    if (introduces_elsewhere(d, c, to))
+    if (goes_elsewhere(d, c, to))
         c->via = d->other_via;
     bool may = s->ids > 0 && c->via != VIA_NONE;
     struct outbox_slot *slot = may ? outbox_room(d->config.out) : NULL;

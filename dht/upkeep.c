@@ -132,23 +132,29 @@ bool upkeep_family_works(const struct dht *d, uint8_t family)
     return d->upkeep.heard_family[f] || d->upkeep.unheard_family[f] < FAMILY_FAILURES_MAX;
 }
 
-book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a)
+book_ref upkeep_corrected(struct dht *d, const struct call *c, const struct wire_answer *a)
 {
     struct contact contact = dht_entry(d, c->ref)->contact;
-    unsigned f = contact.path.family == 4 ? 0 : 1;
     if (a->status == RPC_OK && (c->kind == RPC_PING || c->kind == RPC_FIND))
         memcpy(contact.puzzle_nonce, a->puzzle_nonce, PUZZLE_NONCE_BYTES);
-    if (c->owner_kind == CALL_VERIFY && d->upkeep.verifying > 0 && !c->failed)
-        d->upkeep.verifying--;
-    d->upkeep.heard_family[f] = true;
-    if (c->via == VIA_UDP && contact.path.via == VIA_UDP)
-        d->upkeep.heard_udp = true;
     if (!dht_contact_ok(d, &contact, true))
         return 0;
     bool same = memcmp(contact.puzzle_nonce, dht_entry(d, c->ref)->contact.puzzle_nonce,
                        PUZZLE_NONCE_BYTES) == 0;
-    book_ref ref = same ? book_keep(d->config.book, c->ref) : dht_hold(d, &contact), check;
-    struct table *t = ref == 0 ? NULL : upkeep_table(d, contact.path.family);
+    return same ? book_keep(d->config.book, c->ref) : dht_hold(d, &contact);
+}
+
+book_ref upkeep_heard(struct dht *d, struct call *c, const struct wire_answer *a)
+{
+    const struct path path = dht_entry(d, c->ref)->contact.path;
+    unsigned f = path.family == 4 ? 0 : 1;
+    if (c->owner_kind == CALL_VERIFY && d->upkeep.verifying > 0 && !c->failed)
+        d->upkeep.verifying--;
+    d->upkeep.heard_family[f] = true;
+    if (c->via == VIA_UDP && path.via == VIA_UDP)
+        d->upkeep.heard_udp = true;
+    book_ref ref = upkeep_corrected(d, c, a), check;
+    struct table *t = ref == 0 ? NULL : upkeep_table(d, path.family);
     if (t == NULL)
         return ref;
     bool first = dht_live(d) == 0, first_of_family = t->live == 0;

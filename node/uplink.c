@@ -33,6 +33,11 @@ static enum uplink_slot talk_slot(const struct node *n)
     return two_hops(n) ? UPLINK_TALK : UPLINK_MAIN;
 }
 
+static bool no_v4(const struct node *n)
+{
+    return n->local_families == RELAY_WISH_V6;
+}
+
 static bool is_open(const struct uplink_line *l)
 {
     return l->tunnel != NULL && l->tunnel->state == TUNNEL_OPEN;
@@ -151,9 +156,15 @@ static bool directory_ready(struct node *n, usec_t now, unsigned wanted)
             return false;
         directory_clock(u->directory, n->clock_us, n->clock_unix_us);
     }
-    if (u->wanted != wanted) {
-        u->wanted = wanted;
-        (void)directory_want(u->directory, now, wanted, over_tcp(n), !uplink_only(n));
+    bool one = !uplink_only(n);
+    struct directory_need need = {.count = wanted, .tcp = over_tcp(n), .any = one};
+    if (one) {
+        need.families = n->local_families;
+        need.both = no_v4(n);
+    }
+    if (need.count != u->need.count || need.families != u->need.families) {
+        u->need = need;
+        (void)directory_want(u->directory, now, &need);
     }
     return true;
 }
@@ -240,6 +251,7 @@ static bool open_of_directory(struct node *n, usec_t now, enum uplink_slot slot)
     struct path all[UPLINK_SLOTS * OFFER_CONTACTS_MAX];
     struct relay_wish wish = {
         .used = all, .used_count = used(n, all), .families = families(n, slot)};
+    wish.both = wish.families == RELAY_WISH_V6; // what else is there for those who have IPv4?
     struct relay_choice choice;
     if (n->uplink->directory == NULL ||
         directory_pick(n->uplink->directory, now, &wish, &choice) != 0)
@@ -332,7 +344,8 @@ static void tell_meet(struct node *n, usec_t now)
 {
     const struct uplink_line *l = &n->uplink->line[talk_slot(n)];
     bool open = is_open(l);
-    dht_other_way(n->dht, open && !uplink_only(n) ? l->tunnel->cfg.via : VIA_NONE);
+    dht_other_way(n->dht, now, open && !uplink_only(n) ? l->tunnel->cfg.via : VIA_NONE,
+                  no_v4(n) && l->exit[0].family != 0);
     // With one hop introducers tell, too.
     bool known = open && (l->exit[0].family != 0 || l->exit[1].family != 0);
     meet_exits(n->meet, now, uplink_only(n), uplink_only(n) && two_hops(n) && !known,
@@ -348,19 +361,19 @@ static void route(struct node *n, usec_t now)
     tell_meet(n, now);
 }
 
-// What translates our addresses shows everybody another port, or is not known yet, or we have no IPv4. Everybody else is
-// reached by hole punching, or by the relay of one for whom this is so.
+// Everybody else is reached by hole punching, or by the relay of one for whom this is so: whom others see at another port
+// each time, or not yet clearly; and who has no IPv4, as a server, too.
 static bool hard_to_reach(const struct node *n)
 {
     struct dht_reach r;
     dht_reach(n->dht, 4, &r);
-    return r.mapping == DHT_MAPPING_UNKNOWN || r.mapping == DHT_MAPPING_DEPENDENT;
+    bool dependent = r.mapping == DHT_MAPPING_UNKNOWN || r.mapping == DHT_MAPPING_DEPENDENT;
+    return no_v4(n) || (dependent && !dht_serves(n->dht));
 }
 
 static bool may_be_helped(const struct node *n)
 {
-    return n->cfg.privacy == NODE_DIRECT && n->relaying == NULL && !dht_serves(n->dht) &&
-           dht_joined(n->dht);
+    return n->cfg.privacy == NODE_DIRECT && n->relaying == NULL && dht_joined(n->dht);
 }
 
 // In direct privacy: somebody is sought or spoken to,
@@ -437,9 +450,9 @@ void uplink_step(struct node *n, usec_t now)
         u->tcp = false;
         for (unsigned i = 0; i < UPLINK_SLOTS && n->conversations == 0; i++)
             close_line(now, &u->line[i]);
-        if (u->wanted != 0 && n->conversations == 0) {
-            u->wanted = 0;
-            (void)directory_want(u->directory, now, 0, false, false);
+        if (u->need.count != 0 && n->conversations == 0) {
+            u->need = (struct directory_need){.count = 0};
+            (void)directory_want(u->directory, now, &u->need);
         }
         route(n, now);
         return;
@@ -473,15 +486,16 @@ void uplink_step(struct node *n, usec_t now)
 
 // ---- exits --------------------------------------------------------------------------------------------------
 
-// A server of that family that may be asked through the tunnel: one that we know, or were told of where we can't reach that
-// family ourselves. The relay will not do: it does not ask itself.
+// A server of that family that may be asked through the tunnel: one that we know, were told of, or that the relay named, where
+// we can't reach that family ourselves. The relay will not do: it does not ask itself.
 static bool exit_server(struct node *n, const struct tunnel *t, uint8_t family, struct contact *out)
 {
-    struct contact all[4 + NODE_ENTRIES_MAX];
+    struct contact all[4 + NODE_ENTRIES_MAX + 1];
     struct path like = t->cfg.relay.path;
     like.family = family; // those of its family come first
     size_t k = dht_servers_apart(n->dht, &like, all, 4);
     k += dht_told(n->dht, all + k, NODE_ENTRIES_MAX);
+    all[k++] = t->server[family == 4 ? 0 : 1];
     for (size_t i = 0; i < k; i++)
         if (all[i].path.family == family && all[i].path.via == VIA_UDP &&
             memcmp(all[i].pk, t->cfg.relay.pk, 32) != 0) {
@@ -494,13 +508,15 @@ static bool exit_server(struct node *n, const struct tunnel *t, uint8_t family, 
 // Such a one tells how the exit is seen.
 static void ask_exit(struct node *n, usec_t now, struct uplink_line *l)
 {
-    bool known = l->exit[0].family != 0 || l->exit[1].family != 0;
-    l->exit_at = now + (known ? NODE_EXIT_AGAIN_US : NODE_EXIT_RETRY_US);
+    bool known = l->exit[0].family != 0 || l->exit[1].family != 0, missing = !known;
     for (unsigned f = 0; f < 2; f++) {
         struct contact c;
-        if (l->exit_ask[f] == 0 && exit_server(n, l->tunnel, f == 0 ? 4 : 6, &c))
-            (void)dht_ping(n->dht, now, &c, l->tunnel->cfg.via, NODE_UPLINK_USER, &l->exit_ask[f]);
+        if (l->exit_ask[f] != 0 || !exit_server(n, l->tunnel, f == 0 ? 4 : 6, &c))
+            continue;
+        missing = missing || l->exit[f].family == 0;
+        (void)dht_ping(n->dht, now, &c, l->tunnel->cfg.via, NODE_UPLINK_USER, &l->exit_ask[f]);
     }
+    l->exit_at = now + (missing ? NODE_EXIT_RETRY_US : NODE_EXIT_AGAIN_US);
 }
 
 static bool exit_event(struct node *n, usec_t now, const struct dht_event *ev)
@@ -517,6 +533,8 @@ static bool exit_event(struct node *n, usec_t now, const struct dht_event *ev)
             exit->via = VIA_UDP;
             tell_meet(n, now);
             node_points(n, now);
+        } else if (ev->kind == DHT_SILENT && l->exit[f].family == 0) {
+            tunnel_renew(l->tunnel, now); // the relay may name another one
         }
         return true;
     }
@@ -605,6 +623,11 @@ static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
             node_touch(n, c);
         }
         return;
+    case TUNNEL_SERVER:
+        for (unsigned f = 0; f < 2; f++)
+            if (l->exit[f].family == 0 && l->tunnel->server[f].path.family != 0)
+                l->exit_at = now;
+        return;
     case TUNNEL_DRAINING:
     case TUNNEL_CLOSED:
         return;
@@ -615,9 +638,8 @@ static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
 static void rest(struct node *n, usec_t now)
 {
     struct uplink *u = n->uplink;
-    if (u == NULL || u->wanted > 0 || uplink_only(n) || n->conversations > 0 || helper_wanted(n) ||
-        helper_kept(n, now) ||
-        udp_silent(n, now))
+    if (u == NULL || u->need.count > 0 || uplink_only(n) || n->conversations > 0 ||
+        helper_wanted(n) || helper_kept(n, now) || udp_silent(n, now))
         return;
     for (unsigned i = 0; i < UPLINK_SLOTS; i++)
         if (u->line[i].tunnel != NULL)
@@ -644,7 +666,7 @@ bool uplink_pump(struct node *n, usec_t now)
                 on_tunnel(n, now, l, &ev);
         }
     }
-    any = any || (u != NULL && u->wanted == 0 && uplink_only(n) && dht_joined(n->dht));
+    any = any || (u != NULL && u->need.count == 0 && uplink_only(n) && dht_joined(n->dht));
     enum directory_event d;
     while (u != NULL && u->directory != NULL &&
            (d = directory_event(u->directory)) != DIRECTORY_NOTHING) {
@@ -680,7 +702,8 @@ void uplink_expire(struct node *n, usec_t now, unsigned budget)
     }
     if (u != NULL && u->directory != NULL && directory_deadline(u->directory) <= now)
         directory_expire(u->directory, now);
-    if ((u != NULL && (u->wanted > 0 || u->helper_until != 0)) || uplink_only(n) || udp_silent(n, now))
+    if ((u != NULL && (u->need.count > 0 || u->helper_until != 0)) || uplink_only(n) ||
+        udp_silent(n, now))
         uplink_step(n, now);
 }
 

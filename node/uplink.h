@@ -29,14 +29,15 @@ struct uplink_line {                       // one of them
 struct uplink {
     struct directory *directory;
     struct uplink_line line[UPLINK_SLOTS];
-    uint32_t asked;      // so often servers we were told of
-    uint32_t entry_next; // of the servers we were told of, which may be relays
-    uint32_t generation; // of tunnels' numbers
-    unsigned wanted;     // of the directory
-    bool tcp;            // relays are asked over TCP; by turns while neither way has led to one
-    bool worked;         // that way has
-    usec_t helper_until; // in direct privacy a relay is kept; USEC_NEVER: while somebody is sought or spoken to; 0: no
-    usec_t warn_at;      // when the person is told that there is none; USEC_NEVER: was, or need not
+    uint32_t asked;             // so often servers we were told of
+    uint32_t entry_next;        // of the servers we were told of, which may be relays
+    uint32_t generation;        // of tunnels' numbers
+    struct directory_need need; // that the directory knows of
+    bool tcp;    // relays are asked over TCP; by turns while neither way has led to one
+    bool worked; // that way has
+    usec_t
+        helper_until; // in direct privacy a relay is kept; USEC_NEVER: while somebody is sought or spoken to; 0: no
+    usec_t warn_at; // when the person is told that there is none; USEC_NEVER: was, or need not
 };
 
 // Does everything go through relays?

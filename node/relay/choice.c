@@ -189,7 +189,7 @@ static void gather(const struct relay_pool *p, struct relay_time t, const struct
     for (unsigned i = 0; i < p->offers; i++) {
         const struct relay_offer *o = &p->offer[i];
         const struct contact *c = reachable(o, wish->families);
-        if (c == NULL || useless(p, t, o) || used(p, o, wish))
+        if (c == NULL || useless(p, t, o) || used(p, o, wish) || (wish->both && o->contacts < 2))
             continue;
         struct candidate *x = &all->at[all->n];
         *x = (struct candidate){.offer = o, .contact = c, .first = true};
@@ -227,6 +227,11 @@ int relay_pool_pick(const struct relay_pool *p, struct relay_time t, const struc
     uint64_t weight[RELAY_POOL_MAX], sum = 0;
     const struct candidate *head = NULL;
     gather(p, t, wish, &all);
+    if (all.n == 0 && wish->both) {
+        struct relay_wish less = *wish;
+        less.both = false;
+        gather(p, t, &less, &all);
+    }
     if (all.n == 0)
         return BAUTA_EUNKNOWN;
     unsigned nth = (unsigned)rng_below(rng, all.prefixes);

@@ -29,6 +29,7 @@ struct relay_wish {
     const struct path *used; // addresses whose prefixes must not come again: of relays in use,
     unsigned used_count;     // of one's own
     uint8_t families;        // RELAY_WISH_*, which we can reach; 0: all
+    bool both;               // only relays with exits of both; where none is known any will do
 };
 struct relay_choice {
     struct relay_offer offer;

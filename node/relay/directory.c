@@ -19,8 +19,7 @@ struct look {
 // What of a client is only there while it wants anything.
 struct seeker {
     struct relay_pool pool;
-    unsigned count;
-    bool tcp, any;
+    struct directory_need need;
     bool runs;     // a round goes through slots
     bool thorough; // through all of them
     struct look look[DIRECTORY_LOOKS_MAX];
@@ -423,19 +422,20 @@ static void look_end(struct directory *d, usec_t now, struct look *l)
 // Different prefixes that stay for a while.
 static unsigned prefixes(const struct directory *d, usec_t now)
 {
-    static const struct relay_wish any = {.families = 0};
+    const struct directory_need *need = &d->seeker->need;
+    const struct relay_wish usable = {.families = need->families, .both = need->both};
     struct relay_time t = time_of(d, now);
     t.unix_s += d->seeker->stale_s;
-    return relay_pool_prefixes(&d->seeker->pool, t, &any);
+    return relay_pool_prefixes(&d->seeker->pool, t, &usable);
 }
 
 static bool enough(const struct directory *d, usec_t now)
 {
     const struct seeker *s = d->seeker;
-    if (s->any && !s->thorough)
+    if (s->need.any && !s->thorough)
         return s->done > 0 && prefixes(d, now) >= DIRECTORY_ANY_PREFIXES;
-    unsigned want =
-        4 * s->count < DIRECTORY_PREFIXES_ENOUGH ? DIRECTORY_PREFIXES_ENOUGH : 4 * s->count;
+    unsigned want = 4 * s->need.count < DIRECTORY_PREFIXES_ENOUGH ? DIRECTORY_PREFIXES_ENOUGH
+                                                                  : 4 * s->need.count;
     return !s->thorough && s->done >= DIRECTORY_SLOTS_ENOUGH && prefixes(d, now) >= want;
 }
 
@@ -452,7 +452,7 @@ static void plan_check(struct directory *d, usec_t now)
 
 static usec_t again_min(const struct seeker *s)
 {
-    return s->any ? DIRECTORY_ANY_AGAIN_MIN_US : DIRECTORY_AGAIN_MIN_US;
+    return s->need.any ? DIRECTORY_ANY_AGAIN_MIN_US : DIRECTORY_AGAIN_MIN_US;
 }
 
 static void plan_again(struct directory *d, usec_t now)
@@ -461,8 +461,8 @@ static void plan_again(struct directory *d, usec_t now)
     if (s->runs || s->again_at != USEC_NEVER)
         return;
     s->again_at = now + s->again_gap + rng_below(&d->config.rng, s->again_gap / 2);
-    s->again_gap =
-        earlier(2 * s->again_gap, s->any ? DIRECTORY_ANY_AGAIN_MAX_US : DIRECTORY_AGAIN_MAX_US);
+    s->again_gap = earlier(2 * s->again_gap,
+                           s->need.any ? DIRECTORY_ANY_AGAIN_MAX_US : DIRECTORY_AGAIN_MAX_US);
 }
 
 static void round_end(struct directory *d, usec_t now)
@@ -472,7 +472,7 @@ static void round_end(struct directory *d, usec_t now)
     s->settled = true;
     s->patience_at = USEC_NEVER;
     plan_check(d, now);
-    d->tell_ready = prefixes(d, now) >= s->count;
+    d->tell_ready = prefixes(d, now) >= s->need.count;
     d->tell_none = !d->tell_ready; // the last word counts
     if (d->tell_none)
         plan_again(d, now);
@@ -486,8 +486,8 @@ static void round_haste(struct directory *d, usec_t now)
         s->impatient = true;
         s->patience_at = USEC_NEVER;
     }
-    unsigned slots = s->any ? 1 : DIRECTORY_SLOTS_ENOUGH;
-    if (!s->impatient || s->done < slots || prefixes(d, now) < s->count)
+    unsigned slots = s->need.any ? 1 : DIRECTORY_SLOTS_ENOUGH;
+    if (!s->impatient || s->done < slots || prefixes(d, now) < s->need.count)
         return;
     s->impatient = false;
     s->settled = d->tell_ready = true;
@@ -504,12 +504,12 @@ static void seeker_step(struct directory *d, usec_t now)
             look_end(d, now, &s->look[i]);
     if (!s->runs && s->check_at <= now) {
         plan_check(d, now);
-        if (prefixes(d, now) < s->count)
+        if (prefixes(d, now) < s->need.count)
             s->again_at = now;
     }
     if (!s->runs && s->again_at <= now)
         round_begin(d, now);
-    unsigned at_once = s->any ? DIRECTORY_ANY_LOOKS : DIRECTORY_LOOKS_MAX;
+    unsigned at_once = s->need.any ? DIRECTORY_ANY_LOOKS : DIRECTORY_LOOKS_MAX;
     for (unsigned i = 0; i < at_once; i++)
         if (s->runs && s->look[i].id == 0 && s->next < s->slots && !enough(d, now))
             look_begin(d, now, &s->look[i]);
@@ -540,7 +540,7 @@ static void take(struct directory *d, usec_t now, const struct look *l, const ui
         d->refused++;
         return;
     }
-    bool fits = !d->seeker->tcp || o.tcp || o.tcp_port != 0;
+    bool fits = !d->seeker->need.tcp || o.tcp || o.tcp_port != 0;
     if (!fits || !relay_pool_news(&d->seeker->pool, &o))
         return;
     if (offer_verify(&o, &body, &rules, &l->at) != BAUTA_OK)
@@ -585,35 +585,33 @@ static void look_event(struct directory *d, usec_t now, struct look *l, const st
     look_wait(l, now);
 }
 
-int directory_want(struct directory *d, usec_t now, unsigned count, bool tcp, bool any)
+int directory_want(struct directory *d, usec_t now, const struct directory_need *need)
 {
     struct seeker *s = d->seeker;
-    if (s != NULL && (count == 0 || tcp != s->tcp || any != s->any)) {
+    if (s != NULL && (need->count == 0 || need->tcp != s->need.tcp || need->any != s->need.any)) {
         for (unsigned i = 0; i < DIRECTORY_LOOKS_MAX; i++)
             if (s->look[i].id != 0)
                 look_end(d, now, &s->look[i]);
         arena_give(d->config.arena, s, sizeof *s);
-        d->seeker = NULL;
+        d->seeker = s = NULL;
         d->tell_ready = d->tell_none = false;
     }
-    if (count == 0)
+    if (need->count == 0)
         return BAUTA_OK;
-    if (d->seeker == NULL) {
-        s = arena_take(d->config.arena, sizeof *s);
+    if (s == NULL) {
+        d->seeker = s = arena_take(d->config.arena, sizeof *s);
         if (s == NULL)
             return BAUTA_ESPACE;
-        d->seeker = s;
         relay_pool_init(&s->pool, d->config.prefix_limits);
-        s->tcp = tcp;
-        s->any = any;
+        s->need = *need;
         s->patience_at = USEC_NEVER;
         s->again_at = now;
         s->again_gap = again_min(s);
         s->check_at = USEC_NEVER;
     }
-    if (count > d->seeker->count && !d->seeker->runs)
-        d->seeker->again_at = now;
-    d->seeker->count = count;
+    if (need->count > s->need.count && !s->runs)
+        s->again_at = now;
+    s->need = *need;
     directory_expire(d, now);
     return BAUTA_OK;
 }
@@ -638,7 +636,7 @@ void directory_failed(struct directory *d, usec_t now, const uint8_t pk[static K
     if (s == NULL)
         return;
     relay_pool_failed(&s->pool, now, pk);
-    if (prefixes(d, now) < s->count)
+    if (prefixes(d, now) < s->need.count)
         plan_again(d, now);
 }
 
@@ -671,7 +669,7 @@ void directory_free(struct directory *d, usec_t now)
 {
     if (d == NULL)
         return;
-    (void)directory_want(d, now, 0, false, false);
+    (void)directory_want(d, now, &(struct directory_need){.count = 0});
     directory_withdraw(d, now);
     struct arena *arena = d->config.arena;
     arena_give(arena, d, sizeof *d);

@@ -40,11 +40,18 @@ int directory_announce(struct directory *, usec_t now, const struct relay_offer 
 void directory_withdraw(struct directory *, usec_t now);
 
 // ---- a client ---------------------------------------------------------------------------------------
-// From now on looks for relays until there are `count` different prefixes to pick from, and as far as the network
-// has them a few times as many, so that no slot's holders decide; 0: stops, and forgets all. Counts those in use,
-// too. `tcp`: relays on TCP only. `any`: nobody is hidden by the choice, so the first slot that names a few will do, and
-// it looks again less often. DIRECTORY_READY or DIRECTORY_NONE comes. BAUTA_ESPACE.
-int directory_want(struct directory *, usec_t now, unsigned count, bool tcp, bool any);
+struct directory_need {
+    unsigned count; // different prefixes to pick from, those in use among them; 0: none
+    bool tcp;       // relays on TCP only
+    bool
+        any; // nobody is hidden by the choice: the first slot that names a few will do, and looking again has time
+    uint8_t families; // as relay_wish's
+    bool both;
+};
+// From now on looks for relays until there are as many as are needed, and as far as the network has them a few times as
+// many, so that no slot's holders decide. Without any need: stops, and forgets all. DIRECTORY_READY or DIRECTORY_NONE
+// comes. BAUTA_ESPACE.
+int directory_want(struct directory *, usec_t now, const struct directory_need *);
 // One at random (choice.h); never our own. BAUTA_EUNKNOWN: before the first DIRECTORY_READY or DIRECTORY_NONE, since who
 // answered first would choose for us; or none is known that fits: then it looks through all slots again, soon, and one
 // of the two comes once more.

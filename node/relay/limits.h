@@ -46,6 +46,7 @@
 #define RELAY_CLIENT_BATCHES 8u // of one client's channel before the next has its turn
 
 // ---- the client's end -----------------------------------------------------------------------------------
+#define TUNNEL_RENEW_US USEC_PER_S      // until a reservation is renewed before its time
 #define TUNNEL_OPEN_US (8 * USEC_PER_S) // from the first question to a channel that carries
 // ---- offers -----------------------------------------------------------------------------------------
 #define OFFER_CONTACTS_MAX 2u             // one of each address family

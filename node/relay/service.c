@@ -253,6 +253,18 @@ static void tell_drain(struct relay *r, usec_t now, struct relay_client *c)
     relay_client_say(r, now, c, &m);
 }
 
+// A client that can't reach a family itself knows nobody of it who could tell how others see the exit.
+static void tell_servers(struct relay *r, usec_t now, struct relay_client *c)
+{
+    for (unsigned f = 0; f < 2; f++) {
+        struct relay_message m = {.type = RELAY_SERVER};
+        struct path like = {.family = f == 0 ? 4 : 6};
+        if (dht_servers_apart(r->cfg.dht, &like, &m.server, 1) == 1 &&
+            m.server.path.family == like.family)
+            relay_client_say(r, now, c, &m);
+    }
+}
+
 static void on_message(struct relay *r, usec_t now, struct relay_client *c,
                        const struct relay_message *m)
 {
@@ -264,6 +276,7 @@ static void on_message(struct relay *r, usec_t now, struct relay_client *c,
         c->reserved = true;
         c->until = now + (usec_t)RELAY_RESERVATION_S * USEC_PER_S;
         relay_client_say(r, now, c, &grant);
+        tell_servers(r, now, c);
         if (r->drain_at != USEC_NEVER)
             tell_drain(r, now, c);
         return;

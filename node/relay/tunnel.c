@@ -151,6 +151,11 @@ static void on_message(struct tunnel *t, usec_t now, const struct relay_message 
     case RELAY_CONSENTED:
         consented(t, m);
         return;
+    case RELAY_SERVER:
+        if (path_reachable(&m->server.path, t->cfg.lab))
+            t->server[m->server.path.family == 4 ? 0 : 1] = m->server;
+        t->tell_server = true;
+        return;
     case RELAY_DRAIN:
         t->draining = t->tell_drain = true;
         t->drain_at = now + (usec_t)m->seconds * USEC_PER_S;
@@ -260,6 +265,11 @@ bool tunnel_event(struct tunnel *t, usec_t now, struct tunnel_event *ev)
         t->said_count--;
         return true;
     }
+    if (t->tell_server) {
+        t->tell_server = false;
+        ev->kind = TUNNEL_SERVER;
+        return true;
+    }
     if (t->tell_drain) {
         t->tell_drain = false;
         ev->kind = TUNNEL_DRAINING;
@@ -295,6 +305,12 @@ usec_t tunnel_deadline(const struct tunnel *t)
     if (t->state < TUNNEL_OPEN && t->give_up_at < first)
         first = t->give_up_at;
     return t->state == TUNNEL_OPEN && t->renew_at < first ? t->renew_at : first;
+}
+
+void tunnel_renew(struct tunnel *t, usec_t now)
+{
+    if (t->state == TUNNEL_OPEN && now + TUNNEL_RENEW_US < t->renew_at)
+        t->renew_at = now + TUNNEL_RENEW_US;
 }
 
 void tunnel_end(struct tunnel *t, usec_t now)

@@ -37,9 +37,10 @@ struct tunnel {
     struct tunnel_opening *opening;
     uint32_t ask; // of dht_open, 0: none
     usec_t started_at, open_at, give_up_at, renew_at;
-    bool tell_open, tell_drain, refused, draining, ended;
+    bool tell_open, tell_drain, tell_server, refused, draining, ended;
     usec_t drain_at;
     uint32_t kBps;            // that the relay grants
+    struct contact server[2]; // IPv4, IPv6: that the relay named; family 0: none
     struct tunnel_said *said; // CONSENTED that were not told yet
     uint8_t said_first, said_count;
     struct relay_parts *parts; // of a long datagram that is coming
@@ -55,6 +56,8 @@ void tunnel_free(struct tunnel *); // wipes
 bool tunnel_dht_event(struct tunnel *, usec_t now, const struct dht_event *);
 bool tunnel_expire(struct tunnel *, usec_t now, unsigned budget);
 usec_t tunnel_deadline(const struct tunnel *);
+// Reserves anew, soon: what GRANT and SERVER say comes again.
+void tunnel_renew(struct tunnel *, usec_t now);
 // Says goodbye to the relay; TUNNEL_OVER follows.
 void tunnel_end(struct tunnel *, usec_t now);
 
@@ -83,8 +86,9 @@ enum tunnel_event_kind {
     TUNNEL_CID_DROP,  // cid
     TUNNEL_READY,     // datagrams may go
     TUNNEL_CONSENTED, // key_id, path with our via: somebody there wants our datagrams
-    TUNNEL_DRAINING,  // the relay will be gone in `seconds`
-    TUNNEL_CLOSED     // it is over; `refused`: the relay has no room, or is none
+    TUNNEL_SERVER, // the relay named a server of a family, which may be asked how the exit is seen
+    TUNNEL_DRAINING, // the relay will be gone in `seconds`
+    TUNNEL_CLOSED    // it is over; `refused`: the relay has no room, or is none
 };
 struct tunnel_event {
     enum tunnel_event_kind kind;

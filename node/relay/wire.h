@@ -49,7 +49,9 @@ enum relay_message_type {
     RELAY_FORGET = 3,      // client: key[32]
     RELAY_GRANT = 129,     // relay: seconds[4] kilobytes a second[4]
     RELAY_CONSENTED = 130, // relay: key_id[8] path. It answered: datagrams go there
-    RELAY_DRAIN = 131      // relay: seconds[4]. Find another one
+    RELAY_DRAIN = 131,     // relay: seconds[4]. Find another one
+    RELAY_SERVER =
+        132 // relay: key[32] puzzle_nonce[8] path. A server that can tell how your exit is seen
 };
 #define RELAY_VERSION 1u
 #define RELAY_KEY_ID_BYTES 8u
@@ -63,6 +65,7 @@ struct relay_message {
     uint32_t seconds, kBps;                 // GRANT, DRAIN
     uint8_t count;                          // CONSENT
     struct path path[RELAY_PEER_PATHS_MAX]; // CONSENT; CONSENTED: the first
+    struct contact server;                  // SERVER
 };
 size_t relay_message_put(uint8_t out[static RELAY_MESSAGE_BYTES_MAX], const struct relay_message *);
 // From the beginning of what has come on the stream: how many bytes it took, 0 where it is not whole yet,

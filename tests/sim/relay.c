@@ -115,6 +115,8 @@ static void meet(uint64_t seed, uint32_t loss_percent, enum sim_nat_kind a, bool
     assert_true(ok);
     assert_int_equal(l.leaked, 0);
     assert_true(!a_hides || l.sent > 0);
+    for (uint32_t i = SERVERS + RELAYS; i < sim_nodes(s) && !relayed; i++)
+        assert_null(sim_node(s, i)->uplink); // who is easily reached asks nobody for a relay
     sim_check_people(s);
     assert_int_equal(sim_failures(s), 0);
     sim_free(s);
@@ -148,6 +150,45 @@ static void whom_nats_keep_apart_a_relay_brings_together(void **state)
     meet(8, 5, SIM_NAT_SYMMETRIC, false, SIM_NAT_SYMMETRIC, false, 1, true);
     meet(9, 0, SIM_NAT_FULL_CONE, false, SIM_NAT_PORT_RESTRICTED, false, 1,
          false); // these need none
+}
+
+// One has IPv4 only, the other IPv6 only; a few servers and relays have both. The relay of the latter carries the offers,
+// the look-ups among servers of IPv4, and the conversation.
+static void who_has_one_family_meets_who_has_the_other(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 30; seed < 34; seed++) {
+        struct sim *s = help_sim(seed, 0);
+        for (uint32_t i = 0; i < 60; i++) {
+            struct sim_node_config n = {.server = true, .relay = i % 10 == 9};
+            n.site.v6 = i % 4 == 0 || i % 20 == 9;
+            n.bootstraps = i < 3 ? i : 3;
+            for (uint32_t k = 0; k < n.bootstraps; k++)
+                n.bootstrap[k] = 4 * k;
+            (void)sim_node_add(s, i * 100 * MS, &n);
+        }
+        for (uint32_t i = 0; i < 6; i++) {
+            char topic[32];
+            struct sim_node_config four = {.site.nat = SIM_NAT_PORT_RESTRICTED, .bootstraps = 3},
+                                   six = {.site = {.no_v4 = true, .v6 = true}, .bootstraps = 3};
+            six.server = i % 2 == 0;
+            for (uint32_t k = 0; k < 3; k++)
+                four.bootstrap[k] = six.bootstrap[k] = 4 * k;
+            uint32_t x = sim_node_add(s, 20 * S, &four), y = sim_node_add(s, 20 * S, &six);
+            snprintf(topic, sizeof topic, "pair %u", i);
+            (void)help_person(s, i < 3 ? x : y, topic, 45 * S, 5);
+            (void)help_person(s, i < 3 ? y : x, topic, 60 * S, 5);
+        }
+        bool ok = sim_run(s, 180 * S, all_done, NULL);
+        if (!ok)
+            help_show(s);
+        assert_true(ok);
+        for (uint32_t i = 0; i < 12; i++)
+            assert_true(sim_last_match(s, i)->relayed);
+        sim_check_people(s);
+        assert_int_equal(sim_failures(s), 0);
+        sim_free(s);
+    }
 }
 
 // The relay of a hidden person, or of both, dies in mid-conversation: another takes over, and nothing is lost or doubled,
@@ -221,6 +262,7 @@ int main(void)
         cmocka_unit_test(both_hide),
         cmocka_unit_test(one_hides),
         cmocka_unit_test(two_hops),
+        cmocka_unit_test(who_has_one_family_meets_who_has_the_other),
         cmocka_unit_test(a_relay_dies_and_the_conversation_goes_on),
         cmocka_unit_test(whom_nats_keep_apart_a_relay_brings_together),
     };

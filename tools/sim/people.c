@@ -672,7 +672,7 @@ static void pair_figures(const struct sim *s, uint32_t person, struct sim_figure
     if (p->seeks == 0 || o->seeks == 0 || p->cut_off || o->cut_off ||
         asked_us + SIM_PAIR_WAIT_US > s->now)
         return;
-    bool can = sim_can_meet(s, p->config.node, o->config.node);
+    bool can = s->head->relays || sim_can_meet(s, p->config.node, o->config.node);
     f->pairs++;
     f->pairs_possible += can;
     f->pairs_matched += can && p->matches > 0 && o->matches > 0;

@@ -297,7 +297,9 @@ void sim_restart(struct sim *s, usec_t at_us, uint32_t node, usec_t back_us)
 static bool is_free(const struct sim *s, uint32_t node)
 {
     const struct sim_host *h = s->host[node];
-    return h->node != NULL && !h->leaves && h->actor == NULL && sim_people_gone(s, node);
+    // A volunteer's relay has no person (`bauta relay`).
+    return h->node != NULL && !h->leaves && !h->relay && h->actor == NULL &&
+           sim_people_gone(s, node);
 }
 
 uint32_t sim_seat(const struct sim *s, uint32_t key)

@@ -500,6 +500,7 @@ uint32_t sim_node_add(struct sim *s, usec_t at_us, const struct sim_node_config 
         relay_secret(h->secret, seed);
         h->server = h->keeps_key = true;
         h->candidate = false;
+        s->head->relays = true;
     }
     if (actor != NULL) {
         h->actor = sim_grow(NULL, 1, sizeof *h->actor);

@@ -72,6 +72,7 @@ struct sim {
     struct sim *shard[SIM_THREADS_MAX]; // of the head
     uint32_t shards;                    // of the head; below 2: none
     bool in_window;                     // of the head: shards are running
+    bool relays;                        // of the head: some node is one
     usec_t window_end_us;
     struct shard_post *post;  // of a shard
     struct sim_queue nobodys; // of the head: events of no node

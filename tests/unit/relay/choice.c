@@ -156,6 +156,27 @@ static void only_what_can_be_reached(void **state)
     assert_int_equal(relay_pool_prefixes(&pool, T, &wish), 2);
 }
 
+// Who has one family takes relays that have both, as long as any is known.
+static void those_with_both_families(void **state)
+{
+    (void)state;
+    struct relay_choice c;
+    const struct relay_wish wish = {.families = RELAY_WISH_V4, .both = true};
+    for (uint32_t i = 1; i <= 9; i++)
+        put(i, i, 1000);
+    assert_int_equal(relay_pool_prefixes(&pool, T, &wish), 0);
+    assert_int_equal(relay_pool_pick(&pool, T, &rng, &wish, &c), 0); // better than none
+    struct relay_offer o = offer(20, 20, 1000);
+    relay_add_v6(&o, 7);
+    relay_pool_put(&pool, T, &o);
+    assert_int_equal(relay_pool_prefixes(&pool, T, &wish), 1);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(relay_pool_pick(&pool, T, &rng, &wish, &c), 0);
+        assert_int_equal(c.contact, 0);
+        assert_memory_equal(c.offer.ed_pk, o.ed_pk, sizeof o.ed_pk);
+    }
+}
+
 // In a lab all have one prefix: nodes count.
 static void in_a_lab_nodes_count(void **state)
 {
@@ -298,6 +319,7 @@ int main(void)
         cmocka_unit_test_setup(claims_are_bounded, start),
         cmocka_unit_test_setup(used_prefixes_never_come_again, start),
         cmocka_unit_test_setup(only_what_can_be_reached, start),
+        cmocka_unit_test_setup(those_with_both_families, start),
         cmocka_unit_test_setup(in_a_lab_nodes_count, start),
         cmocka_unit_test_setup(who_failed_waits, start),
         cmocka_unit_test_setup(the_newest_counts, start),

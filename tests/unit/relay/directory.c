@@ -13,7 +13,8 @@ static struct directory_status status_of(unsigned i)
 static unsigned looking_client(unsigned count, int64_t skew_us)
 {
     unsigned c = fake_client(skew_us);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, count, false, false), 0);
+    assert_int_equal(
+        directory_want(fake.node[c].dir, fake.now, &(struct directory_need){.count = count}), 0);
     return c;
 }
 
@@ -43,7 +44,8 @@ static void a_client_finds_a_relay(void **state)
     unsigned opened = fake.opened;
     fake_run(600 * USEC_PER_S);
     assert_int_equal(fake.opened, opened);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 0, false, false), 0);
+    assert_int_equal(
+        directory_want(fake.node[c].dir, fake.now, &(struct directory_need){.count = 0}), 0);
     assert_int_equal(pick(c, &choice), BAUTA_EUNKNOWN);
 }
 
@@ -53,7 +55,8 @@ static void nobody_picks_himself(void **state)
     struct relay_choice choice;
     unsigned r = fake_relay(1, 0);
     fake_run(5 * USEC_PER_S);
-    assert_int_equal(directory_want(fake.node[r].dir, fake.now, 1, false, false), 0);
+    assert_int_equal(
+        directory_want(fake.node[r].dir, fake.now, &(struct directory_need){.count = 1}), 0);
     fake_run(60 * USEC_PER_S);
     assert_true(fake.node[r].none > 0);
     assert_int_equal(fake.node[r].ready, 0);
@@ -99,6 +102,42 @@ static void many_relays_are_found_soon(void **state)
     assert_true(fake.now - began <= 2 * USEC_PER_S);
     assert_true(fake.opened - opened <= 8);
     assert_true(status_of(c).prefixes >= DIRECTORY_PREFIXES_ENOUGH);
+}
+
+// Where any will do a single slot is enough, and no more than one is read at a time.
+static void any_will_do(void **state)
+{
+    (void)state;
+    for (uint32_t i = 1; i <= 75; i++)
+        (void)fake_relay(i, 0);
+    fake.now += 20 * FAKE_MINUTE_US;
+    fake_run(10 * USEC_PER_S);
+    unsigned opened = fake.opened, c = fake_client(0);
+    const struct directory_need need = {.count = 1, .any = true};
+    usec_t began = fake.now;
+    assert_int_equal(directory_want(fake.node[c].dir, fake.now, &need), 0);
+    while (fake.node[c].ready == 0 && fake.now < began + 10 * USEC_PER_S)
+        fake_run(10 * USEC_PER_MS);
+    assert_int_equal(fake.node[c].ready, 1);
+    assert_true(fake.now - began <= 2 * USEC_PER_S);
+    assert_in_range(fake.opened - opened, 1, 3);
+    assert_true(status_of(c).prefixes >= DIRECTORY_ANY_PREFIXES);
+}
+
+// Where there are none all slots are read, one at a time, and then seldom.
+static void none_will_do(void **state)
+{
+    (void)state;
+    unsigned c = fake_client(0);
+    const struct directory_need need = {.count = 1, .any = true};
+    assert_int_equal(directory_want(fake.node[c].dir, fake.now, &need), 0);
+    for (unsigned i = 0; i < 600; i++) {
+        fake_run(100 * USEC_PER_MS);
+        assert_true(fake_places_open() <= DIRECTORY_ANY_LOOKS);
+    }
+    assert_true(fake.node[c].none >= 1 && fake.opened >= DIRECTORY_SLOTS);
+    fake_run(60 * FAKE_MINUTE_US);
+    assert_in_range(fake.node[c].none, 5, 9);
 }
 
 static unsigned moved(unsigned relays)
@@ -579,12 +618,16 @@ static void only_those_on_tcp(void **state)
     assert_int_equal(directory_announce(fake.node[r].dir, fake.now, &o), 0);
     fake_run(5 * USEC_PER_S);
     unsigned c = fake_client(0);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 1, true, false), 0);
+    assert_int_equal(directory_want(fake.node[c].dir, fake.now,
+                                    &(struct directory_need){.count = 1, .tcp = true}),
+                     0);
     fake_run(20 * USEC_PER_S);
     assert_int_equal(status_of(c).offers, 1);
     assert_int_equal(pick(c, &choice), 0);
     assert_int_equal(choice.offer.tcp_port, 443);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 1, false, false), 0); // any will do
+    assert_int_equal(
+        directory_want(fake.node[c].dir, fake.now, &(struct directory_need){.count = 1}),
+        0); // any will do
     fake_run(20 * USEC_PER_S);
     assert_int_equal(status_of(c).offers, 2);
 }
@@ -650,8 +693,11 @@ static void no_memory(void **state)
     arena_end(&fake.node[c].arena);
     c = fake_node_in(false, 0, 0, 4096);
     assert_non_null(fake.node[c].dir);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 1, false, false), BAUTA_ESPACE);
-    assert_int_equal(directory_want(fake.node[c].dir, fake.now, 0, false, false), 0);
+    assert_int_equal(
+        directory_want(fake.node[c].dir, fake.now, &(struct directory_need){.count = 1}),
+        BAUTA_ESPACE);
+    assert_int_equal(
+        directory_want(fake.node[c].dir, fake.now, &(struct directory_need){.count = 0}), 0);
     c = looking_client(1, 0);
     print_message("a directory takes %zu bytes, and while it looks for relays",
                   fake.node[c - 1].arena.used_bytes);
@@ -680,7 +726,7 @@ static void the_clock_jumps(void **state)
     struct directory *d;
     unsigned opened = fake.opened;
     assert_int_equal(directory_init(&d, &cfg), 0);
-    assert_int_equal(directory_want(d, fake.now, 1, false, false), 0);
+    assert_int_equal(directory_want(d, fake.now, &(struct directory_need){.count = 1}), 0);
     assert_true(directory_deadline(d) == USEC_NEVER);
     directory_expire(d, fake.now);
     assert_int_equal(fake.opened, opened);
@@ -697,6 +743,8 @@ int main(void)
         TEST(nobody_picks_himself),
         TEST(what_a_relay_may_announce),
         TEST(many_relays_are_found_soon),
+        TEST(any_will_do),
+        TEST(none_will_do),
         TEST(one_holder),
         TEST(the_first_answer_does_not_choose),
         TEST(slow_holders),

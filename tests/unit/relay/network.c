@@ -114,7 +114,7 @@ static unsigned add_relay(uint32_t number)
 
 static void want(unsigned i, unsigned count)
 {
-    assert_int_equal(directory_want(dir[i], net.now, count, false, false), 0);
+    assert_int_equal(directory_want(dir[i], net.now, &(struct directory_need){.count = count}), 0);
     drain(i);
 }
 

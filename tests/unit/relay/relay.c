@@ -379,6 +379,15 @@ static void messages_have_one_spelling(void **state)
     assert_memory_equal(back.path, m.path, sizeof m.path);
     out[3 + 32]++; // more paths than there are
     assert_int_equal(relay_message_get(&back, out, len), BAUTA_EFORMAT);
+    m = (struct relay_message){.type = RELAY_SERVER};
+    memset(m.server.pk, 5, sizeof m.server.pk);
+    memset(m.server.puzzle_nonce, 6, sizeof m.server.puzzle_nonce);
+    m.server.path = path_v4((const uint8_t[4]){9, 8, 7, 6}, 5432);
+    len = relay_message_put(out, &m);
+    assert_int_equal(relay_message_get(&back, out, len), len);
+    assert_memory_equal(&back.server, &m.server, sizeof m.server);
+    out[1]--; // cut short
+    assert_int_equal(relay_message_get(&back, out, len), BAUTA_EFORMAT);
     static const uint8_t unknown[] = {77, 2, 0, 1, 2, 9};
     assert_int_equal(relay_message_get(&back, unknown, sizeof unknown), 5);
     assert_int_equal(back.type, 0);
