@@ -332,7 +332,7 @@ static bool receive_tunnel(struct node *n, usec_t now, const struct arrival *a,
     if (slot == NULL || slot->owner < UPLINK_OWNER)
         return false;
     struct tunnel *t = n->uplink->line[slot->owner - UPLINK_OWNER].tunnel;
-    if (t == NULL || a->path.via != t->cfg.under) {
+    if (t == NULL || !tunnel_comes_by(t, a->path.via)) {
         n->dropped_unknown++;
         return true;
     }

@@ -23,14 +23,14 @@ static bool udp_silent(const struct node *n, usec_t now)
            n->relaying == NULL && n->udp_at != 0 && n->udp_at <= now && !dht_heard_udp(n->dht);
 }
 
-static bool two_hops(const struct node *n)
+bool uplink_two_hops(const struct node *n)
 {
     return uplink_only(n) && n->cfg.hops == 2;
 }
 
-static enum uplink_slot talk_slot(const struct node *n)
+enum uplink_slot uplink_talk_slot(const struct node *n)
 {
-    return two_hops(n) ? UPLINK_TALK : UPLINK_MAIN;
+    return uplink_two_hops(n) ? UPLINK_TALK : UPLINK_MAIN;
 }
 
 static bool no_v4(const struct node *n)
@@ -38,7 +38,7 @@ static bool no_v4(const struct node *n)
     return n->local_families == RELAY_WISH_V6;
 }
 
-static bool is_open(const struct uplink_line *l)
+bool uplink_is_open(const struct uplink_line *l)
 {
     return l->tunnel != NULL && l->tunnel->state == TUNNEL_OPEN;
 }
@@ -169,15 +169,23 @@ static bool directory_ready(struct node *n, usec_t now, unsigned wanted)
     return true;
 }
 
+// Does its relay see our address?
+static bool is_first(const struct node *n, enum uplink_slot slot)
+{
+    return uplink_two_hops(n) ? slot == UPLINK_FRONT
+                              : slot != UPLINK_SPARE || n->uplink->line[UPLINK_MAIN].lost;
+}
+
 // By which way, and how many tunnels that is with this one.
 static bool way_of(const struct node *n, enum uplink_slot slot, uint32_t *under, unsigned *tunnels)
 {
-    const struct uplink_line *front = &n->uplink->line[UPLINK_FRONT];
     *under = over_tcp(n) ? VIA_TCP : VIA_UDP;
     *tunnels = 1;
-    if (slot == UPLINK_FRONT || !two_hops(n))
+    if (is_first(n, slot))
         return true;
-    if (!is_open(front))
+    const struct uplink_line *front =
+        &n->uplink->line[uplink_two_hops(n) ? UPLINK_FRONT : UPLINK_MAIN];
+    if (!uplink_is_open(front))
         return false;
     *under = front->tunnel->cfg.via;
     *tunnels = 2;
@@ -227,14 +235,17 @@ static unsigned used(const struct node *n,
     return k;
 }
 
-// Which families we can reach a relay in: as our interfaces have them, or as the exit of the tunnel before it.
+// Which families we can reach a relay in: as our interfaces have them, or as the exit of the tunnel before it; a spare one in
+// both ways.
 static uint8_t families(const struct node *n, enum uplink_slot slot)
 {
-    const struct path *exit = n->uplink->line[UPLINK_FRONT].exit;
-    if (slot == UPLINK_FRONT || !two_hops(n))
+    const struct path *exit = n->uplink->line[uplink_two_hops(n) ? UPLINK_FRONT : UPLINK_MAIN].exit;
+    if (is_first(n, slot))
         return n->local_families;
-    return (uint8_t)((exit[0].family != 0 ? RELAY_WISH_V4 : 0) |
-                     (exit[1].family != 0 ? RELAY_WISH_V6 : 0));
+    uint8_t exits = (uint8_t)((exit[0].family != 0 ? RELAY_WISH_V4 : 0) |
+                              (exit[1].family != 0 ? RELAY_WISH_V6 : 0));
+    uint8_t both = exits & n->local_families;
+    return uplink_two_hops(n) ? exits : both != 0 ? both : n->local_families;
 }
 
 static bool in_use(const struct node *n, const uint8_t pk[static 32])
@@ -259,14 +270,18 @@ static bool open_of_directory(struct node *n, usec_t now, enum uplink_slot slot)
     struct contact relay = choice.offer.contact[choice.contact];
     if (in_use(n, relay.pk))
         return false;
-    bool tcp = over_tcp(n) && (slot == UPLINK_FRONT || !two_hops(n));
+    bool tcp = over_tcp(n) && (slot == UPLINK_FRONT || !uplink_two_hops(n));
     if (tcp && !choice.offer.tcp && choice.offer.tcp_port == 0)
         return false;
+    struct path straight = relay.path;
     if (tcp && !choice.offer.tcp)
-        relay.path.port = choice.offer.tcp_port;
+        straight.port = choice.offer.tcp_port;
+    if (is_first(n, slot))
+        relay.path = straight;
     if (line_open(n, now, slot, &relay, false) != 0)
         return false;
     struct uplink_line *l = &n->uplink->line[slot];
+    l->straight = straight;
     for (l->relays = 0; l->relays < choice.offer.contacts; l->relays++)
         l->relay[l->relays] = choice.offer.contact[l->relays].path;
     return true;
@@ -342,13 +357,13 @@ static void swap(struct node *n, usec_t now, enum uplink_slot from, enum uplink_
 
 static void tell_meet(struct node *n, usec_t now)
 {
-    const struct uplink_line *l = &n->uplink->line[talk_slot(n)];
-    bool open = is_open(l);
+    const struct uplink_line *l = &n->uplink->line[uplink_talk_slot(n)];
+    bool open = uplink_is_open(l);
     dht_other_way(n->dht, now, open && !uplink_only(n) ? l->tunnel->cfg.via : VIA_NONE,
                   no_v4(n) && l->exit[0].family != 0);
     // With one hop introducers tell, too.
     bool known = open && (l->exit[0].family != 0 || l->exit[1].family != 0);
-    meet_exits(n->meet, now, uplink_only(n), uplink_only(n) && two_hops(n) && !known,
+    meet_exits(n->meet, now, uplink_only(n), uplink_only(n) && uplink_two_hops(n) && !known,
                open ? l->tunnel->cfg.via : VIA_NONE, open ? l->exit : NULL);
 }
 
@@ -356,7 +371,7 @@ static void tell_meet(struct node *n, usec_t now)
 static void route(struct node *n, usec_t now)
 {
     const struct uplink_line *l = &n->uplink->line[UPLINK_MAIN];
-    uint32_t via = !uplink_only(n) ? VIA_UDP : is_open(l) ? l->tunnel->cfg.via : VIA_NONE;
+    uint32_t via = !uplink_only(n) ? VIA_UDP : uplink_is_open(l) ? l->tunnel->cfg.via : VIA_NONE;
     dht_via(n->dht, now, via);
     tell_meet(n, now);
 }
@@ -403,7 +418,7 @@ static void helper_time(const struct node *n, usec_t now)
 static void warn_later(struct node *n, usec_t now)
 {
     struct uplink *u = n->uplink;
-    bool missing = uplink_only(n) && !is_open(&u->line[talk_slot(n)]);
+    bool missing = uplink_only(n) && !uplink_is_open(&u->line[uplink_talk_slot(n)]);
     if (!missing)
         u->warn_at = USEC_NEVER;
     else if (u->warn_at == USEC_NEVER && n->encounters > 0)
@@ -432,7 +447,7 @@ void uplink_step(struct node *n, usec_t now)
         helper_time(n, now);
     if (silent) {
         u->tcp = true;
-        if (!is_open(&u->line[UPLINK_MAIN])) {
+        if (!uplink_is_open(&u->line[UPLINK_MAIN])) {
             fill(n, now, UPLINK_MAIN);
             return;
         }
@@ -460,25 +475,29 @@ void uplink_step(struct node *n, usec_t now)
     // Slots that are looked at before anybody can be asked would only pass by.
     if (dht_joined(n->dht) && !directory_ready(n, now, only ? 3 : 1))
         return;
-    if (two_hops(n))
+    if (uplink_two_hops(n))
         fill(n, now, UPLINK_FRONT);
     fill(n, now, UPLINK_MAIN);
     struct uplink_line *main = &u->line[UPLINK_MAIN], *spare = &u->line[UPLINK_SPARE];
-    if (only && is_open(main) && two_hops(n) && n->encounters > 0)
+    if (only && uplink_is_open(main) && uplink_two_hops(n) && n->encounters > 0)
         fill(n, now, UPLINK_TALK);
-    if (only && is_open(main) && (main->temporary || (!two_hops(n) && n->encounters > 0)))
+    if (only && uplink_is_open(main) &&
+        (main->temporary || (!uplink_two_hops(n) && n->encounters > 0)))
         fill(n, now, UPLINK_SPARE);
     // One that we chose ourselves takes over from a bootstrap, which everybody else asks, too; and the spare one from
     // one that is lost.
-    if (is_open(spare) && !spare->temporary &&
+    if (uplink_is_open(spare) && !spare->temporary &&
         (main->tunnel == NULL || main->temporary || main->lost || main->tunnel->draining)) {
         swap(n, now, UPLINK_MAIN, UPLINK_SPARE);
+        if (!uplink_two_hops(n))
+            tunnel_move(main->tunnel, now, &main->straight, over_tcp(n) ? VIA_TCP : VIA_UDP);
         route(n, now);
         for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
             if (n->busy->conversation[i] != NULL && n->busy->conversation[i]->relayed)
                 uplink_conversation_lost(n, now, n->busy->conversation[i]);
     }
-    if (is_open(spare) && (spare->temporary || spare->tunnel->draining) && !carries(n, spare))
+    if (uplink_is_open(spare) && (spare->temporary || spare->tunnel->draining) &&
+        !carries(n, spare))
         close_line(now, spare);
     route(n, now);
     warn_later(n, now);
@@ -590,6 +609,17 @@ static void closed(struct node *n, struct uplink_line *l, bool refused)
     l->again_at = 0;
 }
 
+// A spare one that was being opened through the one that is lost now: anew, straight.
+static void spare_in_vain(struct node *n, const struct uplink_line *lost)
+{
+    struct uplink_line *spare = &n->uplink->line[UPLINK_SPARE];
+    if (lost != &n->uplink->line[UPLINK_MAIN] || spare->tunnel == NULL || uplink_is_open(spare) ||
+        uplink_two_hops(n))
+        return;
+    line_end(n, spare);
+    spare->again_at = 0;
+}
+
 static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
                       const struct tunnel_event *ev)
 {
@@ -612,6 +642,7 @@ static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
         return;
     case TUNNEL_LOST:
         l->lost = true;
+        spare_in_vain(n, l);
         return;
     case TUNNEL_FOUND:
         l->lost = false;
@@ -697,7 +728,7 @@ void uplink_expire(struct node *n, usec_t now, unsigned budget)
             (void)tunnel_expire(l->tunnel, now, budget);
             l->tunnel->ready = l->tunnel->dirty = true;
         }
-        if (is_open(l) && l->exit_at <= now)
+        if (uplink_is_open(l) && l->exit_at <= now)
             ask_exit(n, now, l);
     }
     if (u != NULL && u->directory != NULL && directory_deadline(u->directory) <= now)
@@ -710,17 +741,17 @@ void uplink_expire(struct node *n, usec_t now, unsigned budget)
 static bool slot_wanted(const struct node *n, unsigned i)
 {
     const struct uplink *u = n->uplink;
-    bool open = is_open(&u->line[UPLINK_MAIN]);
+    bool open = uplink_is_open(&u->line[UPLINK_MAIN]);
     switch ((enum uplink_slot)i) {
     case UPLINK_FRONT:
-        return two_hops(n);
+        return uplink_two_hops(n);
     case UPLINK_MAIN:
-        return !two_hops(n) || is_open(&u->line[UPLINK_FRONT]);
+        return !uplink_two_hops(n) || uplink_is_open(&u->line[UPLINK_FRONT]);
     case UPLINK_TALK:
-        return two_hops(n) && open && n->encounters > 0;
+        return uplink_two_hops(n) && open && n->encounters > 0;
     case UPLINK_SPARE:
         return uplink_only(n) && open &&
-               (u->line[UPLINK_MAIN].temporary || (!two_hops(n) && n->encounters > 0));
+               (u->line[UPLINK_MAIN].temporary || (!uplink_two_hops(n) && n->encounters > 0));
     case UPLINK_SLOTS:
         break;
     }
@@ -744,7 +775,7 @@ usec_t uplink_deadline(const struct node *n)
         usec_t at = USEC_NEVER;
         if (l->tunnel != NULL) {
             at = tunnel_deadline(l->tunnel);
-            if (is_open(l) && l->exit_at < at)
+            if (uplink_is_open(l) && l->exit_at < at)
                 at = l->exit_at;
         } else if (active && slot_wanted(n, i)) {
             at = l->again_at;
@@ -756,103 +787,6 @@ usec_t uplink_deadline(const struct node *n)
     return u->warn_at < first ? u->warn_at : first;
 }
 
-// ---- conversations ------------------------------------------------------------------------------------------
-
-void uplink_conversation(struct node *n, usec_t now, struct conversation *c,
-                         const struct channel_config *cfg)
-{
-    uint8_t key[CONSENT_KEY_BYTES];
-    consent_key(key, cfg->k_ir, cfg->k_ri, cfg->h);
-    consent_init(&c->consent, key);
-    sodium_memzero(key, sizeof key);
-    c->relayed = uplink_only(n);
-    struct uplink_line *l = n->uplink != NULL ? &n->uplink->line[talk_slot(n)] : NULL;
-    if (l == NULL || !is_open(l))
-        return;
-    // Who hides the address has the relay ask at once; else it only lets in whom the direct way is closed to.
-    tunnel_consent(l->tunnel, now, c->consent.key, cfg->candidate,
-                   c->relayed ? cfg->candidates : 0);
-    l->tunnel->ready = l->tunnel->dirty = true;
-}
-
-void uplink_conversation_over(struct node *n, usec_t now, struct conversation *c)
-{
-    for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS; i++) {
-        struct tunnel *t = n->uplink->line[i].tunnel;
-        if (t == NULL || t->state != TUNNEL_OPEN)
-            continue;
-        tunnel_forget(t, now, c->consent.key);
-        t->ready = t->dirty = true;
-    }
-}
-
-void uplink_conversation_lost(struct node *n, usec_t now, struct conversation *c)
-{
-    struct path peer[CHANNEL_CANDIDATES_MAX];
-    size_t k = 0;
-    if (c->closed)
-        return;
-    // Where it was, and where it said that it might be.
-    if (c->path.family != 0)
-        peer[k++] = c->path;
-    for (unsigned i = 0; i < c->points && k < CHANNEL_CANDIDATES_MAX; i++)
-        peer[k++] = c->point[i];
-    for (size_t i = 0; i < k; i++)
-        peer[i].via = VIA_UDP;
-    if (!c->relayed && k > 0) // straight to its other exits; its relay lets us in
-        channel_candidates(c->channel, now, peer, k);
-    for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS; i++) {
-        struct uplink_line *l = &n->uplink->line[i];
-        if (!is_open(l) || i == UPLINK_FRONT || (two_hops(n) && i == UPLINK_MAIN))
-            continue;
-        tunnel_consent(l->tunnel, now, c->consent.key, peer, k);
-        l->tunnel->ready = l->tunnel->dirty = true;
-    }
-    if (c->relayed)
-        channel_moved(c->channel, now);
-    node_touch(n, c);
-}
-
-size_t uplink_points(const struct node *n, uint8_t out[static UPLINK_POINTS_BYTES_MAX])
-{
-    struct wr w = wr_init(out, UPLINK_POINTS_BYTES_MAX);
-    uint8_t count = 0;
-    wr_u8(&w, UPLINK_POINTS);
-    for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS && count < 2; i++) {
-        const struct uplink_line *l = &n->uplink->line[i];
-        bool talks = i == (unsigned)talk_slot(n) || (i == UPLINK_SPARE && !two_hops(n));
-        for (unsigned f = 0; f < 2 && talks && is_open(l) && count < UPLINK_POINTS_MAX; f++)
-            if (l->exit[f].family != 0) {
-                path_put(&w, &l->exit[f]);
-                count++;
-            }
-    }
-    out[0] = (uint8_t)(UPLINK_POINTS | count);
-    return count > 0 ? wr_len(&w) : 0;
-}
-
-bool uplink_question(struct node *n, usec_t now, const struct path *from, uint8_t *data, size_t len)
-{
-    (void)now;
-    for (uint32_t i = 0; n->conversations > 0 && len == CONSENT_BYTES && i < NODE_CONVERSATIONS_MAX;
-         i++) {
-        struct conversation *c = n->busy->conversation[i];
-        // Our own relay answers for us, unless it lets the other's exit in already: then that relay's question comes here.
-        bool hidden = c != NULL && c->relayed && (from->via & VIA_TUNNEL) == 0;
-        if (c == NULL || c->closed || hidden || !consent_is(data, len, c->consent.ask))
-            continue;
-        struct outbox_slot *slot = outbox_room(n->cfg.out);
-        if (slot != NULL && consent_reply(data, len, &c->consent, &n->cfg.rng) == 0) {
-            memcpy(slot->data, data, len);
-            slot->len = (uint16_t)len;
-            slot->path = *from;
-            outbox_commit(n->cfg.out);
-        }
-        return true;
-    }
-    return false;
-}
-
 void uplink_status(const struct node *n, usec_t now, struct uplink_status *s)
 {
     struct directory_status d = {0};
@@ -862,7 +796,7 @@ void uplink_status(const struct node *n, usec_t now, struct uplink_status *s)
     if (n->uplink->directory != NULL)
         directory_status(n->uplink->directory, now, &d);
     s->known = d.offers;
-    s->open = is_open(&n->uplink->line[talk_slot(n)]);
+    s->open = uplink_is_open(&n->uplink->line[uplink_talk_slot(n)]);
     for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
         const struct tunnel *t = n->uplink->line[i].tunnel;
         s->tunnels = (uint8_t)(s->tunnels + (t != NULL && t->state == TUNNEL_OPEN));

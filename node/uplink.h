@@ -12,12 +12,13 @@ enum uplink_slot {
     UPLINK_FRONT, // with two hops: the others go through it
     UPLINK_MAIN,  // what everything goes through, or with two hops all but conversations
     UPLINK_TALK,  // with two hops: conversations
-    UPLINK_SPARE, // takes over when the one in use is lost
+    UPLINK_SPARE, // takes over when the one in use is lost. Until then it goes through that one: its relay needn't see us
     UPLINK_SLOTS
 };
 struct uplink_line {                       // one of them
     struct tunnel *tunnel;                 // NULL: none
     struct path relay[OFFER_CONTACTS_MAX]; // all its addresses, as the directory has them
+    struct path straight;                  // where it is reached without another tunnel
     uint8_t relays;
     struct path exit[2];   // IPv4, IPv6: how others see what leaves it; family 0: not known
     uint32_t exit_ask[2];  // of dht_ping, to a server of either family
@@ -40,8 +41,12 @@ struct uplink {
     usec_t warn_at; // when the person is told that there is none; USEC_NEVER: was, or need not
 };
 
-// Does everything go through relays?
+// Does everything go through relays? With two hops? Which of the tunnels do conversations use then, or one that has a relay
+// for who can't be reached otherwise?
 bool uplink_only(const struct node *);
+bool uplink_two_hops(const struct node *);
+enum uplink_slot uplink_talk_slot(const struct node *);
+bool uplink_is_open(const struct uplink_line *);
 void uplink_free(struct node *, usec_t now);
 void uplink_clock(struct node *, usec_t now, int64_t unix_us);
 // Of servers that may be relays, by the person or an earlier run: in relayed privacy they are asked first.

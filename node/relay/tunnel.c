@@ -40,6 +40,7 @@ int tunnel_new(struct tunnel **out, usec_t now, const struct tunnel_config *cfg)
     t->started_at = now;
     t->give_up_at = now + TUNNEL_OPEN_US;
     t->renew_at = USEC_NEVER;
+    t->before = VIA_NONE;
     t->opening = arena_take(cfg->arena, sizeof *t->opening);
     int rc = t->opening != NULL ? 0 : BAUTA_ESPACE;
     if (rc == 0) {
@@ -305,6 +306,24 @@ usec_t tunnel_deadline(const struct tunnel *t)
     if (t->state < TUNNEL_OPEN && t->give_up_at < first)
         first = t->give_up_at;
     return t->state == TUNNEL_OPEN && t->renew_at < first ? t->renew_at : first;
+}
+
+void tunnel_move(struct tunnel *t, usec_t now, const struct path *relay, uint32_t under)
+{
+    if (t->channel == NULL || t->cfg.under == under)
+        return;
+    t->before = t->cfg.under;
+    t->cfg.under = under;
+    t->cfg.relay.path = *relay;
+    struct path at = *relay;
+    at.via = under;
+    channel_candidates(t->channel, now, &at, 1);
+    channel_moved(t->channel, now);
+}
+
+bool tunnel_comes_by(const struct tunnel *t, uint32_t via)
+{
+    return via == t->cfg.under || (via == t->before && via != VIA_NONE);
 }
 
 void tunnel_renew(struct tunnel *t, usec_t now)

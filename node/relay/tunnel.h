@@ -21,8 +21,9 @@ struct tunnel_config {
     struct arena *arena;
     struct dht *dht;
     struct contact relay;
-    uint32_t under; // by which way the relay is reached: VIA_UDP, VIA_TCP, or another tunnel
-    uint32_t via;   // what this one is called
+    uint32_t
+        under; // by which way the relay is reached: VIA_UDP, VIA_TCP, or another tunnel; tunnel_move changes it
+    uint32_t via; // what this one is called
     uint8_t local_mask[MASK_KEY_BYTES];
     bool lab, aes_hardware;
     uint32_t user; // of the DHT's events
@@ -35,7 +36,8 @@ struct tunnel {
     enum tunnel_state state;
     struct channel *channel; // from TUNNEL_CONNECTING on
     struct tunnel_opening *opening;
-    uint32_t ask; // of dht_open, 0: none
+    uint32_t before; // the way before tunnel_move; VIA_NONE: it has not moved
+    uint32_t ask;    // of dht_open, 0: none
     usec_t started_at, open_at, give_up_at, renew_at;
     bool tell_open, tell_drain, tell_server, refused, draining, ended;
     usec_t drain_at;
@@ -56,6 +58,11 @@ void tunnel_free(struct tunnel *); // wipes
 bool tunnel_dht_event(struct tunnel *, usec_t now, const struct dht_event *);
 bool tunnel_expire(struct tunnel *, usec_t now, unsigned budget);
 usec_t tunnel_deadline(const struct tunnel *);
+// From now on the relay is reached there and by that way: the channel moves as one whose own network has changed, and the
+// exit stays what it is.
+void tunnel_move(struct tunnel *, usec_t now, const struct path *relay, uint32_t under);
+// Did a datagram that came by this way come from where the relay is?
+bool tunnel_comes_by(const struct tunnel *, uint32_t via);
 // Reserves anew, soon: what GRANT and SERVER say comes again.
 void tunnel_renew(struct tunnel *, usec_t now);
 // Says goodbye to the relay; TUNNEL_OVER follows.
