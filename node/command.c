@@ -169,6 +169,16 @@ int node_typing(struct node *n, usec_t now, uint32_t encounter, bool on)
     return rc;
 }
 
+int node_path(struct node *n, usec_t now, uint32_t encounter, bool direct)
+{
+    struct conversation *c;
+    int rc = talking(n, encounter, &c);
+    if (rc == BAUTA_OK)
+        rc = reroute_ask(n, now, c, direct ? TALK_PATH_DIRECT : TALK_PATH_RELAYED);
+    node_pump(n, now);
+    return rc;
+}
+
 int node_cover(struct node *n, usec_t now, uint32_t encounter, enum channel_cover level)
 {
     struct encounter *e = node_find_encounter(n, encounter);

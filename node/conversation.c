@@ -18,6 +18,7 @@ int conversation_new(struct conversation **out, usec_t now, const struct channel
         return BAUTA_ESPACE;
     c->timer.deadline = USEC_NEVER;
     reunion_init(&c->reunion);
+    reroute_init(&c->reroute);
     int rc = talk_new(&c->talk, arena);
     if (rc == BAUTA_OK)
         rc = channel_new(&c->channel, now, cfg, arena);
@@ -97,6 +98,12 @@ static bool from_talk(struct conversation *c, const struct talk_event *t, struct
         ev->kind = NODE_TYPING;
         ev->on = t->on;
         return !c->ending;
+    case TALK_PATH:
+        c->path_heard = true;
+        c->path_theirs = t->path;
+        c->path_at_len = (uint8_t)t->len;
+        memcpy(c->path_at, t->text, t->len);
+        return false;
     case TALK_LEFT:
         c->peer_left = true;
         return false;
@@ -136,10 +143,12 @@ bool conversation_event(struct conversation *c, usec_t now, struct node_event *e
     if (!c->matched && !c->closed)
         return false;
     do {
-        while (talk_event(c->talk, &t))
+        while (!c->path_heard && talk_event(c->talk, &t))
             if (from_talk(c, &t, ev))
                 return true;
-    } while (feed(c, now));
+    } while (!c->path_heard && feed(c, now));
+    if (c->path_heard) // the caller carries it on first
+        return false;
     conversation_flush(c, now);
     if (!c->closed && !c->peer_left)
         return false;

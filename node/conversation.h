@@ -8,6 +8,7 @@
 #include "node/limits.h"
 #include "node/node.h"
 #include "node/relay/consent.h"
+#include "node/reroute.h"
 #include "node/reunion.h"
 #include "node/talk/talk.h"
 
@@ -37,6 +38,10 @@ struct conversation {
     struct path point[4];   // where the other could be besides, behind its relays
     uint8_t points;
     struct reunion reunion;
+    struct reroute reroute;
+    bool path_heard; // the other end's word on the path has come, and is in path_at
+    enum talk_path path_theirs;
+    uint8_t path_at_len, path_at[TALK_AT_BYTES_MAX];
     uint16_t words[SAS_WORDS];
     uint16_t read_at, read_len; // what was read from the stream and talk has not taken yet
     uint8_t read[NODE_READ_BYTES];

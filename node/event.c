@@ -57,13 +57,37 @@ static bool encounter_event(struct node *n, struct encounter *e, struct node_eve
     return true;
 }
 
+// What the other end asks for, and how the conversation runs now.
+static bool path_event(struct conversation *c, struct node_event *ev)
+{
+    struct reroute *r = &c->reroute;
+    if (c->ending || (!r->tell_wanted && !r->tell_now))
+        return false;
+    bool relayed = r->tell_wanted ? r->theirs == TALK_PATH_RELAYED : c->far || c->relayed;
+    ev->kind = r->tell_wanted ? NODE_PATH_WANTED : NODE_PATH;
+    ev->encounter = c->encounter;
+    ev->path = relayed ? "relayed" : "direct";
+    if (r->tell_wanted)
+        r->tell_wanted = false;
+    else
+        r->tell_now = false;
+    return true;
+}
+
 static bool talk_event_of(struct node *n, usec_t now, struct conversation *c, struct node_event *ev)
 {
     if (!c->news || (c->tell_matched && !c->ending))
         return false; // `matched` is told first
-    bool over;
-    bool got = conversation_event(c, now, ev, &over);
-    c->news = got;
+    if (path_event(c, ev))
+        return true;
+    bool over, got;
+    while (!(got = conversation_event(c, now, ev, &over)) && c->path_heard) {
+        c->path_heard = false;
+        reroute_heard(n, now, c, c->path_theirs, c->path_at, c->path_at_len);
+    }
+    c->news = got || c->reroute.tell_wanted || c->reroute.tell_now;
+    if (!got && !over && path_event(c, ev))
+        return true;
     if (c->ending)
         reunion_end(n, now, c);
     struct encounter *e = node_find_encounter(n, c->encounter);

@@ -119,6 +119,8 @@ static_assert(PUNCH_AGAIN_US / PUNCH_PAUSE_US < PUNCH_SEARCHED_MAX, "none is for
 #define NODE_UDP_PATIENCE_US (4 * USEC_PER_S)
 // A relay that helps to be reached is kept so long after the last search: who ends a conversation mostly seeks again.
 #define NODE_HELPER_KEEP_US (300 * USEC_PER_S)
+// Two ends that agreed on another kind of path: a relay is found and opened in a few seconds, and both have to.
+#define NODE_REROUTE_US (20 * USEC_PER_S)
 #define NODE_UPLINK_WARN_US (10 * USEC_PER_S)     // without any relay, until the person hears of it
 #define NODE_EXIT_RETRY_US (2 * USEC_PER_S)       // until a server has said how an exit is seen
 #define NODE_EXIT_AGAIN_US (300 * USEC_PER_S)     // and from time to time

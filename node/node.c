@@ -462,6 +462,7 @@ bool node_expire(struct node *n, usec_t now, unsigned budget)
         struct conversation *c = (struct conversation *)e;
         (void)channel_expire(c->channel, now, budget);
         reunion_expire(n, now, c);
+        reroute_expire(n, now, c);
         node_touch(n, c);
         node_pump(n, now);
     }

@@ -115,6 +115,7 @@ struct node_topic {
 #define NODE_EPRIVACY (-64)  // privacy was never chosen
 #define NODE_ENOTREADY (-66) // say before matched or after ended
 #define NODE_ETOPIC (-67)    // a topic is empty or too long or not UTF-8
+#define NODE_EPATH (-68)     // all goes over TCP: there is no direct path
 // BAUTA_ELIMIT: too many encounters or topics.
 int node_seek(struct node *, usec_t now, const struct node_topic *topic, size_t topics,
               const struct card *, const struct wishes *, uint32_t *encounter);
@@ -122,6 +123,9 @@ int node_seek(struct node *, usec_t now, const struct node_topic *topic, size_t 
 int node_say(struct node *, usec_t now, uint32_t encounter, const uint8_t *text, size_t len,
              uint32_t *id);
 int node_typing(struct node *, usec_t now, uint32_t encounter, bool on);
+// Asks the other end that the conversation go directly (true) or by relays from now on; NODE_PATH tells when it does, which
+// takes the other's asking for the same. NODE_ENOTREADY, BAUTA_EUNKNOWN, NODE_EPATH.
+int node_path(struct node *, usec_t now, uint32_t encounter, bool direct);
 // Cover traffic of our end, of the conversation that goes on and of those to come in this encounter (channel_cover).
 // BAUTA_EUNKNOWN, NODE_ENOTREADY (it has ended).
 int node_cover(struct node *, usec_t now, uint32_t encounter, enum channel_cover);
@@ -147,6 +151,8 @@ enum node_event_kind {
     NODE_DELIVERED,   // encounter, id
     NODE_UNDELIVERED, // encounter, id, reason
     NODE_TYPING,      // encounter, on
+    NODE_PATH_WANTED, // encounter, path: the other end asks for it
+    NODE_PATH,        // encounter, path: how it runs now, after node_path
     // encounter, reason: "left", "gone", "error" (the other side); "end", "block", "privacy" (ours)
     NODE_ENDED,
     NODE_WARNING // reason = code, text = what to tell the person

@@ -15,7 +15,8 @@ void node_touch(struct node *n, struct conversation *c)
 void node_rearm(struct node *n, struct conversation *c)
 {
     usec_t channel = channel_deadline(c->channel), reunion = reunion_deadline(&c->reunion);
-    heap_set(&n->heap, &c->timer, channel < reunion ? channel : reunion);
+    usec_t first = channel < reunion ? channel : reunion;
+    heap_set(&n->heap, &c->timer, c->reroute.until < first ? c->reroute.until : first);
 }
 
 void node_free_conversation(struct node *n, usec_t now, struct conversation *c)
@@ -169,11 +170,13 @@ static bool take_points(struct conversation *c, const uint8_t *data, size_t len)
 void node_points(struct node *n, usec_t now)
 {
     uint8_t out[UPLINK_POINTS_BYTES_MAX];
-    size_t len = uplink_only(n) ? uplink_points(n, out) : 0;
-    (void)now;
+    size_t len = uplink_points(n, out);
     for (uint32_t i = 0; len > 0 && n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++) {
         struct conversation *c = n->busy->conversation[i];
-        if (c == NULL || !c->matched || c->ending || c->closed || !c->relayed)
+        if (c == NULL || !c->matched || c->ending || c->closed)
+            continue;
+        reroute_step(n, now, c);
+        if (!c->relayed)
             continue;
         (void)channel_meeting(c->channel, out, len);
         node_touch(n, c);
@@ -201,6 +204,7 @@ static void on_channel(struct node *n, usec_t now, struct conversation *c,
         c->path = ev->path;
         c->far = !ev->direct;
         node_punch_path(n, now, c);
+        reroute_step(n, now, c);
         return;
     case CHANNEL_MATCHED:
         c->matched = true;

@@ -156,7 +156,7 @@ static bool directory_ready(struct node *n, usec_t now, unsigned wanted)
             return false;
         directory_clock(u->directory, n->clock_us, n->clock_unix_us);
     }
-    bool one = !uplink_only(n);
+    bool one = wanted == 1;
     struct directory_need need = {.count = wanted, .tcp = over_tcp(n), .any = one};
     if (one) {
         need.families = n->local_families;
@@ -391,10 +391,19 @@ static bool may_be_helped(const struct node *n)
     return n->cfg.privacy == NODE_DIRECT && n->relaying == NULL && dht_joined(n->dht);
 }
 
+// Both ends of some conversation have agreed on relays.
+static bool hides(const struct node *n)
+{
+    for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
+        if (n->busy->conversation[i] != NULL && reroute_hides(n->busy->conversation[i]))
+            return may_be_helped(n);
+    return false;
+}
+
 // In direct privacy: somebody is sought or spoken to,
 static bool helper_wanted(const struct node *n)
 {
-    return n->encounters > 0 && may_be_helped(n) && hard_to_reach(n);
+    return (n->encounters > 0 && may_be_helped(n) && hard_to_reach(n)) || hides(n);
 }
 
 // or was until just now.
@@ -439,7 +448,7 @@ void uplink_step(struct node *n, usec_t now)
     bool only = uplink_only(n), silent = !only && udp_silent(n, now);
     if (n->uplink != NULL)
         helper_time(n, now);
-    bool helper = !only && !silent && helper_wanted(n);
+    bool helper = !only && !silent && helper_wanted(n), hidden = only || (helper && hides(n));
     if (n->relaying != NULL || ((only || helper || silent) && !uplink_need(n)))
         return;
     struct uplink *u = n->uplink;
@@ -473,7 +482,7 @@ void uplink_step(struct node *n, usec_t now)
         return;
     }
     // Slots that are looked at before anybody can be asked would only pass by.
-    if (dht_joined(n->dht) && !directory_ready(n, now, only ? 3 : 1))
+    if (dht_joined(n->dht) && !directory_ready(n, now, hidden ? 3 : 1))
         return;
     if (uplink_two_hops(n))
         fill(n, now, UPLINK_FRONT);
@@ -481,7 +490,7 @@ void uplink_step(struct node *n, usec_t now)
     struct uplink_line *main = &u->line[UPLINK_MAIN], *spare = &u->line[UPLINK_SPARE];
     if (only && uplink_is_open(main) && uplink_two_hops(n) && n->encounters > 0)
         fill(n, now, UPLINK_TALK);
-    if (only && uplink_is_open(main) &&
+    if (hidden && uplink_is_open(main) &&
         (main->temporary || (!uplink_two_hops(n) && n->encounters > 0)))
         fill(n, now, UPLINK_SPARE);
     // One that we chose ourselves takes over from a bootstrap, which everybody else asks, too; and the spare one from
@@ -750,7 +759,7 @@ static bool slot_wanted(const struct node *n, unsigned i)
     case UPLINK_TALK:
         return uplink_two_hops(n) && open && n->encounters > 0;
     case UPLINK_SPARE:
-        return uplink_only(n) && open &&
+        return (uplink_only(n) || hides(n)) && open &&
                (u->line[UPLINK_MAIN].temporary || (!uplink_two_hops(n) && n->encounters > 0));
     case UPLINK_SLOTS:
         break;

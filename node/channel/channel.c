@@ -394,6 +394,16 @@ void channel_drop_sockets(struct channel *c)
     chan_paths_drop_sockets(&c->paths);
 }
 
+void channel_prefer_far(struct channel *c, bool on)
+{
+    c->paths.prefer_far = on;
+}
+
+void channel_drop_near(struct channel *c)
+{
+    chan_paths_drop_near(&c->paths);
+}
+
 void channel_sent(struct channel *c, usec_t now, int rc)
 {
     int target = chan_paths_target(&c->paths);

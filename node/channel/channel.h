@@ -113,6 +113,10 @@ bool channel_probe(struct channel *, usec_t now, const struct path *to, uint8_t 
                    uint8_t buf[static CLASS_TINY], struct batch *);
 // All paths through further sockets (VIA_SOCKET) but the one in use are forgotten: the caller closes those sockets.
 void channel_drop_sockets(struct channel *);
+// Paths over relays are preferred to direct ones from now on, or no longer: both ends have agreed on it.
+void channel_prefer_far(struct channel *, bool on);
+// All paths that lead straight to the peer are forgotten, but for one in use.
+void channel_drop_near(struct channel *);
 // The own network changed: asks at once whether the peer still hears us, and waits longer before it is gone.
 void channel_moved(struct channel *, usec_t now);
 // Such a packet, opened in place as by channel_receive; `data` has room for CHANNEL_REUNION_BYTES_MAX. Also

@@ -255,18 +255,28 @@ void chan_paths_challenge(struct chan_paths *p, int i, usec_t now, const struct 
                                : CHAN_PROBE_GAP_US_MAX;
 }
 
-void chan_paths_drop_sockets(struct chan_paths *p)
+static void drop(struct chan_paths *p, int i)
 {
     static const struct path nowhere = {0};
+    begin(p, i, &nowhere);
+    p->last = p->last == i ? p->active : p->last;
+    p->speaking = p->speaking == i ? CHAN_NO_PATH : p->speaking;
+    p->trial = p->trial == i ? CHAN_NO_PATH : p->trial;
+}
+
+void chan_paths_drop_sockets(struct chan_paths *p)
+{
     p->settled = true;
-    for (int i = 0; i < p->count; i++) {
-        if (i == p->active || !is_socket(p->path[i].path.via))
-            continue;
-        begin(p, i, &nowhere);
-        p->last = p->last == i ? p->active : p->last;
-        p->speaking = p->speaking == i ? CHAN_NO_PATH : p->speaking;
-        p->trial = p->trial == i ? CHAN_NO_PATH : p->trial;
-    }
+    for (int i = 0; i < p->count; i++)
+        if (i != p->active && is_socket(p->path[i].path.via))
+            drop(p, i);
+}
+
+void chan_paths_drop_near(struct chan_paths *p)
+{
+    for (int i = 0; i < p->count; i++)
+        if (i != p->active && !p->path[i].far)
+            drop(p, i);
 }
 
 void chan_paths_give_up(struct chan_paths *p, int i, usec_t now)

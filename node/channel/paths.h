@@ -37,6 +37,7 @@ struct chan_paths {
     struct chan_path path[CHAN_PATHS_MAX];
     uint8_t count;
     uint8_t next_id;
+    bool prefer_far;   // relays, as both ends have agreed
     bool settled;      // no further path through a socket of its own is taken
     int8_t active;     // validated and in use
     int8_t last;       // where the last valid packet came from
@@ -69,6 +70,7 @@ void chan_paths_challenge(struct chan_paths *, int i, usec_t now, const struct r
 struct chan_path *chan_paths_by_id(struct chan_paths *, uint8_t id);
 // Forgets all paths through further sockets but the one in use, and takes no more of them.
 void chan_paths_drop_sockets(struct chan_paths *);
+void chan_paths_drop_near(struct chan_paths *);
 // What is due there can't be sent: the next packet from there asks for it again.
 void chan_paths_give_up(struct chan_paths *, int i, usec_t now);
 // How many bytes may go there now.

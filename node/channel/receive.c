@@ -64,6 +64,13 @@ static bool nominated(const struct channel *c, int i)
            memcmp(at->path.ip, used->path.ip, sizeof at->path.ip) == 0;
 }
 
+// Direct is better than a relay, unless both ends want one.
+static bool better(const struct chan_paths *p, int i)
+{
+    bool far = p->path[p->active].far;
+    return p->prefer_far ? !far && p->path[i].far : far && !p->path[i].far;
+}
+
 static void on_response(struct channel *c, usec_t now, const struct chan_frame *f)
 {
     usec_t sent_at;
@@ -84,9 +91,8 @@ static void on_response(struct channel *c, usec_t now, const struct chan_frame *
             chan_recovery_forget(&c->recovery, &sink);
         }
         c->burst_path = CHAN_NO_PATH;
-    } else if (nominated(c, i) ||
-               (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost ||
-                                (c->paths.path[active].far && !c->paths.path[i].far)))) {
+    } else if (nominated(c, i) || (i != active && (c->recovery.pto_count >= 2 || c->reunion.lost ||
+                                                   better(&c->paths, i)))) {
         use_path(c, now,
                  i); // the one in use has fallen silent, costs a relay, or is not the other's
         chan_recovery_rtt(&c->recovery, now, now - sent_at, 0);

@@ -86,6 +86,9 @@ static void fail_node(struct call *c, int rc)
     case NODE_ENOTREADY:
         fail(c, API_NOT_TALKING, "Nobody is connected: not yet, or not any more.");
         return;
+    case NODE_EPATH:
+        fail(c, API_LIMIT, "There is no direct way: here everything goes over TCP.");
+        return;
     case NODE_ETOPIC:
         fail(c, API_PARAMS, "A topic is empty, too long (128 bytes at most) or not readable text.");
         return;
@@ -304,6 +307,20 @@ static void call_typing(struct call *c)
         done(c, node_typing(c->api->node, c->now, encounter, json_is_true(on)));
 }
 
+static void call_path(struct call *c)
+{
+    static const char *const names[] = {"encounter", "path", NULL};
+    only(c, c->params, names);
+    uint32_t encounter = encounter_param(c);
+    json_t *path = json_object_get(c->params, "path");
+    const char *word = json_is_string(path) ? json_string_value(path) : "";
+    bool direct = strcmp(word, "direct") == 0;
+    if (!direct && strcmp(word, "relayed") != 0)
+        fail(c, API_PARAMS, "path has to be \"direct\" or \"relayed\".");
+    if (c->code == 0)
+        done(c, node_path(c->api->node, c->now, encounter, direct));
+}
+
 static void call_next(struct call *c)
 {
     uint32_t encounter = encounter_only(c);
@@ -449,13 +466,21 @@ static void call_method(struct call *c, const char *method, size_t len)
     static const struct {
         const char *name;
         void (*run)(struct call *);
-    } methods[] = {{"status", call_status},     {"seek", call_seek},
-                   {"say", call_say},           {"typing", call_typing},
-                   {"next", call_next},         {"end", call_end},
-                   {"block", call_block},       {"verify", call_verify},
-                   {"privacy", call_privacy},   {"cover", call_cover},
-                   {"stop", call_stop},         {"subscribe", call_subscribe},
-                   {"contacts", call_contacts}, {"add_contacts", call_add_contacts}};
+    } methods[] = {{"status", call_status},
+                   {"seek", call_seek},
+                   {"say", call_say},
+                   {"typing", call_typing},
+                   {"path", call_path},
+                   {"next", call_next},
+                   {"end", call_end},
+                   {"block", call_block},
+                   {"verify", call_verify},
+                   {"privacy", call_privacy},
+                   {"cover", call_cover},
+                   {"stop", call_stop},
+                   {"subscribe", call_subscribe},
+                   {"contacts", call_contacts},
+                   {"add_contacts", call_add_contacts}};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strlen(methods[i].name) == len && memcmp(methods[i].name, method, len) == 0) {
             methods[i].run(c);
@@ -639,6 +664,12 @@ static const char *event_params(const struct api *a, const struct node_event *ev
     case NODE_TYPING:
         json_object_set_new(p, "on", json_boolean(ev->on));
         return "typing";
+    case NODE_PATH_WANTED:
+        word_to(p, "path", ev->path);
+        return "path_wanted";
+    case NODE_PATH:
+        word_to(p, "path", ev->path);
+        return "path";
     case NODE_ENDED:
         word_to(p, "reason", ev->reason);
         return "ended";

@@ -300,6 +300,19 @@ void meet_candidates_own(struct meet *m, const struct path seen[static 2],
     memcpy(own->path, reach.candidate, sizeof own->path);
 }
 
+void meet_candidates_bare(struct meet *m, const struct path seen[static 2],
+                          struct meet_candidates *own)
+{
+    struct meet_env bare = m->env;
+    struct wire_reach reach;
+    bare.relayed = false;
+    memset(bare.exit, 0, sizeof bare.exit);
+    reach_own(&bare, &reach, seen_as(seen, 0), seen, NULL);
+    own->observed = reach.observed;
+    own->count = reach.candidates;
+    memcpy(own->path, reach.candidate, sizeof own->path);
+}
+
 void meet_candidates_take(struct meet *m, usec_t now, struct meet_candidates *peer,
                           const struct path seen[static 2])
 {

@@ -84,6 +84,9 @@ struct meet_candidates {
 // other told of itself last, or NULL.
 void meet_candidates_own(struct meet *, const struct path seen[static 2],
                          const struct meet_candidates *peer, struct meet_candidates *own);
+// The same of who hides the address from all others, and has agreed with this one not to: nothing of relays.
+void meet_candidates_bare(struct meet *, const struct path seen[static 2],
+                          struct meet_candidates *own);
 // Keeps those that may be probed now, each of which counts against the minute's budget.
 void meet_candidates_take(struct meet *, usec_t now, struct meet_candidates *peer,
                           const struct path seen[static 2]);

@@ -253,6 +253,16 @@ static void tell_drain(struct relay *r, usec_t now, struct relay_client *c)
     relay_client_say(r, now, c, &m);
 }
 
+// Whom both ends of a conversation want to have a direct path asks nobody else how he is seen.
+static void tell_seen(struct relay *r, usec_t now, struct relay_client *c)
+{
+    struct channel_status s;
+    channel_status(c->channel, &s);
+    struct relay_message m = {.type = RELAY_SEEN, .path = {s.path}};
+    if (s.path.family != 0 && s.path.via == VIA_UDP)
+        relay_client_say(r, now, c, &m);
+}
+
 // A client that can't reach a family itself knows nobody of it who could tell how others see the exit.
 static void tell_servers(struct relay *r, usec_t now, struct relay_client *c)
 {
@@ -276,6 +286,7 @@ static void on_message(struct relay *r, usec_t now, struct relay_client *c,
         c->reserved = true;
         c->until = now + (usec_t)RELAY_RESERVATION_S * USEC_PER_S;
         relay_client_say(r, now, c, &grant);
+        tell_seen(r, now, c);
         tell_servers(r, now, c);
         if (r->drain_at != USEC_NEVER)
             tell_drain(r, now, c);
@@ -333,6 +344,8 @@ static bool pump(struct relay *r, usec_t now, struct relay_client *c)
                 c->heard = true;
                 sodium_memzero(c->msg2, sizeof c->msg2);
             }
+            if (ev.kind == CHANNEL_PATH && c->reserved)
+                tell_seen(r, now, c); // it has moved
             if (ev.kind == CHANNEL_READABLE && ev.stream == CONTROL_STREAM)
                 read_control(r, now, c);
         }

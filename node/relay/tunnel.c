@@ -152,6 +152,10 @@ static void on_message(struct tunnel *t, usec_t now, const struct relay_message 
     case RELAY_CONSENTED:
         consented(t, m);
         return;
+    case RELAY_SEEN:
+        if (t->cfg.under == VIA_UDP)
+            t->seen = m->path[0];
+        return;
     case RELAY_SERVER:
         if (path_reachable(&m->server.path, t->cfg.lab))
             t->server[m->server.path.family == 4 ? 0 : 1] = m->server;
@@ -308,6 +312,12 @@ usec_t tunnel_deadline(const struct tunnel *t)
     return t->state == TUNNEL_OPEN && t->renew_at < first ? t->renew_at : first;
 }
 
+void tunnel_renew(struct tunnel *t, usec_t now)
+{
+    if (t->state == TUNNEL_OPEN && now + TUNNEL_RENEW_US < t->renew_at)
+        t->renew_at = now + TUNNEL_RENEW_US;
+}
+
 void tunnel_move(struct tunnel *t, usec_t now, const struct path *relay, uint32_t under)
 {
     if (t->channel == NULL || t->cfg.under == under)
@@ -324,12 +334,6 @@ void tunnel_move(struct tunnel *t, usec_t now, const struct path *relay, uint32_
 bool tunnel_comes_by(const struct tunnel *t, uint32_t via)
 {
     return via == t->cfg.under || (via == t->before && via != VIA_NONE);
-}
-
-void tunnel_renew(struct tunnel *t, usec_t now)
-{
-    if (t->state == TUNNEL_OPEN && now + TUNNEL_RENEW_US < t->renew_at)
-        t->renew_at = now + TUNNEL_RENEW_US;
 }
 
 void tunnel_end(struct tunnel *t, usec_t now)

@@ -41,7 +41,8 @@ struct tunnel {
     usec_t started_at, open_at, give_up_at, renew_at;
     bool tell_open, tell_drain, tell_server, refused, draining, ended;
     usec_t drain_at;
-    uint32_t kBps;            // that the relay grants
+    uint32_t kBps;    // that the relay grants
+    struct path seen; // how the relay sees us; family 0: not told, or it sees another tunnel's exit
     struct contact server[2]; // IPv4, IPv6: that the relay named; family 0: none
     struct tunnel_said *said; // CONSENTED that were not told yet
     uint8_t said_first, said_count;

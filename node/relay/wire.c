@@ -88,6 +88,9 @@ size_t relay_message_put(uint8_t out[static RELAY_MESSAGE_BYTES_MAX], const stru
     case RELAY_DRAIN:
         wr_le32(&w, m->seconds);
         break;
+    case RELAY_SEEN:
+        path_put(&w, &m->path[0]);
+        break;
     case RELAY_SERVER:
         wr_bytes(&w, m->server.pk, sizeof m->server.pk);
         wr_bytes(&w, m->server.puzzle_nonce, sizeof m->server.puzzle_nonce);
@@ -129,6 +132,9 @@ static bool get_body(struct relay_message *m, struct rd *r)
         return true;
     case RELAY_DRAIN:
         m->seconds = rd_le32(r);
+        return true;
+    case RELAY_SEEN:
+        path_get(r, &m->path[0]);
         return true;
     case RELAY_SERVER:
         rd_copy(r, m->server.pk, sizeof m->server.pk);

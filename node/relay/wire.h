@@ -50,6 +50,7 @@ enum relay_message_type {
     RELAY_GRANT = 129,     // relay: seconds[4] kilobytes a second[4]
     RELAY_CONSENTED = 130, // relay: key_id[8] path. It answered: datagrams go there
     RELAY_DRAIN = 131,     // relay: seconds[4]. Find another one
+    RELAY_SEEN = 133,      // relay: path. So I see you
     RELAY_SERVER =
         132 // relay: key[32] puzzle_nonce[8] path. A server that can tell how your exit is seen
 };
@@ -64,7 +65,7 @@ struct relay_message {
     uint8_t key_id[RELAY_KEY_ID_BYTES];     // CONSENTED
     uint32_t seconds, kBps;                 // GRANT, DRAIN
     uint8_t count;                          // CONSENT
-    struct path path[RELAY_PEER_PATHS_MAX]; // CONSENT; CONSENTED: the first
+    struct path path[RELAY_PEER_PATHS_MAX]; // CONSENT; CONSENTED, SEEN: the first
     struct contact server;                  // SERVER
 };
 size_t relay_message_put(uint8_t out[static RELAY_MESSAGE_BYTES_MAX], const struct relay_message *);

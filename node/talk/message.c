@@ -38,14 +38,19 @@ static void put_bool(struct pen *w, bool v)
     pen_advance(w, w->bad ? 0 : cbor_encode_bool(v, w->p, w->left));
 }
 
-static void put_text(struct pen *w, const uint8_t *text, size_t len)
+static void put_string(struct pen *w, bool text, const uint8_t *data, size_t len)
 {
-    pen_advance(w, w->bad ? 0 : cbor_encode_string_start(len, w->p, w->left));
+    size_t head = 0;
+    if (!w->bad)
+        head = text ? cbor_encode_string_start(len, w->p, w->left)
+                    : cbor_encode_bytestring_start(len, w->p, w->left);
+    pen_advance(w, head);
     if (w->bad || w->left < len) {
         w->bad = true;
         return;
     }
-    memcpy(w->p, text, len);
+    if (len > 0)
+        memcpy(w->p, data, len);
     w->p += len;
     w->left -= len;
 }
@@ -55,7 +60,7 @@ size_t talk_message_encode(uint8_t *out, size_t cap, const struct talk_message *
     if (cap < TALK_FRAME_HEAD_BYTES)
         return 0;
     struct pen w = {out + TALK_FRAME_HEAD_BYTES, cap - TALK_FRAME_HEAD_BYTES, false};
-    put_map(&w, m->kind == TALK_KIND_TEXT ? 3 : 2);
+    put_map(&w, m->kind == TALK_KIND_TEXT || m->kind == TALK_KIND_PATH ? 3 : 2);
     put_uint(&w, TALK_KEY_KIND);
     put_uint(&w, m->kind);
     switch (m->kind) {
@@ -63,7 +68,13 @@ size_t talk_message_encode(uint8_t *out, size_t cap, const struct talk_message *
         put_uint(&w, TALK_KEY_ID);
         put_uint(&w, m->id);
         put_uint(&w, TALK_KEY_TEXT);
-        put_text(&w, m->text, m->len);
+        put_string(&w, true, m->text, m->len);
+        break;
+    case TALK_KIND_PATH:
+        put_uint(&w, TALK_KEY_PATH);
+        put_uint(&w, m->path);
+        put_uint(&w, TALK_KEY_AT);
+        put_string(&w, false, m->text, m->len);
         break;
     case TALK_KIND_DELIVERED:
         put_uint(&w, TALK_KEY_ID);
@@ -94,6 +105,7 @@ enum item_type {
     ITEM_NONE,
     ITEM_UINT,
     ITEM_TEXT,
+    ITEM_BYTES,
     ITEM_BOOL,
     ITEM_MAP,
     ITEM_ARRAY,
@@ -168,7 +180,7 @@ static void on_text(void *ctx, cbor_data data, size_t len)
 static void on_bytes(void *ctx, cbor_data data, size_t len)
 {
     struct item *it = ctx;
-    *it = (struct item){ITEM_OTHER, true, len, data, len};
+    *it = (struct item){ITEM_BYTES, true, len, data, len};
 }
 static void on_bool(void *ctx, bool v)
 {
@@ -299,6 +311,8 @@ static unsigned kind_keys(uint64_t kind)
         return 1u << TALK_KEY_ON;
     case TALK_KIND_LEAVE:
         return 1u << TALK_KEY_REASON;
+    case TALK_KIND_PATH:
+        return 1u << TALK_KEY_PATH | 1u << TALK_KEY_AT;
     default:
         return 0;
     }
@@ -313,6 +327,17 @@ static void get_value(struct rd *r, uint64_t key, struct talk_message *m)
         return;
     case TALK_KEY_REASON:
         m->reason = (uint8_t)get_uint(r, 0, UINT8_MAX);
+        return;
+    case TALK_KEY_PATH:
+        m->path = (enum talk_path)get_uint(r, 0, TALK_PATHS - 1);
+        return;
+    case TALK_KEY_AT:
+        if (!next_item(r, &it))
+            return;
+        m->text = it.data;
+        m->len = it.content;
+        if (it.type != ITEM_BYTES || m->len > TALK_AT_BYTES_MAX)
+            r->bad = true;
         return;
     case TALK_KEY_TEXT:
         if (!next_item(r, &it))

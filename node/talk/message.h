@@ -8,13 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum talk_path { TALK_PATH_ANY, TALK_PATH_DIRECT, TALK_PATH_RELAYED, TALK_PATHS };
+
 struct talk_message {
     uint32_t kind;       // TALK_KIND_*; 0: one that we don't know, to be ignored
     uint32_t id;         // text, delivered
-    const uint8_t *text; // text; on decoding a part of the input
+    const uint8_t *text; // text; path: its addresses. On decoding a part of the input
     size_t len;
-    bool on;        // typing
-    uint8_t reason; // leave
+    enum talk_path path; // path: what its sender asks for
+    bool on;             // typing
+    uint8_t reason;      // leave
 };
 
 // Writes a whole frame: length and map. Returns its bytes, 0 when `cap` is too small.

@@ -28,8 +28,10 @@ struct talk {
     uint32_t wire_acked; // by the peer
 
     // What goes out beside texts: the newest state each, so that nothing piles up.
-    bool ack_due, typing_now, typing_sent, leave_due, left_local;
+    bool ack_due, typing_now, typing_sent, path_due, leave_due, left_local;
     uint8_t leave_reason;
+    enum talk_path path;
+    uint8_t at_len, at[TALK_AT_BYTES_MAX];
 
     // The frame on its way to the stream: a control frame in `control`, or that of `unsent`.
     uint8_t control[TALK_CONTROL_BYTES_MAX];
@@ -174,6 +176,19 @@ int talk_typing(struct talk *t, bool on)
     return 0;
 }
 
+int talk_path(struct talk *t, enum talk_path path, const uint8_t *at, size_t len)
+{
+    if (t->left_local || t->left_remote)
+        return BAUTA_ESTATE;
+    assert(len <= sizeof t->at);
+    t->path_due = true;
+    t->path = path;
+    t->at_len = (uint8_t)len;
+    if (len > 0)
+        memcpy(t->at, at, len);
+    return 0;
+}
+
 int talk_leave(struct talk *t, uint8_t reason)
 {
     if (t->left_local || t->left_remote)
@@ -194,6 +209,12 @@ static void choose_frame(struct talk *t)
         t->ack_due = false;
         m.kind = TALK_KIND_DELIVERED;
         m.id = t->heard;
+    } else if (t->path_due) {
+        t->path_due = false;
+        m.kind = TALK_KIND_PATH;
+        m.path = t->path;
+        m.text = t->at;
+        m.len = t->at_len;
     } else if (t->unsent != NULL) {
         t->out_is_text = true;
         t->out_bytes = t->unsent->frame_bytes;
@@ -265,6 +286,11 @@ static int take_message(struct talk *t)
         t->event = (struct talk_event){.kind = TALK_TYPING, .on = m.on};
         t->waits = true;
         break;
+    case TALK_KIND_PATH:
+        t->event =
+            (struct talk_event){.kind = TALK_PATH, .path = m.path, .text = m.text, .len = m.len};
+        t->waits = true;
+        return 0; // the addresses stay where they are
     case TALK_KIND_LEAVE:
         t->event = (struct talk_event){.kind = TALK_LEFT, .reason = m.reason};
         t->waits = t->left_remote = true;
@@ -345,8 +371,8 @@ bool talk_event(struct talk *t, struct talk_event *e)
     if (e->kind == TALK_TEXT) {
         t->heard = e->id;
         t->ack_due = true;
-        t->drained = true;
     }
+    t->drained = e->kind == TALK_TEXT || e->kind == TALK_PATH;
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include "dht/arena.h"
 #include "dht/machine.h"
 #include "node/talk/limits.h"
+#include "node/talk/message.h"
 
 struct talk;
 
@@ -22,6 +23,8 @@ int talk_text_check(const uint8_t *text, size_t len);
 int talk_say(struct talk *, uint32_t id, const uint8_t *text, size_t len);
 int talk_typing(struct talk *, bool on);
 int talk_leave(struct talk *, uint8_t reason);
+// How the conversation shall run, and where we are then: at most TALK_AT_BYTES_MAX. The newest word counts.
+int talk_path(struct talk *, enum talk_path, const uint8_t *at, size_t len);
 
 // Bytes for the stream: *data is valid until talk_taken(n) says that the stream took n of them. At most
 // one frame a call: ask again until it returns 0 or the stream is full. Receipts go first, then texts
@@ -38,6 +41,7 @@ enum talk_event_kind {
     TALK_TEXT,      // id (the peer's count), text, len; the receipt is sent once this is handed out
     TALK_DELIVERED, // id (ours)
     TALK_TYPING,    // on
+    TALK_PATH,      // path, and text, len: addresses, not yet looked at
     TALK_LEFT       // reason
 };
 struct talk_event {
@@ -45,6 +49,7 @@ struct talk_event {
     uint32_t id;
     bool on;
     uint8_t reason;
+    enum talk_path path;
     const uint8_t *text; // valid until the next call
     size_t len;
 };

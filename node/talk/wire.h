@@ -16,6 +16,8 @@
 #define TALK_KEY_TEXT 2u   // text string
 #define TALK_KEY_ON 3u     // bool
 #define TALK_KEY_REASON 4u // unsigned, 0 to 255
+#define TALK_KEY_PATH 5u   // unsigned, enum talk_path
+#define TALK_KEY_AT 6u     // byte string: family[1] addr[4|16] port[2] each
 
 // Kinds. Those without a line in README.md's table are reserved and, like newer ones, ignored.
 #define TALK_KIND_TEXT 1u      // id, text
@@ -25,14 +27,18 @@
 #define TALK_KIND_VERIFY 5u
 #define TALK_KIND_KEEP 6u
 #define TALK_KIND_LEAVE 7u // reason
+#define TALK_KIND_PATH 8u  // path, at
 
 // Heads: map(n) 1, key 1 + kind 1, key 1 + id 5, key 1 + length 3.
 #define TALK_TEXT_OVERHEAD_BYTES 13u
-#define TALK_CONTROL_BYTES_MAX 16u // a whole frame that has no text
+#define TALK_CONTROL_BYTES_MAX (16u + TALK_AT_BYTES_MAX) // a whole frame that has no text
 
 static_assert(TALK_TEXT_BYTES_MAX + TALK_TEXT_OVERHEAD_BYTES <= TALK_MAP_BYTES_MAX,
               "the longest text fits a frame");
 static_assert(TALK_MAP_BYTES_MAX <= 65535, "the length fits 16 bits");
 static_assert(TALK_FRAME_HEAD_BYTES + 1 + 2 + 1 + 5 <= TALK_CONTROL_BYTES_MAX, "receipts fit");
+static_assert(TALK_FRAME_HEAD_BYTES + 1 + 2 + 2 + 1 + 2 + TALK_AT_BYTES_MAX <=
+                  TALK_CONTROL_BYTES_MAX,
+              "addresses fit");
 
 #endif

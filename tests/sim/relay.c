@@ -12,6 +12,8 @@
 struct leak { // who of the hidden sends to anybody but relays
     struct sim *s;
     uint64_t sent, leaked;
+    bool all;         // watched, too:
+    uint64_t between; // what goes straight from home to home
 };
 
 static bool is_relay(const struct sim *s, const struct path *to)
@@ -29,6 +31,9 @@ static void watch(void *ctx, usec_t now, uint32_t from, const struct path *to, c
     (void)now;
     (void)data;
     (void)len;
+    uint32_t to_host = sim_network_find(&l->s->net, to);
+    l->between +=
+        l->all && from >= SERVERS + RELAYS && to_host != SIM_NOBODY && to_host >= SERVERS + RELAYS;
     if (!l->s->host[from]->relayed)
         return;
     l->sent++;
@@ -254,11 +259,134 @@ static void a_relay_dies_and_the_conversation_goes_on(void **state)
     }
 }
 
+// ---- the path is changed by agreement ---------------------------------------------------------------
+
+static void run_path(struct sim *s, void *ctx, uint64_t arg)
+{
+    const struct sim_person *p = sim_person(s, (uint32_t)(arg >> 1));
+    (void)ctx;
+    if (node_path(s->host[p->config.node]->node, s->now, p->encounter, (arg & 1) != 0) != BAUTA_OK)
+        sim_fail(s, "person %u can't ask for another path", (uint32_t)(arg >> 1));
+}
+
+static void ask(struct sim *s, uint32_t person, bool direct)
+{
+    uint32_t node = sim_person(s, person)->config.node;
+    sim_command(s, sim_now(s) + 1, node, SIM_NOBODY, run_path, NULL,
+                (uint64_t)person << 1 | direct);
+}
+
+static bool both_changed(const struct sim *s, void *ctx)
+{
+    uint32_t n = *(const uint32_t *)ctx;
+    return sim_last_match(s, 0)->changed >= n && sim_last_match(s, 1)->changed >= n;
+}
+
+static struct sim *talking(uint64_t seed, uint32_t loss_percent, bool a_hides, bool b_hides,
+                           enum sim_nat_kind a, enum sim_nat_kind b)
+{
+    struct sim *s = town(seed, loss_percent);
+    uint32_t x = home(s, 30 * S, a, a_hides, 1), y = home(s, 30 * S, b, b_hides, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        struct sim_person_config p = {.node = i == 0 ? x : y,
+                                      .topic = "to change",
+                                      .seek_at_us = 40 * S,
+                                      .messages = 400,
+                                      .gap_us = 200 * MS};
+        (void)sim_person_add(s, &p);
+    }
+    assert_true(sim_run(s, 90 * S, both_talk, NULL));
+    return s;
+}
+
+static void end_talk(struct sim *s)
+{
+    bool ok = sim_run(s, sim_now(s) + 120 * S, all_done, NULL);
+    if (!ok)
+        help_show(s);
+    assert_true(ok);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(sim_person(s, i)->matches, 1);
+    sim_check_people(s);
+    assert_int_equal(sim_failures(s), 0);
+    sim_free(s);
+}
+
+// Direct, and relayed again: each takes both ends, and before that nobody's address is sent anywhere.
+static void both_agree(uint64_t seed, uint32_t loss_percent, bool a_hides, bool b_hides)
+{
+    struct sim *s = talking(seed, loss_percent, a_hides, b_hides, SIM_NAT_PORT_RESTRICTED,
+                            SIM_NAT_PORT_RESTRICTED);
+    struct leak l = {.s = s};
+    sim_tap(s, watch, &l);
+    ask(s, 0, true);
+    sim_run(s, sim_now(s) + 5 * S, NULL, NULL);
+    assert_int_equal(l.leaked, 0);
+    assert_true(sim_last_match(s, 1)->wanted_direct);
+    assert_int_equal(sim_last_match(s, 0)->changed + sim_last_match(s, 1)->changed, 0);
+    usec_t asked = sim_now(s);
+    uint32_t n = 1;
+    ask(s, 1, true);
+    assert_true(sim_run(s, asked + 15 * S, both_changed, &n));
+    usec_t direct_us = sim_now(s) - asked;
+    assert_false(sim_last_match(s, 0)->now_relayed || sim_last_match(s, 1)->now_relayed);
+    sim_run(s, sim_now(s) + 5 * S, NULL, NULL);
+    ask(s, 1, false);
+    sim_run(s, sim_now(s) + 2 * S, NULL, NULL);
+    assert_true(sim_last_match(s, 0)->wanted_relayed);
+    asked = sim_now(s);
+    n = 2;
+    ask(s, 0, false);
+    assert_true(sim_run(s, asked + 20 * S, both_changed, &n));
+    assert_true(sim_last_match(s, 0)->now_relayed && sim_last_match(s, 1)->now_relayed);
+    usec_t relayed_us = sim_now(s) - asked;
+    sim_run(s, sim_now(s) + 2 * S, NULL, NULL); // what was on its way has come
+    l = (struct leak){.s = s, .all = true};
+    sim_run(s, sim_now(s) + 20 * S, NULL, NULL);
+    assert_int_equal(l.between, 0);
+    print_message("%s, %s, loss %u: direct %llu ms after both asked, relayed again %llu ms\n",
+                  a_hides ? "hidden" : "direct", b_hides ? "hidden" : "direct", loss_percent,
+                  (unsigned long long)(direct_us / MS), (unsigned long long)(relayed_us / MS));
+    end_talk(s);
+}
+
+static void the_path_changes_when_both_agree(void **state)
+{
+    (void)state;
+    both_agree(40, 0, true, true);
+    both_agree(41, 5, true, true);
+    both_agree(42, 0, true, false);
+    both_agree(43, 0, false, true);
+    both_agree(44, 0, false, false);
+    both_agree(45, 5, false, false);
+}
+
+// Where NATs leave no direct path it goes on as it did, both are told, and nothing more is sent to the other's address.
+static void no_direct_path(void **state)
+{
+    (void)state;
+    struct sim *s = talking(50, 0, true, true, SIM_NAT_SYMMETRIC, SIM_NAT_SYMMETRIC);
+    ask(s, 0, true);
+    ask(s, 1, true);
+    uint32_t n = 1;
+    assert_true(sim_run(s, sim_now(s) + 40 * S, both_changed, &n));
+    assert_true(sim_last_match(s, 0)->now_relayed && sim_last_match(s, 1)->now_relayed);
+    assert_string_equal(sim_person(s, 0)->warning, "path");
+    struct leak l = {.s = s};
+    sim_run(s, sim_now(s) + 2 * S, NULL, NULL);
+    sim_tap(s, watch, &l);
+    sim_run(s, sim_now(s) + 20 * S, NULL, NULL);
+    assert_int_equal(l.leaked, 0);
+    end_talk(s);
+}
+
 int main(void)
 {
     if (sodium_init() < 0)
         return 1;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_path_changes_when_both_agree),
+        cmocka_unit_test(no_direct_path),
         cmocka_unit_test(both_hide),
         cmocka_unit_test(one_hides),
         cmocka_unit_test(two_hops),

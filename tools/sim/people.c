@@ -536,6 +536,21 @@ static void on_receipt(struct sim *s, uint32_t person, const struct node_event *
         m->undelivered++;
 }
 
+static void on_path(struct sim *s, uint32_t person, const struct node_event *e)
+{
+    struct sim_match *m = current(&s->person[person]);
+    bool relayed = strcmp(e->path, "relayed") == 0;
+    if (m == NULL) {
+        sim_fail(s, "person %u hears of a path without a conversation", person);
+    } else if (e->kind == NODE_PATH_WANTED) {
+        m->wanted_direct = m->wanted_direct || !relayed;
+        m->wanted_relayed = m->wanted_relayed || relayed;
+    } else {
+        m->changed++;
+        m->now_relayed = relayed;
+    }
+}
+
 static void on_ended(struct sim *s, uint32_t person, const char *reason)
 {
     struct sim_person *p = &s->person[person];
@@ -579,6 +594,10 @@ void sim_people_event(struct sim *s, uint32_t node, const struct node_event *e)
         break;
     case NODE_ENDED:
         on_ended(s, person, e->reason);
+        break;
+    case NODE_PATH_WANTED:
+    case NODE_PATH:
+        on_path(s, person, e);
         break;
     case NODE_WARNING:
         s->person[person].warnings++;

@@ -121,6 +121,9 @@ struct sim_match {          // one conversation of one person
     char words[128];        // separated by spaces
     char reason[16];        // of its end
     bool relayed;           // by a relay: then nobody is told whose the other address is
+    bool wanted_direct, wanted_relayed; // the other end has asked for it
+    uint32_t changed;                   // so often the path became another, by agreement
+    bool now_relayed;                   // how it runs since then
     uint32_t peer_node; // whose address the channel used; of a relayed one, where the other end is
     uint32_t peer, peer_match; // SIM_NOBODY until the other end has the same words
     uint32_t said, delivered, undelivered, received;
