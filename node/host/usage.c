@@ -66,8 +66,8 @@ static const char usage_ctl[] =
     "since others may see a command line.\n"
     "Exit status 0, or 1 with the reason on standard error.\n"
     "\n"
-    "  status, seek, say, next, end, block, verify, typing, privacy, cover, stop,\n"
-    "  contacts, add_contacts\n"
+    "  status, seek, say, next, end, block, verify, typing, path, privacy, cover,\n"
+    "  stop, contacts, add_contacts\n"
     "  subscribe   prints what happens, a line each, until it is interrupted\n";
 
 static const char usage_status[] =

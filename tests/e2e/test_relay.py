@@ -102,6 +102,28 @@ def test_two_who_hide_meet(w):
     equal(b.event("ended", encounter=eb)["reason"], "left", "the end")
 
 
+def test_path_by_agreement(w):
+    """One asks, the other agrees, and the words go on; the node that everything goes over TCP for can't."""
+    _, all_of = relays(w, 3)
+    a, b = hidden(w, all_of, 1), hidden(w, all_of, 2)
+    ea, eb, _, _ = meet(a, b, "unmask")
+    talk(a, ea, b, eb, ["hidden"])
+    for path, one, e, other, oe in (("direct", a, ea, b, eb), ("relayed", b, eb, a, ea)):
+        one.call("path", encounter=e, path=path)
+        equal(other.event("path_wanted", encounter=oe)["path"], path, "what is asked for")
+        before = other.call("status")["encounters"][0]["path"]
+        check(before != path, "nothing has changed yet: %r" % before)
+        talk(a, ea, b, eb, ["before"])
+        other.call("path", encounter=oe, path=path)
+        for c, x in ((one, e), (other, oe)):
+            equal(c.event("path", encounter=x)["path"], path, "how it runs")
+            equal(c.call("status")["encounters"][0]["path"], path, "path in status")
+        talk(a, ea, b, eb, ["after", "still " * 1000])
+    a.call("end", encounter=ea)
+    equal(b.event("ended", encounter=eb)["reason"], "left", "the end")
+    equal(a.error("path", {"encounter": ea, "path": "direct"}), -32001, "of a conversation that is over")
+
+
 def test_who_hides_meets_who_does_not(w):
     _, all_of = relays(w, 2)
     a, b = hidden(w, all_of), w.person([r.contact for r in all_of])

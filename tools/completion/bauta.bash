@@ -44,7 +44,7 @@ _bauta()
         COMPREPLY=($(compgen -W "$options" -- "$cur"))
     elif [[ $command == ctl && $prev == ctl ]]; then
         COMPREPLY=($(compgen -W \
-            'status seek say next end block verify typing privacy cover contacts add_contacts subscribe stop' -- "$cur"))
+            'status seek say next end block verify typing path privacy cover contacts add_contacts subscribe stop' -- "$cur"))
     elif [[ $command == help ]]; then
         COMPREPLY=($(compgen -W 'run chat relay ctl status demo' -- "$cur"))
     fi

@@ -44,6 +44,7 @@ enum call {
     CALL_END,
     CALL_BLOCK,
     CALL_VERIFY,
+    CALL_PATH,
     CALL_LAST_END,
     CALL_DROP
 };
@@ -66,6 +67,7 @@ struct plain {
     unsigned pending;
     json_t *topics; // to be sought once privacy is settled
     char alias[ALIAS_BYTES];
+    bool hides, hides_next; // the own address from strangers; after the privacy call that is out
     int status;
 };
 
@@ -127,6 +129,9 @@ static void help(struct plain *p)
     say(p, "/end: leave this conversation, or stop looking.");
     say(p, "/block: leave, and never meet them again while the node runs.");
     say(p, "/verify: six words to compare, to be sure that nobody sits in between.");
+    say(p,
+        "/path direct, or /path hide: ask that this conversation goes so from now on; it does once "
+        "the other asks for it, too.");
     say(p, "/seek TOPIC, TOPIC: leave, and talk about something else.");
     say(p, "/privacy direct, or /privacy hide: may strangers see your internet address?");
     say(p, "/quit: leave and stop.");
@@ -181,7 +186,8 @@ static json_t *topics_of(struct plain *p, const char *text, size_t len)
     return list;
 }
 
-static void set_privacy(struct plain *p, const char *text, size_t len)
+// What the person says for direct or relayed; NULL: neither.
+static const char *path_word(const char *text, size_t len)
 {
     char word[16] = {0}; // in small letters, without blanks around it
     for (; len > 0 && (text[0] == ' ' || text[0] == '\t'); len--)
@@ -190,16 +196,32 @@ static void set_privacy(struct plain *p, const char *text, size_t len)
         len--;
     for (size_t i = 0; i < len && len < sizeof word; i++)
         word[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
-    const char *mode =
-        strcmp(word, "direct") == 0 || strcmp(word, "yes") == 0 ? "direct"
-        : strcmp(word, "hide") == 0 || strcmp(word, "relayed") == 0 || strcmp(word, "no") == 0
-            ? "relayed"
-            : NULL;
+    if (strcmp(word, "direct") == 0 || strcmp(word, "yes") == 0)
+        return "direct";
+    bool hide =
+        strcmp(word, "hide") == 0 || strcmp(word, "relayed") == 0 || strcmp(word, "no") == 0;
+    return hide ? "relayed" : NULL;
+}
+
+static void set_privacy(struct plain *p, const char *text, size_t len)
+{
+    const char *mode = path_word(text, len);
     if (mode == NULL) {
         say(p, "Type hide or direct.");
         return;
     }
+    p->hides_next = strcmp(mode, "relayed") == 0;
     ask_blocking(p, CALL_PRIVACY, "privacy", json_pack("{s:s}", "mode", mode));
+}
+
+static void set_path(struct plain *p, const char *text, size_t len)
+{
+    const char *path = path_word(text, len);
+    if (path == NULL)
+        say(p, "Type /path direct or /path hide.");
+    else if (p->encounter != 0)
+        ask_blocking(p, CALL_PATH, "path",
+                     json_pack("{s:I,s:s}", "encounter", p->encounter, "path", path));
 }
 
 // ---- lines in ---------------------------------------------------------------------------------------
@@ -280,8 +302,11 @@ static bool command(struct plain *p, const char *line, size_t len)
         ask_blocking(p, CALL_BLOCK, "block", encounter_params(p));
     } else if (input_is(line, len, "/verify") && talks) {
         ask_blocking(p, CALL_VERIFY, "verify", encounter_params(p));
+    } else if (input_is(line, len, "/path") && talks) {
+        set_path(p, rest, rest_len);
     } else if (input_is(line, len, "/next") || input_is(line, len, "/end") ||
-               input_is(line, len, "/block") || input_is(line, len, "/verify")) {
+               input_is(line, len, "/block") || input_is(line, len, "/verify") ||
+               input_is(line, len, "/path")) {
         say(p, "There is no conversation. Type a topic.");
     } else {
         say(p, "There is no such command. /help lists them.");
@@ -392,6 +417,7 @@ static void on_privacy(struct plain *p, json_t *error)
         say(p, "%s", message_of(error));
         return;
     }
+    p->hides = p->hides_next;
     if (p->topics != NULL) {
         json_t *topics = p->topics;
         p->topics = NULL;
@@ -462,6 +488,9 @@ static void on_status(struct plain *p, json_t *result)
         say(p,
             "Note: no --bootstrap was given, so this node knows no other and can find nobody. To "
             "try bauta alone, run: bauta demo");
+    p->hides =
+        p->cfg->privacy == NODE_RELAYED || (p->cfg->privacy == NODE_PRIVACY_UNCHOSEN &&
+                                            privacy != NULL && strcmp(privacy, "relayed") == 0);
     if (p->cfg->privacy != NODE_PRIVACY_UNCHOSEN) {
         (void)ask(p, CALL_DROP, "privacy",
                   json_pack("{s:s}", "mode", api_privacy_name(p->cfg->privacy)));
@@ -522,6 +551,9 @@ static void on_answer(void *ctx, int kind, json_t *result, json_t *error)
     case CALL_VERIFY:
         on_words(p, result, error);
         break;
+    case CALL_PATH:
+        say(p, "%s", error != NULL ? message_of(error) : "Asked. It changes once both want it.");
+        break;
     case CALL_SUBSCRIBE:
     case CALL_LAST_END:
     case CALL_DROP:
@@ -560,9 +592,29 @@ static void on_matched(struct plain *p, json_t *params)
     p->phase = PHASE_TALKING;
     say(p, "Connected. Nobody but the two of you can read this.");
     say(p, "You talk with %s about %s. %s", p->alias, about != NULL ? about : "it",
-        direct ? "You can see each other's internet address." : "Your internet address is hidden.");
+        direct     ? "You can see each other's internet address."
+        : p->hides ? "Your internet address is hidden."
+                   : "It goes through a relay, but you may see each other's internet address.");
     say(p, "/next finds someone else, /end leaves, /help says more.");
     text_free(about);
+}
+
+// How the conversation goes from now on, or how the other would like it to.
+static void on_path(struct plain *p, json_t *params, bool wanted)
+{
+    const char *path = json_string_value(json_object_get(params, "path"));
+    bool direct = path != NULL && strcmp(path, "direct") == 0;
+    if (wanted && direct)
+        say(p,
+            "%s would like to connect directly: you would see each other's internet address. "
+            "/path direct agrees.",
+            p->alias);
+    else if (wanted)
+        say(p, "%s would like this to go through relays. /path hide agrees.", p->alias);
+    else if (direct)
+        say(p, "You are connected directly now: you can see each other's internet address.");
+    else
+        say(p, "This goes through relays now.");
 }
 
 static void on_ended(struct plain *p, json_t *params)
@@ -623,6 +675,8 @@ static void on_event(void *ctx, const char *method, json_t *params)
     } else if (strcmp(method, "typing") == 0) {
         if (json_is_true(json_object_get(params, "on")))
             say(p, "%s is writing.", p->alias);
+    } else if (strcmp(method, "path_wanted") == 0 || strcmp(method, "path") == 0) {
+        on_path(p, params, strcmp(method, "path") != 0);
     } else if (strcmp(method, "delivered") == 0) {
         word_done(p);
         say(p, "Delivered.");

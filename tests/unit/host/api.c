@@ -138,6 +138,13 @@ static const struct {
     {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"typing\",\"params\":{\"encounter\":1,\"on\":1}"
      "}",
      -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"path\",\"params\":{\"encounter\":1}}", -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"path\",\"params\":{\"encounter\":9,\"path\":"
+     "\"direct\"}}",
+     -32602},
+    {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"path\",\"params\":{\"encounter\":1,\"path\":"
+     "\"any\"}}",
+     -32602},
     {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\"}", -32602},
     {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":\"jazz\"}}", -32602},
     {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"seek\",\"params\":{\"topics\":[]}}", -32602},
@@ -501,6 +508,12 @@ static void test_events(void **state)
          "\"reason\":\"gone\"}}\n"},
         {{.kind = NODE_TYPING, .encounter = 3, .on = true},
          "{\"jsonrpc\":\"2.0\",\"method\":\"typing\",\"params\":{\"encounter\":3,\"on\":true}}\n"},
+        {{.kind = NODE_PATH_WANTED, .encounter = 3, .path = "direct"},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"path_wanted\",\"params\":{\"encounter\":3,\"path\":"
+         "\"direct\"}}\n"},
+        {{.kind = NODE_PATH, .encounter = 3, .path = "relayed"},
+         "{\"jsonrpc\":\"2.0\",\"method\":\"path\",\"params\":{\"encounter\":3,\"path\":"
+         "\"relayed\"}}\n"},
         {{.kind = NODE_ENDED, .encounter = 3, .reason = "left"},
          "{\"jsonrpc\":\"2.0\",\"method\":\"ended\",\"params\":{\"encounter\":3,\"reason\":"
          "\"left\"}}\n"},

@@ -44,12 +44,20 @@ static struct talk_message message_of(const json_t *v)
                : strcmp(kind, "delivered") == 0 ? TALK_KIND_DELIVERED
                : strcmp(kind, "typing") == 0    ? TALK_KIND_TYPING
                : strcmp(kind, "leave") == 0     ? TALK_KIND_LEAVE
+               : strcmp(kind, "path") == 0      ? TALK_KIND_PATH
                                                 : 0;
     out.id = (uint32_t)json_integer_value(json_object_get(m, "id"));
     out.text = (const uint8_t *)json_string_value(text);
     out.len = json_string_length(text);
     out.on = json_is_true(json_object_get(m, "on"));
     out.reason = (uint8_t)json_integer_value(json_object_get(m, "reason"));
+    out.path = (enum talk_path)json_integer_value(json_object_get(m, "path"));
+    if (out.kind == TALK_KIND_PATH) {
+        static uint8_t at[TALK_AT_BYTES_MAX];
+        const char *hex = json_string_value(json_object_get(m, "at"));
+        assert_int_equal(sodium_hex2bin(at, sizeof at, hex, strlen(hex), NULL, &out.len, NULL), 0);
+        out.text = at;
+    }
     return out;
 }
 
@@ -61,6 +69,7 @@ static void same(const struct talk_message *got, const struct talk_message *want
     assert_int_equal(got->id, want->id);
     assert_int_equal(got->on, want->on);
     assert_int_equal(got->reason, want->reason);
+    assert_int_equal(got->path, want->path);
     assert_int_equal(got->len, want->len);
     if (want->len > 0)
         assert_memory_equal(got->text, want->text, want->len);

@@ -257,6 +257,25 @@ static void typing_keeps_the_newest(void **state)
     assert_int_equal(talk_output(ana.talk, &data), 0);
 }
 
+// How it shall run goes before texts that wait, and only the newest word on it.
+static void path_is_told_at_once(void **state)
+{
+    (void)state;
+    static const uint8_t at[] = {4, 192, 0, 2, 1, 0x51, 0x23};
+    assert_int_equal(say(&ana, 1, "first"), 0);
+    assert_int_equal(talk_path(ana.talk, TALK_PATH_DIRECT, NULL, 0), 0);
+    assert_int_equal(talk_path(ana.talk, TALK_PATH_RELAYED, at, sizeof at), 0);
+    assert_true(pump(&ana, &ben, 100) >= 0);
+    assert_int_equal(ben.events, 2);
+    assert_int_equal(ben.log[0].kind, TALK_PATH);
+    assert_int_equal(ben.log[0].path, TALK_PATH_RELAYED);
+    assert_int_equal(ben.log[0].len, sizeof at);
+    assert_int_equal(ben.log[1].kind, TALK_TEXT);
+    assert_string_equal(ben.text[1], "first");
+    assert_int_equal(talk_leave(ana.talk, 0), 0);
+    assert_int_equal(talk_path(ana.talk, TALK_PATH_DIRECT, NULL, 0), BAUTA_ESTATE);
+}
+
 static void leave_is_the_last_word(void **state)
 {
     (void)state;
@@ -360,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(false_receipts, setup, teardown),
         cmocka_unit_test_setup_teardown(undelivered_are_named_oldest_first, setup, teardown),
         cmocka_unit_test_setup_teardown(typing_keeps_the_newest, setup, teardown),
+        cmocka_unit_test_setup_teardown(path_is_told_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(leave_is_the_last_word, setup, teardown),
         cmocka_unit_test_setup_teardown(queue_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_bad_own_text, setup, teardown),
