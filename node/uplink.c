@@ -231,6 +231,8 @@ static unsigned used(const struct node *n,
         const struct uplink_line *l = &n->uplink->line[i];
         for (unsigned a = 0; l->tunnel != NULL && a < l->relays; a++)
             out[k++] = l->relay[a];
+        if (l->tunnel != NULL && l->relays == 0) // a bootstrap: the only address that we know
+            out[k++] = l->tunnel->cfg.relay.path;
     }
     return k;
 }
@@ -443,6 +445,24 @@ static void warn_later(struct node *n, usec_t now)
             : "No relay has answered yet over TCP. Until one does nothing can be sent.");
 }
 
+// A spare one is needed at once; one that was being opened through the one that is lost now, straight.
+static void spare_in_vain(struct node *n, const struct uplink_line *lost)
+{
+    struct uplink_line *spare = &n->uplink->line[UPLINK_SPARE];
+    if (lost != &n->uplink->line[UPLINK_MAIN] || uplink_is_open(spare) || uplink_two_hops(n))
+        return;
+    line_end(n, spare);
+    spare->again_at = spare->step = 0;
+}
+
+// Those that go by relays look for each other through the one that has just opened.
+static void conversations_move(struct node *n, usec_t now)
+{
+    for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
+        if (n->busy->conversation[i] != NULL && n->busy->conversation[i]->relayed)
+            uplink_conversation_lost(n, now, n->busy->conversation[i]);
+}
+
 void uplink_step(struct node *n, usec_t now)
 {
     bool only = uplink_only(n), silent = !only && udp_silent(n, now);
@@ -501,9 +521,7 @@ void uplink_step(struct node *n, usec_t now)
         if (!uplink_two_hops(n))
             tunnel_move(main->tunnel, now, &main->straight, over_tcp(n) ? VIA_TCP : VIA_UDP);
         route(n, now);
-        for (uint32_t i = 0; n->conversations > 0 && i < NODE_CONVERSATIONS_MAX; i++)
-            if (n->busy->conversation[i] != NULL && n->busy->conversation[i]->relayed)
-                uplink_conversation_lost(n, now, n->busy->conversation[i]);
+        conversations_move(n, now);
     }
     if (uplink_is_open(spare) && (spare->temporary || spare->tunnel->draining) &&
         !carries(n, spare))
@@ -610,23 +628,14 @@ static bool is_tunnelled(uint32_t via)
 static void closed(struct node *n, struct uplink_line *l, bool refused)
 {
     bool first = !is_tunnelled(l->tunnel->cfg.under), never = l->tunnel->open_at == 0;
-    if (n->uplink->directory != NULL && (never || refused))
+    const struct tunnel *before = first ? NULL : uplink_tunnel(n, l->tunnel->cfg.under);
+    bool cut_off = !first && (before == NULL || n->uplink->line[UPLINK_MAIN].lost);
+    if (n->uplink->directory != NULL && (never || refused) && !cut_off)
         directory_failed(n->uplink->directory, n->clock_us, l->tunnel->cfg.relay.pk);
     if (first && never && !n->uplink->worked && !n->cfg.tcp_only && !n->udp_blocked)
         n->uplink->tcp = !n->uplink->tcp; // one of both ways may be closed
     line_end(n, l);
     l->again_at = 0;
-}
-
-// A spare one that was being opened through the one that is lost now: anew, straight.
-static void spare_in_vain(struct node *n, const struct uplink_line *lost)
-{
-    struct uplink_line *spare = &n->uplink->line[UPLINK_SPARE];
-    if (lost != &n->uplink->line[UPLINK_MAIN] || spare->tunnel == NULL || uplink_is_open(spare) ||
-        uplink_two_hops(n))
-        return;
-    line_end(n, spare);
-    spare->again_at = 0;
 }
 
 static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
@@ -646,6 +655,8 @@ static void on_tunnel(struct node *n, usec_t now, struct uplink_line *l,
         l->step = 0;
         n->uplink->worked = true;
         l->exit_at = now;
+        if (l == &n->uplink->line[uplink_talk_slot(n)])
+            conversations_move(n, now);
         if (n->uplink->directory != NULL)
             directory_worked(n->uplink->directory, l->tunnel->cfg.relay.pk);
         return;
