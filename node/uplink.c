@@ -357,7 +357,7 @@ static void swap(struct node *n, usec_t now, enum uplink_slot from, enum uplink_
     (void)now;
 }
 
-static void tell_meet(struct node *n, usec_t now)
+void uplink_tell_meet(struct node *n, usec_t now)
 {
     const struct uplink_line *l = &n->uplink->line[uplink_talk_slot(n)];
     bool open = uplink_is_open(l);
@@ -375,7 +375,7 @@ static void route(struct node *n, usec_t now)
     const struct uplink_line *l = &n->uplink->line[UPLINK_MAIN];
     uint32_t via = !uplink_only(n) ? VIA_UDP : uplink_is_open(l) ? l->tunnel->cfg.via : VIA_NONE;
     dht_via(n->dht, now, via);
-    tell_meet(n, now);
+    uplink_tell_meet(n, now);
 }
 
 // Everybody else is reached by hole punching, or by the relay of one for whom this is so: whom others see at another port
@@ -530,62 +530,7 @@ void uplink_step(struct node *n, usec_t now)
     warn_later(n, now);
 }
 
-// ---- exits --------------------------------------------------------------------------------------------------
-
-// A server of that family that may be asked through the tunnel: one that we know, were told of, or that the relay named, where
-// we can't reach that family ourselves. The relay will not do: it does not ask itself.
-static bool exit_server(struct node *n, const struct tunnel *t, uint8_t family, struct contact *out)
-{
-    struct contact all[4 + NODE_ENTRIES_MAX + 1];
-    struct path like = t->cfg.relay.path;
-    like.family = family; // those of its family come first
-    size_t k = dht_servers_apart(n->dht, &like, all, 4);
-    k += dht_told(n->dht, all + k, NODE_ENTRIES_MAX);
-    all[k++] = t->server[family == 4 ? 0 : 1];
-    for (size_t i = 0; i < k; i++)
-        if (all[i].path.family == family && all[i].path.via == VIA_UDP &&
-            memcmp(all[i].pk, t->cfg.relay.pk, 32) != 0) {
-            *out = all[i];
-            return true;
-        }
-    return false;
-}
-
-// Such a one tells how the exit is seen.
-static void ask_exit(struct node *n, usec_t now, struct uplink_line *l)
-{
-    bool known = l->exit[0].family != 0 || l->exit[1].family != 0, missing = !known;
-    for (unsigned f = 0; f < 2; f++) {
-        struct contact c;
-        if (l->exit_ask[f] != 0 || !exit_server(n, l->tunnel, f == 0 ? 4 : 6, &c))
-            continue;
-        missing = missing || l->exit[f].family == 0;
-        (void)dht_ping(n->dht, now, &c, l->tunnel->cfg.via, NODE_UPLINK_USER, &l->exit_ask[f]);
-    }
-    l->exit_at = now + (missing ? NODE_EXIT_RETRY_US : NODE_EXIT_AGAIN_US);
-}
-
-static bool exit_event(struct node *n, usec_t now, const struct dht_event *ev)
-{
-    for (unsigned i = 0; i < UPLINK_SLOTS; i++) {
-        struct uplink_line *l = &n->uplink->line[i];
-        unsigned f = l->exit_ask[0] == ev->id ? 0 : 1;
-        if (l->tunnel == NULL || l->exit_ask[f] == 0 || l->exit_ask[f] != ev->id)
-            continue;
-        l->exit_ask[f] = 0;
-        if (ev->kind == DHT_PONG && path_reachable(&ev->path, n->cfg.lab)) {
-            struct path *exit = &l->exit[ev->path.family == 4 ? 0 : 1];
-            *exit = ev->path;
-            exit->via = VIA_UDP;
-            tell_meet(n, now);
-            node_points(n, now);
-        } else if (ev->kind == DHT_SILENT && l->exit[f].family == 0) {
-            tunnel_renew(l->tunnel, now); // the relay may name another one
-        }
-        return true;
-    }
-    return false;
-}
+// ---- events of the DHT ----------------------------------------------------------------------------------------
 
 bool uplink_dht_event(struct node *n, usec_t now, const struct dht_event *ev)
 {
@@ -598,7 +543,7 @@ bool uplink_dht_event(struct node *n, usec_t now, const struct dht_event *ev)
     }
     if (ev->user != NODE_UPLINK_USER)
         return false;
-    if (exit_event(n, now, ev))
+    if (uplink_exit_event(n, now, ev))
         return true;
     for (unsigned i = 0; i < UPLINK_SLOTS; i++)
         if (u->line[i].tunnel != NULL && tunnel_dht_event(u->line[i].tunnel, now, ev)) {
@@ -749,7 +694,7 @@ void uplink_expire(struct node *n, usec_t now, unsigned budget)
             l->tunnel->ready = l->tunnel->dirty = true;
         }
         if (uplink_is_open(l) && l->exit_at <= now)
-            ask_exit(n, now, l);
+            uplink_ask_exit(n, now, l);
     }
     if (u != NULL && u->directory != NULL && directory_deadline(u->directory) <= now)
         directory_expire(u->directory, now);

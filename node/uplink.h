@@ -60,6 +60,12 @@ bool uplink_pump(struct node *, usec_t now); // true: something happened
 void uplink_expire(struct node *, usec_t now, unsigned budget);
 usec_t uplink_deadline(const struct node *);
 
+// Meeting hears of exits and tunnels.
+void uplink_tell_meet(struct node *, usec_t now);
+// Asks servers through the tunnel how its exit is seen, and takes their word. False: another's answer.
+void uplink_ask_exit(struct node *, usec_t now, struct uplink_line *);
+bool uplink_exit_event(struct node *, usec_t now, const struct dht_event *);
+
 // The tunnel of that name, or NULL.
 struct tunnel *uplink_tunnel(const struct node *, uint32_t via);
 // The key of one of our tunnels' relays, where that is reached over TCP at this address. False: it is none.
