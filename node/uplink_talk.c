@@ -34,8 +34,8 @@ void uplink_conversation_over(struct node *n, usec_t now, struct conversation *c
 
 void uplink_conversation_lost(struct node *n, usec_t now, struct conversation *c)
 {
-    struct path peer[CHANNEL_CANDIDATES_MAX];
-    size_t k = 0;
+    struct path peer[CHANNEL_CANDIDATES_MAX], straight[CHANNEL_CANDIDATES_MAX];
+    size_t k = 0, s = 0;
     if (c->closed)
         return;
     // Where it was, and where it said that it might be.
@@ -45,8 +45,13 @@ void uplink_conversation_lost(struct node *n, usec_t now, struct conversation *c
         peer[k++] = c->point[i];
     for (size_t i = 0; i < k; i++)
         peer[i].via = VIA_UDP;
-    if (!c->relayed && k > 0) // straight to its other exits; its relay lets us in
-        channel_candidates(c->channel, now, peer, k);
+    // Straight to its other exits; its relay lets us in. They are a stranger's word, which may be about others.
+    for (size_t i = 0; i < k && !c->relayed; i++)
+        if (path_equal(&peer[i], &c->path) ||
+            (path_reachable(&peer[i], n->cfg.lab) && meet_probe(n->meet, now, &peer[i])))
+            straight[s++] = peer[i];
+    if (s > 0)
+        channel_candidates(c->channel, now, straight, s);
     for (unsigned i = 0; n->uplink != NULL && i < UPLINK_SLOTS; i++) {
         struct uplink_line *l = &n->uplink->line[i];
         if (!uplink_is_open(l) || i == UPLINK_FRONT || (uplink_two_hops(n) && i == UPLINK_MAIN))

@@ -380,6 +380,58 @@ static void no_direct_path(void **state)
     end_talk(s);
 }
 
+// ---- a peer that lies ---------------------------------------------------------------------------------
+
+static const uint8_t private_ip[4] = {10, 1, 2, 3}, public_ip[4] = {93, 184, 216, 34};
+
+static void count_victims(void *ctx, usec_t now, uint32_t from, const struct path *to,
+                          const uint8_t *data, size_t len)
+{
+    unsigned *n = ctx;
+    (void)now;
+    (void)from;
+    (void)data;
+    (void)len;
+    n[0] += memcmp(to->ip, private_ip, 4) == 0;
+    n[1] += memcmp(to->ip, public_ip, 4) == 0 && to->port < 1024;
+    n[2] += memcmp(to->ip, public_ip, 4) == 0 && to->port >= 1024;
+}
+
+static void run_lie(struct sim *s, void *ctx, uint64_t node)
+{
+    uint8_t out[UPLINK_POINTS_BYTES_MAX];
+    struct wr w = wr_init(out, sizeof out);
+    const struct path lie[] = {path_v4(private_ip, 5000), path_v4(public_ip, 443 - 1),
+                               path_v4(public_ip, 5000)};
+    struct node *n = s->host[node]->node;
+    (void)ctx;
+    wr_u8(&w, UPLINK_POINTS | 3);
+    for (unsigned i = 0; i < 3; i++)
+        path_put(&w, &lie[i]);
+    for (uint32_t i = 0; i < NODE_CONVERSATIONS_MAX; i++)
+        if (n->busy->conversation[i] != NULL)
+            (void)channel_meeting(n->busy->conversation[i]->channel, out, wr_len(&w));
+}
+
+// It says that its relays' exits are at others' addresses, and falls silent again and again: nothing goes to private
+// addresses or other people's services, and to the rest no more than to addresses that strangers name otherwise.
+static void a_peer_names_victims(void **state)
+{
+    (void)state;
+    struct sim *s = talking(60, 0, false, false, SIM_NAT_FULL_CONE, SIM_NAT_FULL_CONE);
+    uint32_t y = sim_person(s, 1)->config.node;
+    unsigned sent[3] = {0};
+    sim_command(s, sim_now(s) + 1, y, SIM_NOBODY, run_lie, NULL, y);
+    sim_run(s, sim_now(s) + 2 * S, NULL, NULL);
+    sim_tap(s, count_victims, sent);
+    sim_node_kill(s, sim_now(s), y);
+    sim_run(s, sim_now(s) + 40 * S, NULL, NULL);
+    assert_int_equal(sent[0], 0);
+    assert_int_equal(sent[1], 0);
+    assert_in_range(sent[2], 1, 10); // so the lie was heard
+    sim_free(s);
+}
+
 int main(void)
 {
     if (sodium_init() < 0)
@@ -387,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_path_changes_when_both_agree),
         cmocka_unit_test(no_direct_path),
+        cmocka_unit_test(a_peer_names_victims),
         cmocka_unit_test(both_hide),
         cmocka_unit_test(one_hides),
         cmocka_unit_test(two_hops),
