@@ -15,6 +15,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BAUTA = os.path.join(ROOT, os.environ.get("BAUTA", "build/bauta"))
 SLOW = 5.0 if "asan" in BAUTA else 1.0  # sanitizers make every step slower
 GIVE_UP_S = 60.0 * SLOW
+# Who starts the tests under nohup hands an ignored SIGHUP down, which a node then ignores as well.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Failure(Exception):
