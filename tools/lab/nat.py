@@ -59,8 +59,8 @@ def pairs():
             [(k, k) for k in KINDS if k.only_itself])
 
 
-# Ways to a direct path that the program has. Of the others nothing is asked yet.
-HAS = ("local", "open", "punch", "hairpin")
+# Ways to a direct path that the program surely takes. `prediction` and `birthday` are searches, which may fail.
+HAS = ("local", "open", "mapping", "punch", "hairpin")
 
 
 def way(a, b):
