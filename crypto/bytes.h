@@ -54,6 +54,18 @@ static inline void rd_copy(struct rd *r, void *dst, size_t n)
         memcpy(dst, at, n);
 }
 
+// Passes over zeroes, eight at a time: packets are padded with hundreds.
+static inline void rd_zeroes(struct rd *r)
+{
+    for (uint64_t w = 0; r->left >= sizeof w && !r->bad; (void)rd_bytes(r, sizeof w)) {
+        memcpy(&w, r->p, sizeof w);
+        if (w != 0)
+            break;
+    }
+    while (r->left > 0 && !r->bad && *r->p == 0)
+        (void)rd_bytes(r, 1);
+}
+
 static inline uint64_t rd_le(struct rd *r, size_t n)
 {
     const uint8_t *at = rd_bytes(r, n);

@@ -144,6 +144,7 @@ bool uplink_relay_at(const struct node *n, const struct path *path, uint8_t pk[s
 static bool directory_ready(struct node *n, usec_t now, unsigned wanted)
 {
     struct uplink *u = n->uplink;
+    assert(u != NULL);
     if (u->directory == NULL) {
         struct directory_config d = {.net = n->net,
                                      .rng = n->cfg.rng,
@@ -313,6 +314,7 @@ static bool open_of_entries(struct node *n, usec_t now, enum uplink_slot slot)
 // Somebody for this slot, if anybody is known; else again a while later.
 static void fill(struct node *n, usec_t now, enum uplink_slot slot)
 {
+    assert(n->uplink != NULL);
     struct uplink_line *l = &n->uplink->line[slot];
     uint32_t under;
     unsigned tunnels;
@@ -466,14 +468,15 @@ static void conversations_move(struct node *n, usec_t now)
 void uplink_step(struct node *n, usec_t now)
 {
     bool only = uplink_only(n), silent = !only && udp_silent(n, now);
-    if (n->uplink != NULL)
-        helper_time(n, now);
     bool helper = !only && !silent && helper_wanted(n), hidden = only || (helper && hides(n));
     if (n->relaying != NULL || ((only || helper || silent) && !uplink_need(n)))
         return;
     struct uplink *u = n->uplink;
-    if (u != NULL)
-        helper_time(n, now);
+    if (u == NULL) {
+        dht_via(n->dht, now, VIA_UDP);
+        return;
+    }
+    helper_time(n, now);
     if (silent) {
         u->tcp = true;
         if (!uplink_is_open(&u->line[UPLINK_MAIN])) {
@@ -487,10 +490,6 @@ void uplink_step(struct node *n, usec_t now)
         return;
     }
     if (!only && !helper) {
-        if (u == NULL) {
-            dht_via(n->dht, now, VIA_UDP);
-            return;
-        }
         u->tcp = false;
         for (unsigned i = 0; i < UPLINK_SLOTS && n->conversations == 0; i++)
             close_line(now, &u->line[i]);

@@ -36,8 +36,7 @@ int chan_wire_get(struct rd *r, struct chan_frame *f, struct chan_ack *ack)
     *f = (struct chan_frame){.type = (enum chan_frame_type)rd_u8(r)};
     switch (f->type) {
     case CHAN_PADDING:
-        while (r->left > 0 && *r->p == 0)
-            rd_bytes(r, 1);
+        rd_zeroes(r);
         break;
     case CHAN_PING:
         break;

@@ -71,9 +71,10 @@ static void add_mapped(const struct meet_env *env, struct wire_reach *r, const s
 static void own_relayed(const struct meet_env *env, struct wire_reach *r, const struct path *seen,
                         const struct path seen_of[2])
 {
-    const struct path *all[] = {&env->exit[0], &env->exit[1], seen, seen_of, seen_of + 1};
+    const struct path *all[] = {&env->exit[0], &env->exit[1], seen, seen_of,
+                                seen_of != NULL ? seen_of + 1 : NULL};
     bool known = env->exit[0].family != 0 || env->exit[1].family != 0;
-    for (unsigned i = 0; i < (known ? 2 : seen_of != NULL ? 5 : 3); i++) {
+    for (unsigned i = 0; i < (known ? 2 : 5); i++) {
         const struct path *p = all[i];
         if (p != NULL && p->family != 0 && usable(env, p, false) &&
             !listed(r->candidate, r->candidates, p)) {

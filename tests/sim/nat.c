@@ -190,7 +190,7 @@ static void ports_of_symmetric_nats(void **state)
     begin(&w, 4);
     uint32_t keeps = add(&w, SIM_NAT_SYMMETRIC_PRESERVING), steps = add(&w, SIM_NAT_SYMMETRIC_STEP);
     unsigned kept = 0;
-    struct path seen, last = {0};
+    struct path seen = {0}, last = {0};
     for (uint32_t i = 0; i < 400; i++) {
         uint32_t site = add(&w, SIM_NAT_NONE);
         assert_true(pass(&w, i * MS, keeps, &w.n.site[site].path, &seen));

@@ -133,7 +133,7 @@ static void searches_are_few(void **state)
     }
     sim_tap(s, count, &w);
     (void)sim_run(s, 120 * S, NULL, NULL);
-    const struct row *search[MANY];
+    const struct row *search[MANY] = {0};
     unsigned searched = 0;
     for (unsigned i = 0; i < MANY; i++) {
         assert_true(w.row[i].all <= PUNCH_PROBES_MAX * 3 / 2 + 300);

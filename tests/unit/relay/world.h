@@ -395,6 +395,7 @@ static UNUSED bool world_step(struct world *w, usec_t until)
         return true;
     }
     struct flight *f = w->first;
+    assert_non_null(f);
     w->first = f->next;
     world_deliver(w, f);
     free(f);
