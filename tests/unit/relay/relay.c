@@ -87,7 +87,7 @@ static void opens_and_asks_a_server(void **state)
     assert_int_equal(s.relay->relay->client[0]->permit_count, 0);
     assert_in_range(s.relay->relay->client[0]->arena.used_bytes +
                         pool_block_bytes(sizeof(struct relay_client)),
-                    1, 29 * 1024);
+                    1, 25 * 1024);
     world_end(s.w);
 }
 
