@@ -381,13 +381,12 @@ static void route(struct node *n, usec_t now)
 }
 
 // Everybody else is reached by hole punching, or by the relay of one for whom this is so: whom others see at another port
-// each time, or not yet clearly; and who has no IPv4, as a server, too.
+// each time, and who has no IPv4, as a server, too.
 static bool hard_to_reach(const struct node *n)
 {
     struct dht_reach r;
     dht_reach(n->dht, 4, &r);
-    bool dependent = r.mapping == DHT_MAPPING_UNKNOWN || r.mapping == DHT_MAPPING_DEPENDENT;
-    return no_v4(n) || (dependent && !dht_serves(n->dht));
+    return no_v4(n) || (r.mapping == DHT_MAPPING_DEPENDENT && !dht_serves(n->dht));
 }
 
 static bool may_be_helped(const struct node *n)
@@ -661,7 +660,10 @@ bool uplink_pump(struct node *n, usec_t now)
                 on_tunnel(n, now, l, &ev);
         }
     }
-    any = any || (u != NULL && u->need.count == 0 && uplink_only(n) && dht_joined(n->dht));
+    // Somebody can be asked now; or what servers see, which was unknown at first, makes a relay wanted. Tried once a turn: there
+    // may be no memory for it.
+    bool wake = u == NULL ? n->relaying == NULL && helper_wanted(n)
+                          : u->need.count == 0 && uplink_only(n) && dht_joined(n->dht);
     enum directory_event d;
     while (u != NULL && u->directory != NULL &&
            (d = directory_event(u->directory)) != DIRECTORY_NOTHING) {
@@ -671,7 +673,7 @@ bool uplink_pump(struct node *n, usec_t now)
         if (d == DIRECTORY_NONE && u->warn_at != USEC_NEVER && u->warn_at > now)
             u->warn_at = now; // nobody is known: the person need not wait to hear of it
     }
-    if (any)
+    if (any || wake)
         uplink_step(n, now);
     rest(n, now);
     return any;

@@ -81,25 +81,32 @@ static usec_t crowd(uint64_t seed, uint32_t loss_percent, uint32_t people, usec_
     return took_us;
 }
 
+// The sanitizers look at what the code does, which is the same with each seed, and take six times as long.
+#if defined(__SANITIZE_ADDRESS__)
+#define SEEDS(n) 1u
+#else
+#define SEEDS(n) (n)
+#endif
+
 // The last pair decides, and so a seed says little: the mean of eight is what is wanted of each, 5 s, and the
 // slowest of them takes up to 7 s.
 static void a_thousand(void **state)
 {
     (void)state;
     usec_t sum = 0;
-    for (uint64_t seed = 1; seed <= 8; seed++)
+    for (uint64_t seed = 1; seed <= SEEDS(8); seed++)
         sum += crowd(seed, 0, 1000, 7 * S);
     print_message("on average %llu ms after the last arrival\n",
-                  (unsigned long long)(sum / 8 / MS));
-    assert_true(sum / 8 <= 5 * S);
+                  (unsigned long long)(sum / SEEDS(8) / MS));
+    assert_true(SEEDS(8) < 8 || sum / SEEDS(8) <= 5 * S);
 }
 static void a_thousand_with_loss(void **state)
 {
     (void)state;
     usec_t sum = 0;
-    for (uint64_t seed = 1; seed <= 4; seed++)
+    for (uint64_t seed = 1; seed <= SEEDS(4); seed++)
         sum += crowd(seed, 5, 1000, 8 * S);
-    assert_true(sum / 4 <= 6 * S);
+    assert_true(SEEDS(4) < 4 || sum / SEEDS(4) <= 6 * S);
 }
 static void a_hundred(void **state)
 {
